@@ -1,0 +1,40 @@
+//! The vocabulary that every rolecall crate speaks.
+//!
+//! A [`SessionSource`] yields [`Session`]s; it is the one trait to implement for a new way to get one, and caching,
+//! chaining and the SDK plug-ins come with it. Everything that STS takes is a type that is parsed once and cannot be
+//! wrong afterwards ([`RoleArn`], [`ExternalId`], ...). Time and the process environment are read through [`Clock`] and
+//! [`Environment`] alone, so that tests can turn the one and fill the other.
+//!
+//! ```
+//! use rolecall_core::{FetchContext, FetchError, Session, SessionSource};
+//!
+//! /// Sessions from wherever your company keeps them.
+//! #[derive(Debug)]
+//! struct Vault;
+//!
+//! #[async_trait::async_trait]
+//! impl SessionSource for Vault {
+//!     async fn session(&self, _cx: FetchContext) -> Result<Session, FetchError> {
+//!         let keys = aws_credential_types::Credentials::for_tests();
+//!         Ok(Session::builder(keys).base("vault").build())
+//!     }
+//! }
+//! ```
+
+mod clock;
+mod environment;
+mod error;
+mod params;
+mod provider;
+mod session;
+mod source;
+
+pub use clock::{Clock, Elapsed, ManualClock, Moment};
+pub use environment::{Environment, FileError, FileFault};
+pub use error::{ErrorKind, FetchError, Place};
+pub use params::{
+    AccountId, ExternalId, InvalidParameter, RoleArn, SessionDuration, SessionName, limits,
+};
+pub use provider::{ProviderSource, SourceProvider};
+pub use session::{AssumedRole, Lineage, Session, SessionBuilder};
+pub use source::{FetchContext, SessionSource, Urgency};

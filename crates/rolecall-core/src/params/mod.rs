@@ -1,0 +1,101 @@
+//! STS's parameters, parsed once.
+
+mod arn;
+mod duration;
+pub mod limits;
+mod text;
+
+pub use arn::{AccountId, RoleArn};
+pub use duration::SessionDuration;
+pub use text::{ExternalId, SessionName};
+
+/// A value that STS would refuse: which parameter, what is wrong with the value, and the rule.
+///
+/// ```
+/// use rolecall_core::ExternalId;
+/// assert_eq!(
+///     ExternalId::parse("a b").unwrap_err().to_string(),
+///     r#"external id "a b": the character ' ' is not allowed; an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -"#,
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {value:?}: {fault}; {rule}")]
+#[non_exhaustive]
+pub struct InvalidParameter {
+    /// The parameter.
+    pub field: &'static str,
+    /// The value, shortened.
+    pub value: String,
+    /// What is wrong with it.
+    pub fault: String,
+    /// What it must be.
+    pub rule: String,
+}
+
+impl InvalidParameter {
+    fn new(
+        field: &'static str,
+        value: &str,
+        fault: impl Into<String>,
+        rule: impl Into<String>,
+    ) -> Self {
+        const SHOWN: usize = 80;
+        let mut shown: String = value.chars().take(SHOWN).collect();
+        if value.chars().nth(SHOWN).is_some() {
+            shown.push_str("...");
+        }
+        Self { field, value: shown, fault: fault.into(), rule: rule.into() }
+    }
+}
+
+/// What every parsed text shares: strings in, strings out, no way around the parser.
+macro_rules! parsed_text {
+    ($name:ident) => {
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::InvalidParameter;
+
+            fn from_str(value: &str) -> Result<Self, Self::Err> {
+                Self::parse(value)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = crate::InvalidParameter;
+
+            fn try_from(value: &str) -> Result<Self, Self::Error> {
+                Self::parse(value)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = crate::InvalidParameter;
+
+            fn try_from(value: String) -> Result<Self, Self::Error> {
+                Self::parse(&value)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+pub(crate) use parsed_text;
+
+#[cfg(test)]
+mod tests;

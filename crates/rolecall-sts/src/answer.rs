@@ -1,0 +1,207 @@
+//! From STS's answer to a session, and from its error to ours.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_sts::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::RequestId;
+use aws_sdk_sts::types;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use rolecall_core::{
+    AssumedRole, Clock, ErrorKind, FetchError, Moment, Session, SessionBuilder, SessionDuration,
+};
+
+use crate::classify::class_of;
+use crate::endpoint::Endpoint;
+
+/// Takes the `Date` off an answer, on its way to the SDK's parser.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DateHeader(Arc<Mutex<Option<SystemTime>>>);
+
+impl DateHeader {
+    pub(crate) fn get(&self) -> Option<SystemTime> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intercept for DateHeader {
+    fn name(&self) -> &'static str {
+        "rolecall: date header"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context
+            .response()
+            .headers()
+            .get("date")
+            .and_then(|date| DateTime::from_str(date, Format::HttpDate).ok())
+            .and_then(|date| SystemTime::try_from(date).ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        Ok(())
+    }
+}
+
+/// An answer, when the request for it was sent, and the server's time.
+pub(crate) struct Answer<T> {
+    pub(crate) output: T,
+    pub(crate) sent: Moment,
+    pub(crate) date: Option<SystemTime>,
+}
+
+/// The session in an answer; who assumed it is not known here.
+pub(crate) fn session<T>(
+    answer: &Answer<T>,
+    credentials: Option<&types::Credentials>,
+    user: Option<&types::AssumedRoleUser>,
+    packed_policy_size: Option<i32>,
+    asked: Option<SessionDuration>,
+    clock: &Clock,
+) -> Result<SessionBuilder, FetchError> {
+    let invalid = |what: &str| {
+        FetchError::new(ErrorKind::InvalidResponse, format!("STS's answer {what}"))
+            .with_hint("whether the endpoint really is STS")
+    };
+    let keys = credentials.ok_or_else(|| invalid("has no credentials"))?;
+    let (id, secret, token) = (keys.access_key_id(), keys.secret_access_key(), keys.session_token());
+    if id.is_empty() || secret.is_empty() || token.is_empty() {
+        return Err(invalid("has an incomplete set of credentials"));
+    }
+    let end = SystemTime::try_from(*keys.expiration()).map_err(|_| invalid("ends at no time"))?;
+    let lifetime = lifetime(end, answer.date.unwrap_or_else(|| clock.wall()), asked)
+        .ok_or_else(|| invalid("is a session that has ended already"))?;
+    let credentials = Credentials::builder()
+        .access_key_id(id)
+        .secret_access_key(secret)
+        .session_token(token)
+        .provider_name("rolecall");
+    // STS may leave it out, and then nothing is known of the account.
+    let user = user.map(|user| AssumedRole::new(user.arn(), user.assumed_role_id()));
+    let account = user.as_ref().and_then(AssumedRole::account);
+    let credentials = match &account {
+        Some(account) => credentials.account_id(account.as_str()).build(),
+        None => credentials.build(),
+    };
+    let mut session = Session::builder(credentials)
+        .lifetime(answer.sent, lifetime, clock)
+        .packed_policy_size(packed_policy_size.and_then(|size| u8::try_from(size).ok()));
+    if let Some(user) = user {
+        session = session.role(user);
+    }
+    if let Some(account) = account {
+        session = session.account(account);
+    }
+    Ok(session)
+}
+
+/// How long a session is good for: what the server says by its own clock, and never more than was asked for.
+fn lifetime(
+    end: SystemTime,
+    date: SystemTime,
+    asked: Option<SessionDuration>,
+) -> Option<Duration> {
+    let most = asked.unwrap_or(SessionDuration::DEFAULT).as_duration();
+    let left = end.duration_since(date).ok()?;
+    (!left.is_zero()).then(|| left.min(most))
+}
+
+/// The SDK's error in our terms. Nothing of it is kept: its `Debug` shows the raw answer.
+pub(crate) fn error<E, R>(error: &SdkError<E, R>, endpoint: &Endpoint) -> FetchError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + HttpStatus + 'static,
+    SdkError<E, R>: RequestId,
+{
+    let unreachable = |what: String| FetchError::new(ErrorKind::Unavailable, what);
+    let hint = format!("whether this machine reaches {endpoint} (address, proxy, firewall)");
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code();
+            let message = service.err().message().unwrap_or_default();
+            let status = service.raw().status();
+            let class = class_of(code, message, status);
+            let message = match message {
+                "" => format!("{endpoint} answered {status}"),
+                message => message.to_owned(),
+            };
+            let mut ours = FetchError::new(class.kind, message);
+            if let Some(code) = code {
+                ours = ours.with_code(code);
+            }
+            if let Some(id) = error.request_id() {
+                ours = ours.with_request_id(id);
+            }
+            match class.hint {
+                Some(hint) => ours.with_hint(hint),
+                None => ours,
+            }
+        }
+        SdkError::TimeoutError(_) => {
+            unreachable(format!("{endpoint} did not answer in time")).with_hint(hint)
+        }
+        SdkError::DispatchFailure(failure) if failure.is_user() => FetchError::new(
+            ErrorKind::InvalidConfig,
+            format!("the request to {endpoint} could not be sent"),
+        )
+        .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),
+        SdkError::DispatchFailure(failure) => unreachable(format!("cannot reach {endpoint}"))
+            .with_hint(hint)
+            .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status();
+            // The cause's text may quote the answer: it is not taken over.
+            let class = class_of(None, "", status);
+            let kind = if status < 400 { ErrorKind::InvalidResponse } else { class.kind };
+            FetchError::new(kind, format!("the answer ({status}) of {endpoint} makes no sense"))
+                .with_hint("whether the endpoint really is STS")
+        }
+        other => FetchError::new(
+            ErrorKind::InvalidConfig,
+            format!("the request to {endpoint} could not be made"),
+        )
+        .with_cause(other),
+    }
+}
+
+/// The status of the SDK's raw answer.
+pub(crate) trait HttpStatus {
+    fn status(&self) -> u16;
+}
+
+impl HttpStatus for aws_sdk_sts::config::http::HttpResponse {
+    fn status(&self) -> u16 {
+        self.status().as_u16()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_lifetime_is_by_the_servers_clock_and_at_most_what_was_asked_for() {
+        let date = SystemTime::UNIX_EPOCH + 1000 * HOUR;
+        let quarter = SessionDuration::from_secs(900).unwrap();
+        for (end, asked, expected) in [
+            (date + HOUR, None, Some(HOUR)),
+            (date + 2 * HOUR, None, Some(HOUR)),
+            (date + HOUR / 2, None, Some(HOUR / 2)),
+            (date + HOUR, Some(quarter), Some(HOUR / 4)),
+            (date, None, None),
+            (date - HOUR, None, None),
+        ] {
+            assert_eq!(lifetime(end, date, asked), expected, "{end:?} {asked:?}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One client for each endpoint, without credentials of its own.
+
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sts::config::{
+    BehaviorVersion, Builder, IdentityCache, SharedHttpClient, SharedIdentityCache,
+};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::RequestId;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency};
+
+use crate::answer::{self, Answer, DateHeader};
+use crate::endpoint::Endpoint;
+use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest};
+
+/// How long a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// How long one attempt may take, connecting included.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
+/// How often a fetch that somebody waits for is tried. A background fetch is tried once: the next comes by itself.
+const CALLER_ATTEMPTS: u32 = 3;
+/// The longest pause before the second attempt; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// STS at one endpoint. Clones share everything.
+///
+/// Limits: 2 s to connect, 5 s for an attempt; three attempts when a caller waits, one in the background. The SDK's own
+/// retries are off.
+///
+/// ```no_run
+/// use rolecall_core::{FetchContext, RoleArn, Session, SessionName};
+/// use rolecall_sts::{AssumeRoleRequest, Endpoint, Region, StsClient};
+///
+/// # async fn show(signer: Session) -> Result<(), rolecall_core::FetchError> {
+/// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
+/// let role = RoleArn::parse("arn:aws:iam::444455556666:role/orders")?;
+/// let request = AssumeRoleRequest::new(role, SessionName::parse("checkout")?);
+/// let session = sts.assume_role(&signer, &request, FetchContext::caller()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct StsClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    sdk: aws_sdk_sts::Client,
+    no_cache: SharedIdentityCache,
+    endpoint: Endpoint,
+    clock: Clock,
+}
+
+impl StsClient {
+    /// A client of its own for this endpoint, on the machine's clock.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self::builder(endpoint).build()
+    }
+
+    /// A client with another clock or HTTP client.
+    pub fn builder(endpoint: Endpoint) -> StsClientBuilder {
+        StsClientBuilder { endpoint, clock: Clock::system(), http: None }
+    }
+
+    /// Where it calls.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// AssumeRole, signed by `signer`. An error says nothing of the hop: the source that calls does.
+    pub async fn assume_role(
+        &self,
+        signer: &Session,
+        request: &AssumeRoleRequest,
+        cx: FetchContext,
+    ) -> Result<Session, FetchError> {
+        let answer = self
+            .attempts(cx, "AssumeRole", |date| {
+                self.0
+                    .sdk
+                    .assume_role()
+                    .role_arn(request.role.as_str())
+                    .role_session_name(request.session_name.as_str())
+                    .set_external_id(request.external_id.as_ref().map(ToString::to_string))
+                    .set_duration_seconds(seconds(request.duration))
+                    .customize()
+                    .config_override(self.signed_by(signer))
+                    .interceptor(date)
+                    .send()
+            })
+            .await?;
+        let output = &answer.output;
+        let session = answer::session(
+            &answer,
+            output.credentials(),
+            output.assumed_role_user(),
+            output.packed_policy_size(),
+            request.duration,
+            &self.0.clock,
+        )?;
+        let mut session = session.assumed_by(signer, request.role.clone());
+        if output.assumed_role_user().is_none() {
+            session = session.account(request.role.account());
+        }
+        Ok(session.build())
+    }
+
+    /// AssumeRoleWithWebIdentity. Nobody signs: the token is the proof.
+    pub async fn assume_role_with_web_identity(
+        &self,
+        token: &str,
+        request: &WebIdentityRequest,
+        cx: FetchContext,
+    ) -> Result<Session, FetchError> {
+        let answer = self
+            .attempts(cx, "AssumeRoleWithWebIdentity", |date| {
+                self.0
+                    .sdk
+                    .assume_role_with_web_identity()
+                    .role_arn(request.role.as_str())
+                    .role_session_name(request.session_name.as_str())
+                    .web_identity_token(token)
+                    .set_duration_seconds(seconds(request.duration))
+                    .customize()
+                    .interceptor(date)
+                    .send()
+            })
+            .await?;
+        let output = &answer.output;
+        let session = answer::session(
+            &answer,
+            output.credentials(),
+            output.assumed_role_user(),
+            output.packed_policy_size(),
+            request.duration,
+            &self.0.clock,
+        )?;
+        let mut session = session.base(format!("web identity as {}", request.role));
+        if output.assumed_role_user().is_none() {
+            session = session.account(request.role.account());
+        }
+        Ok(session.build())
+    }
+
+    /// GetCallerIdentity: who `signer` is. Needs no permission.
+    pub async fn caller_identity(
+        &self,
+        signer: &Session,
+        cx: FetchContext,
+    ) -> Result<CallerIdentity, FetchError> {
+        let answer = self
+            .attempts(cx, "GetCallerIdentity", |date| {
+                self.0
+                    .sdk
+                    .get_caller_identity()
+                    .customize()
+                    .config_override(self.signed_by(signer))
+                    .interceptor(date)
+                    .send()
+            })
+            .await?;
+        let arn = answer.output.arn().unwrap_or_default();
+        CallerIdentity::parse(arn, answer.output.user_id().unwrap_or_default()).ok_or_else(|| {
+            FetchError::new(ErrorKind::InvalidResponse, format!("STS's answer names {arn:?}"))
+        })
+    }
+
+    fn signed_by(&self, signer: &Session) -> Builder {
+        Builder::new()
+            .credentials_provider(signer.credentials().clone())
+            .identity_cache(self.0.no_cache.clone())
+    }
+
+    async fn attempts<T, E, F>(
+        &self,
+        cx: FetchContext,
+        operation: &'static str,
+        send: impl Fn(DateHeader) -> F,
+    ) -> Result<Answer<T>, FetchError>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+        SdkError<E>: RequestId,
+    {
+        let clock = &self.0.clock;
+        let most = match cx.urgency {
+            Urgency::Caller => CALLER_ATTEMPTS,
+            _ => 1,
+        };
+        let mut attempt = 1;
+        loop {
+            let date = DateHeader::default();
+            let sent = clock.now();
+            let error = match send(date.clone()).await {
+                Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
+                Err(error) => answer::error(&error, &self.0.endpoint),
+            };
+            tracing::debug!(operation, attempt, %error, "STS call failed");
+            if attempt >= most || !error.is_retryable() {
+                return Err(error);
+            }
+            let pause = FIRST_PAUSE * 2_u32.pow(attempt - 1);
+            clock.sleep_until(clock.now() + pause.mul_f64(fastrand::f64())).await;
+            attempt += 1;
+        }
+    }
+}
+
+fn seconds(duration: Option<rolecall_core::SessionDuration>) -> Option<i32> {
+    duration.and_then(|duration| i32::try_from(duration.as_secs()).ok())
+}
+
+/// Sets up a [`StsClient`].
+///
+/// ```
+/// use rolecall_core::ManualClock;
+/// use rolecall_sts::{Endpoint, Region, StsClient};
+///
+/// let hands = ManualClock::new();
+/// let endpoint = Endpoint::custom("http://127.0.0.1:4566", Region::parse("eu-west-1")?)?;
+/// let sts = StsClient::builder(endpoint).clock(hands.clock()).build();
+/// # Ok::<(), rolecall_core::FetchError>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct StsClientBuilder {
+    endpoint: Endpoint,
+    clock: Clock,
+    http: Option<SharedHttpClient>,
+}
+
+impl StsClientBuilder {
+    /// The clock to sign, measure and pause by.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The HTTP client to share with others. Without one the client has its own: rustls, the system's certificates,
+    /// the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name (none for an endpoint on this machine).
+    pub fn http_client(mut self, http: SharedHttpClient) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> StsClient {
+        let Self { endpoint, clock, http } = self;
+        let http = http.unwrap_or_else(|| default_http_client(endpoint.is_loopback()));
+        let no_cache = IdentityCache::no_cache();
+        let config = Builder::new()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(http)
+            .sleep_impl(TokioSleep::new())
+            .time_source(clock.clone())
+            .identity_cache(no_cache.clone())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_LIMIT)
+                    .operation_attempt_timeout(ATTEMPT_LIMIT)
+                    .build(),
+            );
+        let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());
+        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock }))
+    }
+}
+
+fn default_http_client(loopback: bool) -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let proxies = if loopback { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
+        let mut connector = Connector::builder().proxy_config(proxies);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
+    })
+}
