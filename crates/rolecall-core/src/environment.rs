@@ -290,6 +290,9 @@ mod tests {
     fn debug_shows_no_value() {
         let env = Environment::fixed([("AWS_SECRET_ACCESS_KEY", "very-secret")]);
         let shown = format!("{env:?}");
-        assert!(shown.contains("AWS_SECRET_ACCESS_KEY") && !shown.contains("very-secret"), "{shown}");
+        assert!(
+            shown.contains("AWS_SECRET_ACCESS_KEY") && !shown.contains("very-secret"),
+            "{shown}"
+        );
     }
 }

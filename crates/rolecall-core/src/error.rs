@@ -42,9 +42,10 @@ impl ErrorKind {
     /// Whether the same request may succeed in a moment, with nobody changing anything.
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::Throttled | Self::Unavailable | Self::InvalidResponse | Self::TokenUnavailable => {
-                true
-            }
+            Self::Throttled
+            | Self::Unavailable
+            | Self::InvalidResponse
+            | Self::TokenUnavailable => true,
             Self::NotConfigured
             | Self::InvalidConfig
             | Self::Denied
@@ -374,11 +375,8 @@ fn tame(text: String) -> String {
     if clean && text.chars().nth(LONGEST_TEXT).is_none() {
         return text;
     }
-    let mut tamed: String = text
-        .chars()
-        .take(LONGEST_TEXT)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut tamed: String =
+        text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST_TEXT).is_some() {
         tamed.push_str(" ...");
     }

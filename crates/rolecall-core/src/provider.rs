@@ -148,7 +148,8 @@ mod tests {
 
     #[tokio::test]
     async fn our_own_error_survives_the_way_through_the_sdk() {
-        let ours = error(|| FetchError::new(ErrorKind::Denied, "no").with_code("AccessDenied").into());
+        let ours =
+            error(|| FetchError::new(ErrorKind::Denied, "no").with_code("AccessDenied").into());
         assert_eq!(ours.await.code(), Some("AccessDenied"));
     }
 

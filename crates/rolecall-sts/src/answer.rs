@@ -13,7 +13,8 @@ use aws_sdk_sts::types;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use rolecall_core::{
-    AssumedRole, Clock, ErrorKind, FetchError, Moment, Session, SessionBuilder, SessionDuration,
+    AssumedRole, Clock, ErrorKind, FetchError, Moment, RoleArn, Session, SessionBuilder,
+    SessionDuration,
 };
 
 use crate::classify::class_of;
@@ -58,12 +59,39 @@ pub(crate) struct Answer<T> {
     pub(crate) date: Option<SystemTime>,
 }
 
-/// The session in an answer; who assumed it is not known here.
-pub(crate) fn session<T>(
+/// What the two operations that grant a session have in common.
+pub(crate) trait Grant {
+    fn credentials(&self) -> Option<&types::Credentials>;
+    fn user(&self) -> Option<&types::AssumedRoleUser>;
+    fn packed_policy_size(&self) -> Option<i32>;
+}
+
+macro_rules! grant {
+    ($output:ty) => {
+        impl Grant for $output {
+            fn credentials(&self) -> Option<&types::Credentials> {
+                self.credentials()
+            }
+
+            fn user(&self) -> Option<&types::AssumedRoleUser> {
+                self.assumed_role_user()
+            }
+
+            #[expect(deprecated, reason = "its successor is not sent by every server")]
+            fn packed_policy_size(&self) -> Option<i32> {
+                self.packed_policy_size()
+            }
+        }
+    };
+}
+
+grant!(aws_sdk_sts::operation::assume_role::AssumeRoleOutput);
+grant!(aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput);
+
+/// The session in an answer; how it came about is for the caller to add.
+pub(crate) fn session<T: Grant>(
     answer: &Answer<T>,
-    credentials: Option<&types::Credentials>,
-    user: Option<&types::AssumedRoleUser>,
-    packed_policy_size: Option<i32>,
+    role: &RoleArn,
     asked: Option<SessionDuration>,
     clock: &Clock,
 ) -> Result<SessionBuilder, FetchError> {
@@ -71,44 +99,36 @@ pub(crate) fn session<T>(
         FetchError::new(ErrorKind::InvalidResponse, format!("STS's answer {what}"))
             .with_hint("whether the endpoint really is STS")
     };
-    let keys = credentials.ok_or_else(|| invalid("has no credentials"))?;
-    let (id, secret, token) = (keys.access_key_id(), keys.secret_access_key(), keys.session_token());
+    let keys = answer.output.credentials().ok_or_else(|| invalid("has no credentials"))?;
+    let (id, secret, token) =
+        (keys.access_key_id(), keys.secret_access_key(), keys.session_token());
     if id.is_empty() || secret.is_empty() || token.is_empty() {
         return Err(invalid("has an incomplete set of credentials"));
     }
     let end = SystemTime::try_from(*keys.expiration()).map_err(|_| invalid("ends at no time"))?;
     let lifetime = lifetime(end, answer.date.unwrap_or_else(|| clock.wall()), asked)
         .ok_or_else(|| invalid("is a session that has ended already"))?;
+    let account = role.account();
     let credentials = Credentials::builder()
         .access_key_id(id)
         .secret_access_key(secret)
         .session_token(token)
-        .provider_name("rolecall");
-    // STS may leave it out, and then nothing is known of the account.
-    let user = user.map(|user| AssumedRole::new(user.arn(), user.assumed_role_id()));
-    let account = user.as_ref().and_then(AssumedRole::account);
-    let credentials = match &account {
-        Some(account) => credentials.account_id(account.as_str()).build(),
-        None => credentials.build(),
-    };
-    let mut session = Session::builder(credentials)
+        .account_id(account.as_str())
+        .provider_name("rolecall")
+        .build();
+    let session = Session::builder(credentials)
+        .account(account)
         .lifetime(answer.sent, lifetime, clock)
-        .packed_policy_size(packed_policy_size.and_then(|size| u8::try_from(size).ok()));
-    if let Some(user) = user {
-        session = session.role(user);
-    }
-    if let Some(account) = account {
-        session = session.account(account);
-    }
-    Ok(session)
+        .packed_policy_size(answer.output.packed_policy_size().and_then(|n| u8::try_from(n).ok()));
+    // Not every server says who the session is.
+    Ok(match answer.output.user() {
+        Some(user) => session.role(AssumedRole::new(user.arn(), user.assumed_role_id())),
+        None => session,
+    })
 }
 
 /// How long a session is good for: what the server says by its own clock, and never more than was asked for.
-fn lifetime(
-    end: SystemTime,
-    date: SystemTime,
-    asked: Option<SessionDuration>,
-) -> Option<Duration> {
+fn lifetime(end: SystemTime, date: SystemTime, asked: Option<SessionDuration>) -> Option<Duration> {
     let most = asked.unwrap_or(SessionDuration::DEFAULT).as_duration();
     let left = end.duration_since(date).ok()?;
     (!left.is_zero()).then(|| left.min(most))

@@ -51,7 +51,8 @@ type Row = (&'static str, &'static str, Class);
 const TABLE: &[Row] = &{
     use Again::{Backoff, NewSigner, No, RereadToken};
     use ErrorKind::{Denied, InvalidConfig, Throttled, TokenRejected, Unavailable};
-    const SKEW: &str = "this machine's clock (STS takes five minutes off at most), then the secret access key";
+    const SKEW: &str =
+        "this machine's clock (STS takes five minutes off at most), then the secret access key";
     [
         ("Throttling", "", class(Throttled, Backoff, None)),
         ("ThrottlingException", "", class(Throttled, Backoff, None)),
@@ -63,7 +64,9 @@ const TABLE: &[Row] = &{
             class(
                 Unavailable,
                 Backoff,
-                Some("whether the token's issuer serves its keys (the jwks_uri of its discovery document)"),
+                Some(
+                    "whether the token's issuer serves its keys (the jwks_uri of its discovery document)",
+                ),
             ),
         ),
         ("InvalidIdentityToken", "", class(TokenRejected, RereadToken, None)),
@@ -84,7 +87,9 @@ const TABLE: &[Row] = &{
             class(
                 InvalidConfig,
                 No,
-                Some("enable STS for this Region in the account's settings, or use another Region's endpoint"),
+                Some(
+                    "enable STS for this Region in the account's settings, or use another Region's endpoint",
+                ),
             ),
         ),
         ("ValidationError", "", class(InvalidConfig, No, None)),
@@ -136,7 +141,8 @@ mod tests {
     /// The error table of the STS facts, row by row.
     #[test]
     fn every_row_of_the_table() {
-        let key = "Couldn't retrieve verification key from your identity provider,  please reference";
+        let key =
+            "Couldn't retrieve verification key from your identity provider,  please reference";
         let rows: &[(Option<&str>, &str, u16, ErrorKind, Again)] = &[
             (Some("Throttling"), "Rate exceeded", 400, Throttled, Again::Backoff),
             (Some("ThrottlingException"), "", 429, Throttled, Again::Backoff),

@@ -96,20 +96,8 @@ impl StsClient {
                     .send()
             })
             .await?;
-        let output = &answer.output;
-        let session = answer::session(
-            &answer,
-            output.credentials(),
-            output.assumed_role_user(),
-            output.packed_policy_size(),
-            request.duration,
-            &self.0.clock,
-        )?;
-        let mut session = session.assumed_by(signer, request.role.clone());
-        if output.assumed_role_user().is_none() {
-            session = session.account(request.role.account());
-        }
-        Ok(session.build())
+        let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
+        Ok(session.assumed_by(signer, request.role.clone()).build())
     }
 
     /// AssumeRoleWithWebIdentity. Nobody signs: the token is the proof.
@@ -133,20 +121,8 @@ impl StsClient {
                     .send()
             })
             .await?;
-        let output = &answer.output;
-        let session = answer::session(
-            &answer,
-            output.credentials(),
-            output.assumed_role_user(),
-            output.packed_policy_size(),
-            request.duration,
-            &self.0.clock,
-        )?;
-        let mut session = session.base(format!("web identity as {}", request.role));
-        if output.assumed_role_user().is_none() {
-            session = session.account(request.role.account());
-        }
-        Ok(session.build())
+        let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
+        Ok(session.base(format!("web identity as {}", request.role)).build())
     }
 
     /// GetCallerIdentity: who `signer` is. Needs no permission.
@@ -279,6 +255,8 @@ fn default_http_client(loopback: bool) -> SharedHttpClient {
         let mut connector = Connector::builder().proxy_config(proxies);
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
+        connector
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .build()
     })
 }

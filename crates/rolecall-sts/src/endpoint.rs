@@ -28,7 +28,9 @@ impl Region {
         let form = match parts.as_slice() {
             ["aws", "global"] => true,
             [words_ @ .., number] if words_.len() >= 2 => {
-                words(words_) && matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit())
+                words(words_)
+                    && matches!(number.len(), 1 | 2)
+                    && number.bytes().all(|b| b.is_ascii_digit())
             }
             _ => false,
         };
@@ -36,7 +38,8 @@ impl Region {
             return Ok(Self(value.to_owned()));
         }
         let shown: String = value.chars().take(40).collect();
-        let message = format!("{shown:?} is not a Region: a Region is a code as eu-west-1 or us-gov-east-1");
+        let message =
+            format!("{shown:?} is not a Region: a Region is a code as eu-west-1 or us-gov-east-1");
         Err(FetchError::new(ErrorKind::InvalidConfig, message))
     }
 
@@ -73,7 +76,11 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
     /// By AWS's own rules for the Region.
-    Aws { legacy: bool, fips: bool, dual_stack: bool },
+    Aws {
+        legacy: bool,
+        fips: bool,
+        dual_stack: bool,
+    },
     Custom(String),
 }
 
@@ -87,7 +94,9 @@ impl Endpoint {
     pub fn custom(url: &str, region: Region) -> Result<Self, FetchError> {
         let fault = |fault: &str| {
             let shown: String = url.chars().take(80).collect();
-            let message = format!("{shown:?} is no endpoint URL: {fault}; it must be as https://sts.example.com");
+            let message = format!(
+                "{shown:?} is no endpoint URL: {fault}; it must be as https://sts.example.com"
+            );
             FetchError::new(ErrorKind::InvalidConfig, message)
         };
         let uri: http::Uri = url.parse().map_err(|_| fault("it does not parse as a URL"))?;
@@ -127,7 +136,8 @@ impl Endpoint {
             for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"] {
                 let Some(url) = environment.var(variable)? else { continue };
                 if fips || dual_stack {
-                    let message = format!("{variable} cannot be combined with a FIPS or dual-stack endpoint");
+                    let message =
+                        format!("{variable} cannot be combined with a FIPS or dual-stack endpoint");
                     return Err(FetchError::new(ErrorKind::InvalidConfig, message).with_hint(
                         "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
                     ));
@@ -171,7 +181,8 @@ impl fmt::Display for Endpoint {
             Host::Custom(url) => write!(f, "STS at {url}"),
             Host::Aws { legacy, fips, dual_stack } => {
                 write!(f, "STS in {}", self.region)?;
-                for (set, name) in [(legacy, "legacy"), (fips, "FIPS"), (dual_stack, "dual-stack")] {
+                for (set, name) in [(legacy, "legacy"), (fips, "FIPS"), (dual_stack, "dual-stack")]
+                {
                     if *set {
                         write!(f, ", {name}")?;
                     }
@@ -257,10 +268,28 @@ mod tests {
 
     #[test]
     fn regions_by_their_form() {
-        for good in ["eu-west-1", "us-gov-east-1", "us-iso-east-1", "ap-southeast-7", "aws-global", "eusc-de-east-1"] {
+        for good in [
+            "eu-west-1",
+            "us-gov-east-1",
+            "us-iso-east-1",
+            "ap-southeast-7",
+            "aws-global",
+            "eusc-de-east-1",
+        ] {
             assert!(Region::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "eu", "eu-west", "EU-WEST-1", "eu_west_1", "eu-west-1a", "eu--1", "-", "eu-west-1.evil.example", "eu-west-123"] {
+        for bad in [
+            "",
+            "eu",
+            "eu-west",
+            "EU-WEST-1",
+            "eu_west_1",
+            "eu-west-1a",
+            "eu--1",
+            "-",
+            "eu-west-1.evil.example",
+            "eu-west-123",
+        ] {
             let error = Region::parse(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{bad}");
         }
@@ -271,17 +300,37 @@ mod tests {
         let cases: &[(&[(&str, &str)], &str)] = &[
             (&[("AWS_REGION", "eu-west-1")], "STS in eu-west-1"),
             (&[("AWS_DEFAULT_REGION", "eu-west-1")], "STS in eu-west-1"),
-            (&[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")], "STS in eu-west-1"),
-            (&[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "regional")], "STS in eu-west-1"),
-            (&[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "legacy")], "STS in eu-west-1, legacy"),
-            (&[("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")], "STS in eu-west-1, FIPS"),
-            (&[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://a.example")], "STS at http://a.example"),
             (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://a.example"), ("AWS_ENDPOINT_URL_STS", "http://b.example")],
+                &[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")],
+                "STS in eu-west-1",
+            ),
+            (&[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "regional")], "STS in eu-west-1"),
+            (
+                &[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "legacy")],
+                "STS in eu-west-1, legacy",
+            ),
+            (
+                &[("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")],
+                "STS in eu-west-1, FIPS",
+            ),
+            (
+                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://a.example")],
+                "STS at http://a.example",
+            ),
+            (
+                &[
+                    ("AWS_REGION", "eu-west-1"),
+                    ("AWS_ENDPOINT_URL", "http://a.example"),
+                    ("AWS_ENDPOINT_URL_STS", "http://b.example"),
+                ],
                 "STS at http://b.example",
             ),
             (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://a.example"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+                &[
+                    ("AWS_REGION", "eu-west-1"),
+                    ("AWS_ENDPOINT_URL", "http://a.example"),
+                    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+                ],
                 "STS in eu-west-1",
             ),
         ];
@@ -294,12 +343,28 @@ mod tests {
     fn a_wrong_variable_is_named_with_its_fault() {
         let cases: &[(&[(&str, &str)], &[&str])] = &[
             (&[], &["no Region is set", "AWS_REGION"]),
-            (&[("AWS_REGION", "Frankfurt")], &["\"Frankfurt\" is not a Region", "AWS_REGION", "eu-west-1"]),
-            (&[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "global")], &[REGIONAL_ENDPOINTS, "\"global\"", "regional or legacy"]),
-            (&[("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "yes")], &["AWS_USE_FIPS_ENDPOINT", "true or false"]),
-            (&[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL_STS", "sts.example.com")], &["AWS_ENDPOINT_URL_STS", "http://"]),
             (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://a.example"), ("AWS_USE_FIPS_ENDPOINT", "true")],
+                &[("AWS_REGION", "Frankfurt")],
+                &["\"Frankfurt\" is not a Region", "AWS_REGION", "eu-west-1"],
+            ),
+            (
+                &[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "global")],
+                &[REGIONAL_ENDPOINTS, "\"global\"", "regional or legacy"],
+            ),
+            (
+                &[("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "yes")],
+                &["AWS_USE_FIPS_ENDPOINT", "true or false"],
+            ),
+            (
+                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL_STS", "sts.example.com")],
+                &["AWS_ENDPOINT_URL_STS", "http://"],
+            ),
+            (
+                &[
+                    ("AWS_REGION", "eu-west-1"),
+                    ("AWS_ENDPOINT_URL", "http://a.example"),
+                    ("AWS_USE_FIPS_ENDPOINT", "true"),
+                ],
                 &["AWS_ENDPOINT_URL", "FIPS"],
             ),
         ];
@@ -343,8 +408,14 @@ mod tests {
             ("me-south-1", "https://sts.me-south-1.amazonaws.com"),
             ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn"),
         ] {
-            let params = Params::builder().region(region).use_fips(false).use_dual_stack(false).build().unwrap();
-            let endpoint = futures_now(Legacy::default().resolve_endpoint(&params)).unwrap().unwrap();
+            let params = Params::builder()
+                .region(region)
+                .use_fips(false)
+                .use_dual_stack(false)
+                .build()
+                .unwrap();
+            let endpoint =
+                futures_now(Legacy::default().resolve_endpoint(&params)).unwrap().unwrap();
             assert_eq!(endpoint.url(), url, "{region}");
         }
     }

@@ -34,16 +34,18 @@ impl CallerIdentity {
         let principal = match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Principal::Root,
             ("iam", Some(("user", rest))) => {
-                let (path, name) = rest.rsplit_once('/').map_or(("/".to_owned(), rest), |(p, n)| {
-                    (format!("/{p}/"), n)
-                });
+                let (path, name) = rest
+                    .rsplit_once('/')
+                    .map_or(("/".to_owned(), rest), |(p, n)| (format!("/{p}/"), n));
                 Principal::User { path, name: name.to_owned() }
             }
             ("sts", Some(("assumed-role", rest))) => {
                 let (role, session) = rest.split_once('/')?;
                 Principal::AssumedRole { role: role.to_owned(), session: session.to_owned() }
             }
-            ("sts", Some(("federated-user", name))) => Principal::FederatedUser { name: name.into() },
+            ("sts", Some(("federated-user", name))) => {
+                Principal::FederatedUser { name: name.into() }
+            }
             _ => Principal::Other { resource: resource.to_owned() },
         };
         Some(Self {
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_caller() {
-        let user = |path: &str, name: &str| Principal::User { path: path.into(), name: name.into() };
+        let user =
+            |path: &str, name: &str| Principal::User { path: path.into(), name: name.into() };
         for (arn, principal) in [
             ("arn:aws:iam::111122223333:root", Principal::Root),
             ("arn:aws:iam::111122223333:user/ann", user("/", "ann")),
@@ -131,7 +134,12 @@ mod tests {
 
     #[test]
     fn what_is_no_callers_arn_is_refused() {
-        for arn in ["", "arn:aws:sts::1:assumed-role/r/s", "arn:aws:sts::111122223333:assumed-role/r", "x:y"] {
+        for arn in [
+            "",
+            "arn:aws:sts::1:assumed-role/r/s",
+            "arn:aws:sts::111122223333:assumed-role/r",
+            "x:y",
+        ] {
             assert_eq!(CallerIdentity::parse(arn, "id"), None, "{arn}");
         }
     }

@@ -1,1 +1,79 @@
+//! Sessions in other AWS roles and accounts for Rust services.
+//!
+//! A service starts with some identity; rolecall turns it into the session that a call needs, keeps that session fresh
+//! without ever making a request wait, and plugs into the official AWS SDK for Rust as `ProvideCredentials`.
+//!
+//! # From a token file to an S3 client
+//!
+//! On EKS (or wherever `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_REGION` are set), through a role in
+//! another account that asks for an external id:
+//!
+//! ```no_run
+//! use rolecall::Role;
+//!
+//! # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+//! let orders = Role::new("arn:aws:iam::444455556666:role/orders")?.external_id("shop-4711")?;
+//! let provider = rolecall::from_env()?.assume(orders).cached();
+//! let config = rolecall::sdk_config(provider).load().await;
+//! # let _ = config;
+//! // let s3 = aws_sdk_s3::Client::new(&config);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What comes with it
+//!
+//! - Each hop of a chain is cached by itself and refreshed in the background, ahead of its end ([`cache`]): callers
+//!   get the session that is held, at once.
+//! - Concurrent callers cost one call to STS; one that gives up does not end it; a failure is shared, remembered for a
+//!   moment, and never reaches a caller while a valid session is held.
+//! - Parameters are parsed before anything is sent, and errors say which hop failed and what to look at
+//!   ([`FetchError`]).
+//!
+//! # Other beginnings
+//!
+//! Any credentials provider of the SDK can be the base of a chain:
+//!
+//! ```
+//! use aws_credential_types::Credentials;
+//! use rolecall::{Environment, Role};
+//!
+//! # fn main() -> Result<(), rolecall::FetchError> {
+//! # let env = Environment::fixed([("AWS_REGION", "eu-west-1")]);
+//! let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+//! let provider = rolecall::builder()
+//!     .environment(env)
+//!     .from_provider("static keys", keys)?
+//!     .assume(Role::new("arn:aws:iam::444455556666:role/orders")?)
+//!     .cached();
+//! # let _ = provider;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! So can a type of your own that implements [`SessionSource`]: [`Builder::from_source`].
+//!
+//! # Testing
+//!
+//! The crate `rolecall-testkit` is an STS on the loopback address that checks signatures, tokens and trust policies.
+//! Point a chain to it by `AWS_ENDPOINT_URL_STS`, in an [`Environment::fixed`], and turn its clock and the chain's
+//! together ([`Builder::clock`]).
 
+mod chain;
+mod from_env;
+mod sdk;
+
+pub use chain::{Chain, Provider};
+pub use from_env::{Builder, builder, from_env};
+pub use rolecall_assume_role::{AssumeRole, Role};
+pub use rolecall_cache::{Cached, Refresh};
+pub use rolecall_core::{
+    AccountId, AssumedRole, Clock, Environment, ErrorKind, ExternalId, FetchContext, FetchError,
+    InvalidParameter, Lineage, ManualClock, Moment, Place, ProviderSource, RoleArn, Session,
+    SessionDuration, SessionName, SessionSource, SourceProvider, Urgency,
+};
+pub use rolecall_sts::{CallerIdentity, Endpoint, Principal, Region, StsClient};
+pub use rolecall_web_identity::{UnverifiedClaims, WebIdentity, WebIdentityConfig};
+pub use sdk::sdk_config;
+
+pub use {rolecall_cache as cache, rolecall_policy as policy, rolecall_sts as sts};

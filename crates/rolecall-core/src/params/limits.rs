@@ -28,7 +28,8 @@ impl TextLimit {
             let plural = if length == 1 { "" } else { "s" };
             return Some(format!("it has {length} character{plural}"));
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || self.punctuation.contains(c);
+        let allowed =
+            |c: char| c.is_ascii_alphanumeric() || c == '_' || self.punctuation.contains(c);
         let wrong = value.chars().find(|c| !allowed(*c))?;
         Some(format!("the character {wrong:?} is not allowed"))
     }

@@ -48,6 +48,13 @@ impl InvalidParameter {
     }
 }
 
+/// So that a parameter can be taken parsed or as text: `impl TryInto<RoleArn, Error: Into<InvalidParameter>>`.
+impl From<std::convert::Infallible> for InvalidParameter {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 /// What every parsed text shares: strings in, strings out, no way around the parser.
 macro_rules! parsed_text {
     ($name:ident) => {

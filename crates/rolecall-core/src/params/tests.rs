@@ -67,7 +67,9 @@ fn an_external_id_keeps_to_its_limits() {
 #[test]
 fn a_session_duration_keeps_to_its_limits() {
     use std::time::Duration;
-    for (seconds, ok) in [(899, false), (900, true), (43_200, true), (43_201, false), (u64::MAX, false)] {
+    for (seconds, ok) in
+        [(899, false), (900, true), (43_200, true), (43_201, false), (u64::MAX, false)]
+    {
         assert_eq!(SessionDuration::from_secs(seconds).is_ok(), ok, "{seconds}");
     }
     let error = SessionDuration::try_from(Duration::from_millis(900_500)).unwrap_err();

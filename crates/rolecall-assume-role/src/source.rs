@@ -1,0 +1,121 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rolecall_core::{
+    ErrorKind, FetchContext, FetchError, Place, Session, SessionName, SessionSource,
+};
+use rolecall_sts::{AssumeRoleRequest, StsClient, refuses_signer};
+
+use crate::Role;
+
+/// The hop from a parent's session to a role's.
+///
+/// If STS refuses the session that signs (it ended, or its role was made anew), the parent is told and asked for
+/// another, once.
+///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use rolecall_assume_role::{AssumeRole, Role};
+/// use rolecall_core::{ProviderSource, SessionName};
+/// use rolecall_sts::{Endpoint, Region, StsClient};
+///
+/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+/// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
+/// let role = Role::new("arn:aws:iam::444455556666:role/orders")?;
+/// let orders = AssumeRole::new(ProviderSource::new(keys), role, sts, SessionName::parse("checkout")?);
+/// # Ok::<(), rolecall_core::FetchError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AssumeRole {
+    parent: Arc<dyn SessionSource>,
+    role: Role,
+    request: AssumeRoleRequest,
+    sts: StsClient,
+    index: usize,
+}
+
+impl AssumeRole {
+    /// A hop on `parent`. The session is called `session_name` where the role says nothing else.
+    pub fn new(
+        parent: impl SessionSource,
+        role: Role,
+        sts: StsClient,
+        session_name: SessionName,
+    ) -> Self {
+        let request = role.request(&session_name);
+        Self { parent: Arc::new(parent), role, request, sts, index: 1 }
+    }
+
+    /// Its place in the chain, from 1, for errors.
+    #[must_use]
+    pub fn at_hop(mut self, index: usize) -> Self {
+        self.index = index;
+        self
+    }
+
+    /// The role that it assumes.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    async fn signer(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        self.parent.session(cx).await.map_err(|error| {
+            let error = error.through_hop(self.index);
+            // A chain is configured here: a provider chain above must not go on to another identity.
+            if error.kind() == ErrorKind::NotConfigured {
+                return error.with_kind(ErrorKind::InvalidConfig);
+            }
+            error
+        })
+    }
+
+    async fn assume(&self, signer: &Session, cx: FetchContext) -> Result<Session, FetchError> {
+        self.sts.assume_role(signer, &self.request, cx).await.map_err(|error| {
+            let error = match (error.kind(), error.code()) {
+                (ErrorKind::Denied, _) => error.with_hint(self.what_to_look_at(signer)),
+                _ => error,
+            };
+            error.at(Place::hop(self.index, self.role.arn().clone()))
+        })
+    }
+
+    fn what_to_look_at(&self, signer: &Session) -> String {
+        let role = self.role.arn();
+        let caller = match signer.role() {
+            Some(role) => role.arn().to_owned(),
+            None => format!("the owner of the access key {}", signer.access_key_id()),
+        };
+        let external_id = match &self.request.external_id {
+            Some(id) => format!("its sts:ExternalId condition, if any, must be {:?}", id.as_str()),
+            None => {
+                "it must have no sts:ExternalId condition, since no external id was sent".into()
+            }
+        };
+        let identity = match signer.account() {
+            Some(account) if *account == role.account() => "unless it names the caller itself, the",
+            _ => "the",
+        };
+        format!(
+            "the trust policy of {role} must allow {caller}; {external_id}; {identity} caller's own policies must \
+             allow sts:AssumeRole on the role"
+        )
+    }
+}
+
+#[async_trait]
+impl SessionSource for AssumeRole {
+    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let signer = self.signer(cx).await?;
+        match self.assume(&signer, cx).await {
+            Err(error) if refuses_signer(&error) => {
+                self.parent.reject(&signer);
+                let another = self.signer(cx).await?;
+                if another.access_key_id() == signer.access_key_id() {
+                    return Err(error);
+                }
+                self.assume(&another, cx).await
+            }
+            result => result,
+        }
+    }
+}

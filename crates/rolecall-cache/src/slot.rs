@@ -1,0 +1,299 @@
+//! The refresh state machine: functions of a state and a moment, with no clock, no task and no lock in them.
+
+use std::time::Duration;
+
+use rolecall_core::Moment;
+
+use crate::schedule::{
+    HARD_WAIT, OVERDUE, Windows, look_again, pause_while_valid, rejection_spacing,
+    remembered_for,
+};
+
+/// What the machine must know of a session.
+pub(crate) trait SameSession: Clone {
+    /// Whether both are the same keys.
+    fn same(&self, other: &Self) -> bool;
+
+    /// Whether both are the same keys with the same end by the calendar.
+    fn unchanged(&self, other: &Self) -> bool;
+}
+
+/// The state: what is held, what runs, what failed, what was rejected.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot<S, E> {
+    held: Option<Held<S>>,
+    running: Option<Running>,
+    failures: Failures<E>,
+    rejections: Rejections,
+    generation: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Held<S> {
+    session: S,
+    windows: Windows,
+    rejected: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    generation: u64,
+    /// From then on it counts as lost.
+    overdue_at: Moment,
+    waited_for: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Failures<E> {
+    in_a_row: u32,
+    last: Option<E>,
+    /// No fetch starts before.
+    not_before: Moment,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rejections {
+    close_together: u32,
+    /// No fetch starts on account of a rejection before.
+    not_before: Moment,
+}
+
+/// What a call gets, and what it sets off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision<S, E> {
+    /// The session; a refresh starts beside it if `refresh`.
+    Hand { session: S, refresh: bool },
+    /// Wait for the one fetch, which starts now if `start`.
+    Wait(Wait<S>),
+    /// The remembered error.
+    Fail(E),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wait<S> {
+    pub(crate) start: bool,
+    /// Until when: then decide again.
+    pub(crate) until: Moment,
+    /// What the caller gets if the fetch fails, and its end.
+    pub(crate) otherwise: Option<(S, Moment)>,
+}
+
+/// What the timer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    Refresh,
+    SleepUntil(Moment),
+}
+
+/// What a fetch brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched<S> {
+    pub(crate) session: S,
+    /// When it began to be good.
+    pub(crate) since: Moment,
+    pub(crate) end: Moment,
+}
+
+/// Why an answer counts as a failed fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Expired,
+    EndsSooner,
+    Rejected,
+}
+
+/// A fetch's failure, as the machine must know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure<E> {
+    pub(crate) error: E,
+    pub(crate) retryable: bool,
+}
+
+impl<S: SameSession, E: Clone> Slot<S, E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            held: None,
+            running: None,
+            failures: Failures { in_a_row: 0, last: None, not_before: Moment::ZERO },
+            rejections: Rejections { close_together: 0, not_before: Moment::ZERO },
+            generation: 0,
+        }
+    }
+
+    /// The table of the crate's documentation.
+    pub(crate) fn decide(&self, now: Moment) -> Decision<S, E> {
+        let running = self.running_at(now);
+        let may_start = running.is_none() && now >= self.failures.not_before;
+        let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {
+            // Expired, or none.
+            return match (&self.failures.last, running) {
+                (Some(error), None) if !may_start => Decision::Fail(error.clone()),
+                _ => self.wait(now, OVERDUE, None),
+            };
+        };
+        let Held { session, windows, rejected } = held;
+        let hand = |refresh| Decision::Hand { session: session.clone(), refresh };
+        let otherwise = Some((session.clone(), windows.end));
+        if *rejected {
+            let allowed = may_start && now >= self.rejections.not_before;
+            return match running {
+                None if !allowed => hand(false),
+                _ => self.wait(now, OVERDUE, otherwise),
+            };
+        }
+        if now < windows.refresh_at {
+            return hand(false);
+        }
+        if now < windows.hard_at {
+            return hand(may_start);
+        }
+        match running {
+            None if !may_start => hand(false),
+            _ => self.wait(now, HARD_WAIT, otherwise),
+        }
+    }
+
+    fn wait(&self, now: Moment, patience: Duration, otherwise: Option<(S, Moment)>) -> Decision<S, E> {
+        let running = self.running_at(now);
+        let overdue_at = running.map_or(now + OVERDUE, |running| running.overdue_at);
+        let until = overdue_at.min(now + patience);
+        Decision::Wait(Wait { start: running.is_none(), until, otherwise })
+    }
+
+    /// The fetch that runs, unless it is overdue: then somebody takes over.
+    fn running_at(&self, now: Moment) -> Option<Running> {
+        self.running.filter(|running| now < running.overdue_at)
+    }
+
+    /// Until when the held session can be handed out without a look at the rest of the state.
+    pub(crate) fn quiet_until(&self) -> Moment {
+        let Some(held) = self.held.as_ref().filter(|held| !held.rejected) else {
+            return Moment::ZERO;
+        };
+        let Windows { refresh_at, hard_at, end } = held.windows;
+        match self.running {
+            Some(running) => refresh_at.max(hard_at.min(running.overdue_at)).min(end),
+            None => refresh_at.max(self.failures.not_before).min(end),
+        }
+    }
+
+    /// What the timer does now; `wanted` says whether anybody has use for another session.
+    pub(crate) fn tick(&self, now: Moment, wanted: bool, even_when_over: bool) -> Tick {
+        if let Some(running) = self.running_at(now) {
+            return Tick::SleepUntil(running.overdue_at);
+        }
+        let Some(held) = &self.held else { return Tick::SleepUntil(Moment::MAX) };
+        let due = held.windows.refresh_at.max(self.failures.not_before);
+        if now >= held.windows.end && !even_when_over {
+            // It lapsed: the next caller fetches.
+            return Tick::SleepUntil(Moment::MAX);
+        }
+        match wanted {
+            _ if now < due => Tick::SleepUntil(due),
+            true => Tick::Refresh,
+            false => Tick::SleepUntil(Moment::MAX),
+        }
+    }
+
+    /// A fetch begins. Its generation is what its result must be handed in under.
+    pub(crate) fn start(&mut self, now: Moment) -> u64 {
+        if self.held.as_ref().is_some_and(|held| held.rejected && now < held.windows.end) {
+            self.rejections.not_before = now + rejection_spacing(self.rejections.close_together);
+            self.rejections.close_together = self.rejections.close_together.saturating_add(1);
+        }
+        self.generation += 1;
+        self.running = Some(Running {
+            generation: self.generation,
+            overdue_at: now + OVERDUE,
+            waited_for: false,
+        });
+        self.generation
+    }
+
+    /// A caller waits for the fetch that runs.
+    pub(crate) fn waited_for(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.waited_for = true;
+        }
+    }
+
+    /// The task of a fetch is gone without a result.
+    pub(crate) fn lost(&mut self, generation: u64) {
+        if self.running.is_some_and(|running| running.generation == generation) {
+            self.running = None;
+        }
+    }
+
+    /// Whether a result of this generation would be taken.
+    pub(crate) fn awaits(&self, generation: u64) -> bool {
+        self.running.is_some_and(|running| running.generation == generation)
+    }
+
+    /// A fetch succeeded. `Err` says why the answer is no use; it is a failure then, to be handed in as one.
+    pub(crate) fn check(&self, now: Moment, fetched: &Fetched<S>) -> Result<(), Refused> {
+        if fetched.end <= now {
+            return Err(Refused::Expired);
+        }
+        match self.held.as_ref().filter(|held| now < held.windows.end) {
+            Some(held) if held.rejected && held.session.same(&fetched.session) => {
+                Err(Refused::Rejected)
+            }
+            Some(held) if held.rejected || held.session.unchanged(&fetched.session) => Ok(()),
+            Some(held) if fetched.end < held.windows.end => Err(Refused::EndsSooner),
+            _ => Ok(()),
+        }
+    }
+
+    /// A fetch brought a session that [`check`](Self::check) let pass.
+    pub(crate) fn succeeded(&mut self, now: Moment, fetched: Fetched<S>, draw: f64) {
+        let waited_for = self.running.take().is_some_and(|running| running.waited_for);
+        self.failures = Failures { in_a_row: 0, last: None, not_before: Moment::ZERO };
+        let Fetched { session, since, end } = fetched;
+        let unchanged = |held: &&Held<S>| !held.rejected && held.session.unchanged(&session);
+        if let Some(held) = self.held.as_ref().filter(unchanged) {
+            self.failures.not_before = now + look_again(held.windows.end - now);
+            return;
+        }
+        let windows = Windows::drawn(since, end, waited_for, draw);
+        self.held = Some(Held { session, windows, rejected: false });
+    }
+
+    /// A fetch failed, or its answer is no use.
+    pub(crate) fn failed(&mut self, now: Moment, failure: Failure<E>, draw: f64) {
+        self.running = None;
+        let Failure { error, retryable } = failure;
+        let in_a_row = self.failures.in_a_row.saturating_add(1);
+        let left = self.held.as_ref().map_or(Duration::ZERO, |held| held.windows.end - now);
+        let pause = if left.is_zero() {
+            remembered_for(in_a_row, retryable, draw)
+        } else {
+            pause_while_valid(in_a_row, retryable, left, draw)
+        };
+        self.failures = Failures { in_a_row, last: Some(error), not_before: now + pause };
+    }
+
+    /// A service refused this session. Another than the held one is old news.
+    pub(crate) fn reject(&mut self, now: Moment, rejected: &S) -> bool {
+        let Some(held) = self.held.as_mut().filter(|held| held.session.same(rejected)) else {
+            return false;
+        };
+        if held.rejected {
+            return false;
+        }
+        held.rejected = true;
+        // Quiet for as long again as the spacing was: a new story.
+        let Rejections { close_together, not_before } = self.rejections;
+        if close_together > 0 && now >= not_before + rejection_spacing(close_together - 1) {
+            self.rejections.close_together = 0;
+        }
+        true
+    }
+
+    /// The session that is held, whatever its state.
+    pub(crate) fn session(&self) -> Option<&S> {
+        self.held.as_ref().map(|held| &held.session)
+    }
+}
+
+#[cfg(test)]
+mod tests;

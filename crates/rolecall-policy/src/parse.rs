@@ -1,0 +1,391 @@
+//! The strict parser: each thing that it does not know is an error that says where.
+
+use crate::condition::Condition;
+use crate::json::Json;
+use crate::model::{Effect, OneOf, PermissionStatement, Principal, StatementCore, TrustStatement};
+use crate::pattern::Pattern;
+
+/// A policy that cannot be used: where in the document, and why.
+///
+/// ```
+/// use rolecall_policy::PermissionPolicy;
+/// let error = PermissionPolicy::parse(r#"{"Statement": [{"Effect": "allow", "Action": "*", "Resource": "*"}]}"#).unwrap_err();
+/// assert_eq!(error.to_string(), r#"Statement[0].Effect: "allow" is neither "Allow" nor "Deny""#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {fault}")]
+#[non_exhaustive]
+pub struct PolicyError {
+    /// The place in the document, as `Statement[0].Action`.
+    pub place: String,
+    /// What is wrong there.
+    pub fault: String,
+}
+
+type Parsed<T> = Result<T, PolicyError>;
+
+fn fail<T>(place: &str, fault: impl Into<String>) -> Parsed<T> {
+    Err(PolicyError { place: place.to_owned(), fault: fault.into() })
+}
+
+/// IAM's own bound is 10,240 characters for any one policy; a document beyond this is no policy.
+const LONGEST: usize = 131_072;
+
+pub(crate) fn parse_trust(json: &str) -> Parsed<Vec<TrustStatement>> {
+    statements(json, |place, members, variables| {
+        for (key, why) in [
+            ("Resource", "a trust policy has no Resource"),
+            ("NotResource", "a trust policy has no Resource"),
+            ("NotPrincipal", "NotPrincipal is not supported: name whom you trust by Principal"),
+        ] {
+            if members.take(key).is_some() {
+                return fail(&format!("{place}.{key}"), why);
+            }
+        }
+        let principals = match members.take("Principal") {
+            Some(value) => principals(&format!("{place}.Principal"), value)?,
+            None => return fail(place, "a trust policy's statement needs a Principal"),
+        };
+        Ok(TrustStatement { core: statement_core(place, members, variables)?, principals })
+    })
+}
+
+pub(crate) fn parse_permission(json: &str) -> Parsed<Vec<PermissionStatement>> {
+    statements(json, |place, members, variables| {
+        for key in ["Principal", "NotPrincipal"] {
+            if members.take(key).is_some() {
+                return fail(&format!("{place}.{key}"), "a permission policy has no Principal");
+            }
+        }
+        let core = statement_core(place, members, variables)?;
+        let resources = one_of(place, members, "Resource", "NotResource", |place, value| {
+            variables.refuse(place, value)?;
+            if value != "*" && value.splitn(6, ':').count() != 6 {
+                return fail(place, format!("{value:?} is neither \"*\" nor an ARN"));
+            }
+            Ok(())
+        })?;
+        Ok(PermissionStatement { core, resources })
+    })
+}
+
+/// An object's members, taken out one by one: what is left is unknown.
+struct Members(Vec<(String, Json)>);
+
+impl Members {
+    fn of(place: &str, value: Json) -> Parsed<Self> {
+        match value {
+            Json::Object(members) => Ok(Self(members)),
+            _ => fail(place, "an object is expected"),
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Json> {
+        let index = self.0.iter().position(|(name, _)| name == key)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    fn finish(self, place: &str) -> Parsed<()> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((key, _)) => fail(&join(place, key), "there is no such element"),
+        }
+    }
+}
+
+fn join(place: &str, key: &str) -> String {
+    if place == DOCUMENT { key.to_owned() } else { format!("{place}.{key}") }
+}
+
+const DOCUMENT: &str = "the document";
+
+/// Policy variables, `${aws:username}`, are not covered; before 2012-10-17 they are plain text.
+#[derive(Clone, Copy)]
+struct Variables {
+    known: bool,
+}
+
+impl Variables {
+    fn refuse(self, place: &str, value: &str) -> Parsed<()> {
+        if self.known && value.contains("${") {
+            return fail(place, format!("{value:?}: policy variables are not supported"));
+        }
+        Ok(())
+    }
+}
+
+fn statements<T>(
+    json: &str,
+    one: impl Fn(&str, &mut Members, Variables) -> Parsed<T>,
+) -> Parsed<Vec<T>> {
+    if json.len() > LONGEST {
+        return fail(DOCUMENT, format!("it is longer than {LONGEST} bytes"));
+    }
+    let value = match Json::parse(json) {
+        Ok(value) => value,
+        Err(error) => return fail(DOCUMENT, format!("it is not JSON: {error}")),
+    };
+    let mut document = Members::of(DOCUMENT, value)?;
+    let variables = match document.take("Version") {
+        None => Variables { known: false },
+        Some(Json::String(version)) if version == "2008-10-17" => Variables { known: false },
+        Some(Json::String(version)) if version == "2012-10-17" => Variables { known: true },
+        Some(_) => return fail("Version", "it is neither \"2012-10-17\" nor \"2008-10-17\""),
+    };
+    if let Some(id) = document.take("Id") {
+        text("Id", id)?;
+    }
+    let parse = |place: &str, value: Json| {
+        let mut members = Members::of(place, value)?;
+        if let Some(sid) = members.take("Sid") {
+            text(&format!("{place}.Sid"), sid)?;
+        }
+        let statement = one(place, &mut members, variables)?;
+        members.finish(place)?;
+        Ok(statement)
+    };
+    let statements = match document.take("Statement") {
+        None => return fail(DOCUMENT, "it has no Statement"),
+        Some(Json::List(list)) if list.is_empty() => return fail("Statement", "it is empty"),
+        Some(Json::List(list)) => list
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| parse(&format!("Statement[{index}]"), value))
+            .collect::<Parsed<Vec<T>>>()?,
+        Some(single) => vec![parse("Statement", single)?],
+    };
+    document.finish(DOCUMENT)?;
+    Ok(statements)
+}
+
+fn statement_core(
+    place: &str,
+    members: &mut Members,
+    variables: Variables,
+) -> Parsed<StatementCore> {
+    let effect = match members.take("Effect") {
+        None => return fail(place, "it has no Effect"),
+        Some(Json::String(effect)) if effect == "Allow" => Effect::Allow,
+        Some(Json::String(effect)) if effect == "Deny" => Effect::Deny,
+        Some(Json::String(effect)) => {
+            let fault = format!("{effect:?} is neither \"Allow\" nor \"Deny\"");
+            return fail(&format!("{place}.Effect"), fault);
+        }
+        Some(_) => return fail(&format!("{place}.Effect"), "a string is expected"),
+    };
+    let actions = one_of(place, members, "Action", "NotAction", |place, value| {
+        let known = value == "*"
+            || value.split_once(':').is_some_and(|(service, action)| {
+                !service.is_empty() && !action.is_empty() && !action.contains(':')
+            });
+        if known {
+            Ok(())
+        } else {
+            fail(place, format!("{value:?} is no action, as \"sts:AssumeRole\""))
+        }
+    })?;
+    let conditions = match members.take("Condition") {
+        None => Vec::new(),
+        Some(value) => conditions(&format!("{place}.Condition"), value, variables)?,
+    };
+    Ok(StatementCore { effect, actions, conditions })
+}
+
+fn one_of(
+    place: &str,
+    members: &mut Members,
+    positive: &str,
+    negative: &str,
+    check: impl Fn(&str, &str) -> Parsed<()>,
+) -> Parsed<OneOf> {
+    let (key, value, negated) = match (members.take(positive), members.take(negative)) {
+        (Some(value), None) => (positive, value, false),
+        (None, Some(value)) => (negative, value, true),
+        (Some(_), Some(_)) => return fail(place, format!("it has both {positive} and {negative}")),
+        (None, None) => return fail(place, format!("it has neither {positive} nor {negative}")),
+    };
+    let place = format!("{place}.{key}");
+    let texts = texts(&place, value)?;
+    texts.iter().try_for_each(|text| check(&place, text))?;
+    Ok(OneOf { patterns: texts.into_iter().map(Pattern::new).collect(), negated })
+}
+
+fn conditions(place: &str, value: Json, variables: Variables) -> Parsed<Vec<Condition>> {
+    let mut conditions = Vec::new();
+    for (operator, keys) in Members::of(place, value)?.0 {
+        let place = format!("{place}.{operator}");
+        for (key, values) in Members::of(&place, keys)?.0 {
+            let values = texts(&place, values)?;
+            values.iter().try_for_each(|value| variables.refuse(&place, value))?;
+            match Condition::new(&operator, &key, values) {
+                Ok(condition) => conditions.push(condition),
+                Err(fault) => return fail(&place, fault),
+            }
+        }
+    }
+    Ok(conditions)
+}
+
+fn principals(place: &str, value: Json) -> Parsed<Vec<Principal>> {
+    if let Json::String(text) = &value {
+        if text == "*" {
+            return Ok(vec![Principal::Anyone]);
+        }
+        return fail(place, format!("{text:?} is neither \"*\" nor an object"));
+    }
+    let mut principals = Vec::new();
+    for (kind, values) in Members::of(place, value)?.0 {
+        let place = format!("{place}.{kind}");
+        for value in texts(&place, values)? {
+            let principal = match kind.as_str() {
+                "AWS" => Principal::aws(&value),
+                "Federated" if !value.contains(['*', '?']) => Ok(Principal::Federated(value)),
+                "Service" if !value.contains(['*', '?']) => Ok(Principal::Service(value)),
+                "Federated" | "Service" => {
+                    Err(format!("{value:?}: a principal has no wildcard in it"))
+                }
+                _ => Err("principals of this kind are not supported".into()),
+            };
+            match principal {
+                Ok(principal) => principals.push(principal),
+                Err(fault) => return fail(&place, fault),
+            }
+        }
+    }
+    if principals.is_empty() { fail(place, "it names nobody") } else { Ok(principals) }
+}
+
+fn text(place: &str, value: Json) -> Parsed<String> {
+    match value {
+        Json::String(text) => Ok(text),
+        _ => fail(place, "a string is expected"),
+    }
+}
+
+/// One text or a list of them; truth values and numbers are their text, as IAM takes them.
+fn texts(place: &str, value: Json) -> Parsed<Vec<String>> {
+    let one = |value| match value {
+        Json::String(text) | Json::Number(text) => Ok(text),
+        Json::Bool(truth) => Ok(truth.to_string()),
+        Json::Null | Json::List(_) | Json::Object(_) => fail(place, "a string is expected"),
+    };
+    match value {
+        Json::List(list) if list.is_empty() => fail(place, "the list is empty"),
+        Json::List(list) => list.into_iter().map(one).collect(),
+        single => Ok(vec![one(single)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PermissionPolicy, TrustPolicy};
+    use proptest::prelude::*;
+
+    fn trust_fault(statement: &str) -> String {
+        let json = format!(r#"{{"Version": "2012-10-17", "Statement": {statement}}}"#);
+        TrustPolicy::parse(&json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_not_covered_is_refused_with_its_place() {
+        let with = |more: &str| {
+            format!(
+                r#"[{{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", {more}}}]"#
+            )
+        };
+        for (statement, expected) in [
+            ("[]".into(), "Statement: it is empty"),
+            ("[1]".into(), "Statement[0]: an object is expected"),
+            (with(r#""Extra": 1"#), "Statement[0].Extra: there is no such element"),
+            (with(r#""Sid": 1"#), "Statement[0].Sid: a string is expected"),
+            (with(r#""NotAction": "x:y""#), "Statement[0]: it has both Action and NotAction"),
+            (
+                with(r#""Condition": {"DateLessThan": {"aws:CurrentTime": "2026-01-01"}}"#),
+                "Statement[0].Condition.DateLessThan: the operator \"DateLessThan\" is not supported",
+            ),
+            (
+                with(r#""Condition": {"StringEquals": {"aws:x": "${aws:username}"}}"#),
+                "Statement[0].Condition.StringEquals: \"${aws:username}\": policy variables are not supported",
+            ),
+            (
+                with(r#""Condition": {"StringEquals": {"aws:x": []}}"#),
+                "Statement[0].Condition.StringEquals: the list is empty",
+            ),
+            (
+                r#"{"Effect": "Allow", "Action": "sts:AssumeRole"}"#.into(),
+                "Statement: a trust policy's statement needs a Principal",
+            ),
+            (
+                r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "*"}"#.into(),
+                "Statement.NotPrincipal: NotPrincipal is not supported: name whom you trust by Principal",
+            ),
+            (
+                r#"{"Effect": "Allow", "Action": "AssumeRole", "Principal": "*"}"#.into(),
+                "Statement.Action: \"AssumeRole\" is no action, as \"sts:AssumeRole\"",
+            ),
+            (
+                r#"{"Effect": "Allow", "Action": "sts:*", "Principal": {"AWS": "arn:aws:iam::111122223333:role/*"}}"#.into(),
+                "Statement.Principal.AWS: \"arn:aws:iam::111122223333:role/*\": a principal has no wildcard in it",
+            ),
+            (
+                r#"{"Effect": "Allow", "Action": "sts:*", "Principal": {"CanonicalUser": "x"}}"#.into(),
+                "Statement.Principal.CanonicalUser: principals of this kind are not supported",
+            ),
+            (
+                r#"{"Effect": "Allow", "Action": "sts:*", "Principal": {}}"#.into(),
+                "Statement.Principal: it names nobody",
+            ),
+        ] {
+            assert_eq!(trust_fault(&statement), expected);
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_none() {
+        for (json, part) in [
+            ("", "not JSON"),
+            ("[]", "an object is expected"),
+            ("{}", "it has no Statement"),
+            (r#"{"Version": "2013", "Statement": []}"#, "Version: it is neither"),
+            (r#"{"Statement": [], "Statement": []}"#, "\"Statement\" stands twice"),
+            (
+                r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "x"}}"#,
+                "neither \"*\" nor an ARN",
+            ),
+            (
+                r#"{"Statement": {"Effect": "Allow", "Action": "*"}}"#,
+                "neither Resource nor NotResource",
+            ),
+            (
+                r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}}"#,
+                "Statement.Principal: a permission policy has no Principal",
+            ),
+        ] {
+            let error = PermissionPolicy::parse(json).unwrap_err().to_string();
+            assert!(error.contains(part), "{json}: {error}");
+        }
+        assert!(PermissionPolicy::parse(&" ".repeat(LONGEST + 1)).is_err());
+        // Nesting is bounded by the JSON parser.
+        assert!(PermissionPolicy::parse(&"[".repeat(100_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(json in any::<String>()) {
+            let _ = (TrustPolicy::parse(&json), PermissionPolicy::parse(&json));
+        }
+
+        #[test]
+        fn no_statement_makes_the_parser_panic(
+            effect in "Allow|Deny|x", action in "[a-z:*]{0,8}", principal in "[a-z0-9:/*]{0,40}",
+            operator in "(StringEquals|Bool|Null|Arn)(IfExists)?", key in "[a-z:]{0,5}",
+        ) {
+            let json = format!(
+                r#"{{"Statement": {{"Effect": "{effect}", "Action": "{action}", "Principal": {{"AWS": "{principal}"}},
+                "Condition": {{"{operator}": {{"{key}": ["{action}"]}}}}}}}}"#
+            );
+            let _ = (TrustPolicy::parse(&json), PermissionPolicy::parse(&json));
+        }
+    }
+}

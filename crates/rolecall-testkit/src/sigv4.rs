@@ -1,0 +1,219 @@
+//! Who signed a request: AWS Signature Version 4.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use axum::http::HeaderMap;
+
+use crate::wire::Fault;
+use crate::world::{Key, World};
+
+/// How far a client's clock may be off.
+const MOST_SKEW: Duration = Duration::from_secs(5 * 60);
+
+pub(crate) struct Signed<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path_and_query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+/// The parts of an `Authorization` header.
+struct Authorization<'a> {
+    access_key_id: &'a str,
+    date: &'a str,
+    region: &'a str,
+    service: &'a str,
+    signed_headers: Vec<&'a str>,
+    signature: &'a str,
+}
+
+impl<'a> Authorization<'a> {
+    fn parse(header: &'a str) -> Option<Self> {
+        let rest = header.strip_prefix("AWS4-HMAC-SHA256")?;
+        let mut parts = rest.split(',').map(str::trim);
+        let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
+        let scope = part("Credential")?;
+        let signed_headers = part("SignedHeaders")?.split(';').collect();
+        let signature = part("Signature")?;
+        let fields: Vec<&str> = scope.split('/').collect();
+        let &[access_key_id, date, region, service, "aws4_request"] = fields.as_slice() else {
+            return None;
+        };
+        Some(Self { access_key_id, date, region, service, signed_headers, signature })
+    }
+}
+
+/// The owner of the key that signed this request, after every check.
+pub(crate) fn verify(
+    request: &Signed<'_>,
+    service: &str,
+    world: &World,
+    now: SystemTime,
+) -> Result<Key, Fault> {
+    let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(authorization) = header("authorization") else {
+        let message = "Request is missing Authentication Token";
+        return Err(Fault::new(403, "MissingAuthenticationToken", message));
+    };
+    let incomplete = |what: &str| Fault::new(400, "IncompleteSignature", what);
+    let authorization = Authorization::parse(authorization)
+        .ok_or_else(|| incomplete("Authorization header is not of the form AWS4-HMAC-SHA256"))?;
+    let date = header("x-amz-date").unwrap_or_default();
+    let signed_at =
+        instant(date).ok_or_else(|| incomplete("X-Amz-Date is missing or malformed"))?;
+
+    let mismatch = |message: String| Fault::new(403, "SignatureDoesNotMatch", message);
+    if let Some(message) = skew(date, signed_at, now) {
+        return Err(mismatch(message));
+    }
+    if authorization.service != service || !date.starts_with(authorization.date) {
+        return Err(mismatch("Credential should be scoped to the right service and date.".into()));
+    }
+
+    let invalid = |reason: &str| {
+        let message = "The security token included in the request is invalid";
+        Fault::new(403, "InvalidClientTokenId", message).because(reason)
+    };
+    let key = world.key(authorization.access_key_id).ok_or_else(|| invalid("no such key"))?;
+    if key.credentials.session_token() != header("x-amz-security-token") {
+        return Err(invalid("the session token is not that of the key"));
+    }
+    for required in ["host", "x-amz-date", "x-amz-security-token"] {
+        let sent = request.headers.contains_key(required);
+        if sent && !authorization.signed_headers.contains(&required) {
+            return Err(mismatch(format!("'{required}' must be a 'SignedHeader'")));
+        }
+    }
+    let expected = signature(request, &authorization, &key.credentials, signed_at);
+    if expected.is_none_or(|expected| !same(&expected, authorization.signature)) {
+        let message = "The request signature we calculated does not match the signature you provided. Check your AWS \
+                       Secret Access Key and signing method. Consult the service documentation for details.";
+        return Err(mismatch(message.into()));
+    }
+    if key.credentials.expiry().is_some_and(|expiry| expiry <= now) {
+        let message = "The security token included in the request is expired";
+        return Err(Fault::new(403, "ExpiredToken", message));
+    }
+    Ok(key)
+}
+
+fn skew(date: &str, signed_at: SystemTime, now: SystemTime) -> Option<String> {
+    let basic = |time| DateTime::from(time).fmt(Format::DateTime).unwrap_or_default();
+    let basic = |time| basic(time).replace(['-', ':'], "").split('.').next().map(str::to_owned);
+    let shown = basic(now).unwrap_or_default();
+    if signed_at + MOST_SKEW < now {
+        return Some(format!(
+            "Signature expired: {date} is now earlier than {shown} (less 5 min.)"
+        ));
+    }
+    if now + MOST_SKEW < signed_at {
+        return Some(format!(
+            "Signature not yet current: {date} is still later than {shown} (plus 5 min.)"
+        ));
+    }
+    None
+}
+
+/// `20261123T120000Z`.
+fn instant(date: &str) -> Option<SystemTime> {
+    let digits = date.is_ascii() && date.len() == 16;
+    if !digits || date.as_bytes()[8] != b'T' || date.as_bytes()[15] != b'Z' {
+        return None;
+    }
+    let (day, time) = (&date[..8], &date[9..15]);
+    let long = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &day[..4],
+        &day[4..6],
+        &day[6..],
+        &time[..2],
+        &time[2..4],
+        &time[4..]
+    );
+    DateTime::from_str(&long, Format::DateTime).ok()?.try_into().ok()
+}
+
+/// What the signature must be.
+fn signature(
+    request: &Signed<'_>,
+    authorization: &Authorization<'_>,
+    credentials: &Credentials,
+    signed_at: SystemTime,
+) -> Option<String> {
+    let mut settings = SigningSettings::default();
+    // What the client signed is what counts: nothing is left out of it.
+    settings.excluded_headers = None;
+    let identity = credentials.clone().into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(authorization.region)
+        .name(authorization.service)
+        .time(signed_at)
+        .settings(settings)
+        .build()
+        .ok()?;
+    let mut headers = Vec::new();
+    for name in &authorization.signed_headers {
+        for value in request.headers.get_all(*name) {
+            headers.push((*name, value.to_str().ok()?));
+        }
+    }
+    let host = request.headers.get("host")?.to_str().ok()?;
+    let uri = format!("http://{host}{}", request.path_and_query);
+    let body = SignableBody::Bytes(request.body);
+    let signable = SignableRequest::new(request.method, uri, headers.into_iter(), body).ok()?;
+    Some(sign(signable, &params.into()).ok()?.into_parts().1)
+}
+
+/// Compares without telling by the time where the first difference is.
+fn same(a: &str, b: &str) -> bool {
+    let differences = a.bytes().zip(b.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    a.len() == b.len() && differences == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_the_basic_format_and_no_other() {
+        let time = instant("20260203T040506Z").unwrap();
+        assert_eq!(DateTime::from(time).fmt(Format::DateTime).unwrap(), "2026-02-03T04:05:06Z");
+        for bad in [
+            "",
+            "20260203",
+            "2026-02-03T04:05",
+            "20260203T040506",
+            "20261303T040506Z",
+            "ä0260203T040506Z",
+        ] {
+            assert_eq!(instant(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_authorization_header_has_all_its_parts() {
+        let header = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260203/eu-west-1/sts/aws4_request, \
+                      SignedHeaders=host;x-amz-date, Signature=abc";
+        let parsed = Authorization::parse(header).unwrap();
+        assert_eq!(parsed.access_key_id, "AKIAIOSFODNN7EXAMPLE");
+        assert_eq!((parsed.region, parsed.service, parsed.signature), ("eu-west-1", "sts", "abc"));
+        assert_eq!(parsed.signed_headers, ["host", "x-amz-date"]);
+        for bad in
+            ["", "Basic abc", "AWS4-HMAC-SHA256 Credential=a/b/c, SignedHeaders=x, Signature=y"]
+        {
+            assert!(Authorization::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn signatures_are_compared_whole() {
+        assert!(same("abc", "abc"));
+        assert!(!same("abc", "abd") && !same("abc", "ab") && !same("", "a"));
+    }
+}

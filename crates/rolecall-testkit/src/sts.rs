@@ -1,0 +1,263 @@
+//! The three operations, and every check between a request and a session.
+
+use std::time::{Duration, SystemTime};
+
+use rolecall_core::{ExternalId, InvalidParameter, RoleArn, SessionDuration, SessionName};
+use rolecall_policy::{Caller, Context, Trust, Verdict, assume_role as decide};
+
+use crate::server::Shared;
+use crate::sigv4::{self, Signed};
+use crate::web_identity;
+use crate::wire::{Fault, Form, escape, timestamp};
+use crate::world::Key;
+
+/// What is said of a call in the record.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) operation: &'static str,
+    pub(crate) caller: Option<String>,
+    /// The inside of the operation's result element.
+    pub(crate) result: Result<String, Fault>,
+}
+
+/// How long a session of a session may be.
+const LONGEST_IN_A_CHAIN: Duration = Duration::from_secs(3600);
+
+pub(crate) async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
+    let refused = |result| Outcome { operation: "Unknown", caller: None, result: Err(result) };
+    let Some(mut form) = Form::parse(request.body) else {
+        return refused(Fault::new(400, "MalformedInput", "the body is no form"));
+    };
+    let action = form.take("Action").unwrap_or_default();
+    match form.take("Version").as_deref() {
+        Some("2011-06-15") => {}
+        _ => return refused(Fault::new(400, "InvalidAction", "the Version is not 2011-06-15")),
+    }
+    let now = shared.clock.wall();
+    match action.as_str() {
+        "AssumeRole" => {
+            signed("AssumeRole", shared, request, now, |key| assume_role(shared, form, key, now))
+        }
+        "GetCallerIdentity" => signed("GetCallerIdentity", shared, request, now, |key| {
+            all_taken(&form)?;
+            Ok(caller_identity(key))
+        }),
+        "AssumeRoleWithWebIdentity" => Outcome {
+            operation: "AssumeRoleWithWebIdentity",
+            caller: None,
+            result: assume_role_with_web_identity(shared, form, now).await,
+        },
+        other => {
+            let message = format!("Could not find operation {other} for version 2011-06-15");
+            refused(Fault::new(400, "InvalidAction", message))
+        }
+    }
+}
+
+/// An operation whose caller is who signed the request.
+fn signed(
+    operation: &'static str,
+    shared: &Shared,
+    request: &Signed<'_>,
+    now: SystemTime,
+    run: impl FnOnce(&Key) -> Result<String, Fault>,
+) -> Outcome {
+    let key = sigv4::verify(request, "sts", &shared.world(), now);
+    match key {
+        Err(fault) => Outcome { operation, caller: None, result: Err(fault) },
+        Ok(key) => {
+            let caller = Some(key.owner.caller.arn().to_owned());
+            Outcome { operation, caller, result: run(&key) }
+        }
+    }
+}
+
+fn assume_role(
+    shared: &Shared,
+    mut form: Form,
+    key: &Key,
+    now: SystemTime,
+) -> Result<String, Fault> {
+    let arn: RoleArn = required(&mut form, "RoleArn", "roleArn", RoleArn::parse)?;
+    let name = required(&mut form, "RoleSessionName", "roleSessionName", SessionName::parse)?;
+    let external_id = optional(&mut form, "ExternalId", "externalId", ExternalId::parse)?;
+    let duration = duration(&mut form)?;
+    all_taken(&form)?;
+
+    let caller = &key.owner.caller;
+    let principal = key.owner.role.as_ref().map_or(caller.arn(), RoleArn::as_str);
+    let mut context = Context::new()
+        .with("sts:RoleSessionName", name.as_str())
+        .with("aws:PrincipalArn", principal)
+        .with("aws:PrincipalAccount", caller.account());
+    if let Some(id) = &external_id {
+        context = context.with("sts:ExternalId", id.as_str());
+    }
+
+    let mut world = shared.world();
+    let action = "sts:AssumeRole";
+    let denied = |reason: String| {
+        let message = format!(
+            "User: {} is not authorized to perform: {action} on resource: {arn}",
+            caller.arn()
+        );
+        Fault::new(403, "AccessDenied", message).because(reason)
+    };
+    // Whoever asks does not learn whether there is such a role.
+    let role =
+        world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role".into()))?;
+    let trust = role
+        .trust
+        .as_ref()
+        .map_or(Trust::NotTrusted, |policy| policy.evaluate(caller, action, &context));
+    let identity = key.owner.identity_decision(action, arn.as_str(), &context);
+    match decide(caller, arn.account().as_str(), trust, identity) {
+        Verdict::Allowed => {}
+        verdict => return Err(denied(verdict.to_string())),
+    }
+
+    let longest = role.max_session;
+    if key.owner.role.is_some() && duration.as_duration() > LONGEST_IN_A_CHAIN {
+        return Err(invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+        ));
+    }
+    check_max_session(duration, longest)?;
+    let session = world.issue(&arn, &name, now + duration.as_duration());
+    session.map(|key| granted(&key)).ok_or_else(|| denied("there is no such role".into()))
+}
+
+async fn assume_role_with_web_identity(
+    shared: &Shared,
+    mut form: Form,
+    now: SystemTime,
+) -> Result<String, Fault> {
+    let arn: RoleArn = required(&mut form, "RoleArn", "roleArn", RoleArn::parse)?;
+    let name = required(&mut form, "RoleSessionName", "roleSessionName", SessionName::parse)?;
+    let token = form.take("WebIdentityToken").unwrap_or_default();
+    if !rolecall_core::limits::WEB_IDENTITY_TOKEN_LENGTH.contains(&token.chars().count()) {
+        return Err(constraint("", "webIdentityToken", "have length between 4 and 20000"));
+    }
+    let duration = duration(&mut form)?;
+    all_taken(&form)?;
+
+    let action = "sts:AssumeRoleWithWebIdentity";
+    let denied = |reason: &str| {
+        let message = format!("Not authorized to perform {action}");
+        Fault::new(403, "AccessDenied", message).because(reason)
+    };
+    let claims = web_identity::unverified(&token)?;
+    let provider = shared.world().provider(arn.account().as_str(), &claims.issuer);
+    let provider = provider.ok_or_else(|| web_identity::no_provider(&claims.issuer))?;
+    web_identity::verify(&token, &claims, &provider, now).await?;
+
+    let issuer = claims.issuer.split_once("://").map_or(claims.issuer.as_str(), |(_, rest)| rest);
+    let mut context = Context::new()
+        .with("sts:RoleSessionName", name.as_str())
+        .with("aws:FederatedProvider", &provider.arn)
+        .with(&format!("{issuer}:sub"), &claims.subject);
+    for audience in claims.audiences() {
+        context = context.with(&format!("{issuer}:aud"), audience);
+    }
+    let mut world = shared.world();
+    let role = world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role"))?;
+    let caller = Caller::federated(&provider.arn);
+    let trust = role
+        .trust
+        .as_ref()
+        .map_or(Trust::NotTrusted, |policy| policy.evaluate(&caller, action, &context));
+    if !trust.is_allowed() {
+        return Err(denied("the role's trust policy does not let the token"));
+    }
+    check_max_session(duration, role.max_session)?;
+    let session = world.issue(&arn, &name, now + duration.as_duration());
+    let session = session.ok_or_else(|| denied("there is no such role"))?;
+    Ok(format!(
+        "{}<SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken><Audience>{}</Audience><Provider>{}</Provider>",
+        granted(&session),
+        escape(&claims.subject),
+        escape(&claims.audiences().join(" ")),
+        escape(&provider.arn),
+    ))
+}
+
+fn caller_identity(key: &Key) -> String {
+    let caller = &key.owner.caller;
+    format!(
+        "<Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>",
+        escape(caller.arn()),
+        escape(&key.owner.user_id),
+        caller.account()
+    )
+}
+
+fn granted(key: &Key) -> String {
+    let credentials = &key.credentials;
+    format!(
+        "<Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey><SessionToken>{}</SessionToken>\
+         <Expiration>{}</Expiration></Credentials><AssumedRoleUser><Arn>{}</Arn>\
+         <AssumedRoleId>{}</AssumedRoleId></AssumedRoleUser>",
+        credentials.access_key_id(),
+        credentials.secret_access_key(),
+        credentials.session_token().unwrap_or_default(),
+        timestamp(credentials.expiry().unwrap_or(SystemTime::UNIX_EPOCH)),
+        escape(key.owner.caller.arn()),
+        escape(&key.owner.user_id),
+    )
+}
+
+fn invalid(message: impl Into<String>) -> Fault {
+    Fault::new(400, "ValidationError", message)
+}
+
+fn constraint(value: &str, field: &str, must: &str) -> Fault {
+    invalid(format!(
+        "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: Member must {must}"
+    ))
+}
+
+fn optional<T>(
+    form: &mut Form,
+    parameter: &str,
+    field: &str,
+    parse: impl Fn(&str) -> Result<T, InvalidParameter>,
+) -> Result<Option<T>, Fault> {
+    let Some(value) = form.take(parameter) else { return Ok(None) };
+    match parse(&value) {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(error) => Err(constraint(&value, field, &format!("be valid: {}", error.rule))),
+    }
+}
+
+fn required<T>(
+    form: &mut Form,
+    parameter: &str,
+    field: &str,
+    parse: impl Fn(&str) -> Result<T, InvalidParameter>,
+) -> Result<T, Fault> {
+    optional(form, parameter, field, parse)?.ok_or_else(|| constraint("null", field, "not be null"))
+}
+
+fn duration(form: &mut Form) -> Result<SessionDuration, Fault> {
+    let Some(value) = form.take("DurationSeconds") else { return Ok(SessionDuration::DEFAULT) };
+    let seconds: Option<u64> = value.parse().ok();
+    seconds
+        .and_then(|seconds| SessionDuration::from_secs(seconds).ok())
+        .ok_or_else(|| constraint(&value, "durationSeconds", "be between 900 and 43200"))
+}
+
+fn check_max_session(duration: SessionDuration, longest: Duration) -> Result<(), Fault> {
+    if duration.as_duration() > longest {
+        return Err(invalid(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ));
+    }
+    Ok(())
+}
+
+fn all_taken(form: &Form) -> Result<(), Fault> {
+    match form.left_over() {
+        None => Ok(()),
+        Some(field) => Err(invalid(format!("the local STS does not know the parameter {field}"))),
+    }
+}

@@ -1,0 +1,163 @@
+//! STS's query protocol: forms in, XML out.
+
+use std::time::SystemTime;
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use axum::body::Body;
+use axum::http::{Response, StatusCode, header};
+use percent_encoding::percent_decode_str;
+
+/// The fields of a form, each taken out once: what is left was not understood.
+#[derive(Debug)]
+pub(crate) struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let decode = |part: &str| {
+            let spaced = part.replace('+', " ");
+            percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+        };
+        text.split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((decode(name)?, decode(value)?))
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+    }
+
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let index = self.0.iter().position(|(field, _)| field == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    /// A field that was not taken.
+    pub(crate) fn left_over(&self) -> Option<&str> {
+        self.0.first().map(|(field, _)| field.as_str())
+    }
+}
+
+/// An error as STS answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// Why, for the record alone.
+    pub(crate) reason: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), reason: None }
+    }
+
+    pub(crate) fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+}
+
+/// STS's name space.
+const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+pub(crate) fn success(
+    operation: &str,
+    result: &str,
+    request_id: &str,
+    now: SystemTime,
+) -> Response<Body> {
+    let xml = format!(
+        "<{operation}Response xmlns=\"{XMLNS}\"><{operation}Result>{result}</{operation}Result>\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+    );
+    respond(200, xml, request_id, now)
+}
+
+pub(crate) fn failure(fault: &Fault, request_id: &str, now: SystemTime) -> Response<Body> {
+    let side = if fault.status < 500 { "Sender" } else { "Receiver" };
+    let xml = format!(
+        "<ErrorResponse xmlns=\"{XMLNS}\"><Error><Type>{side}</Type><Code>{}</Code><Message>{}</Message></Error>\
+         <RequestId>{request_id}</RequestId></ErrorResponse>",
+        fault.code,
+        escape(&fault.message),
+    );
+    respond(fault.status, xml, request_id, now)
+}
+
+fn respond(status: u16, xml: String, request_id: &str, now: SystemTime) -> Response<Body> {
+    let mut response = Response::new(Body::from(xml));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let date = DateTime::from(now).fmt(Format::HttpDate).unwrap_or_default();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/xml"),
+        // By the server's own clock, which may be a turned one.
+        (header::DATE, &date),
+        (header::HeaderName::from_static("x-amzn-requestid"), request_id),
+    ] {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    let whole = DateTime::from_secs(DateTime::from(time).secs());
+    whole.fmt(Format::DateTime).unwrap_or_default()
+}
+
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+pub(crate) fn random(alphabet: &[u8], length: usize) -> String {
+    (0..length).map(|_| char::from(alphabet[fastrand::usize(..alphabet.len())])).collect()
+}
+
+/// The characters of AWS's ids.
+pub(crate) const ID: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// The characters of AWS's secrets.
+pub(crate) const BASE64: &[u8] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+pub(crate) fn request_id() -> String {
+    let hex = |length| random(b"0123456789abcdef", length);
+    format!("{}-{}-{}-{}-{}", hex(8), hex(4), hex(4), hex(4), hex(12))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_decoded_and_what_is_not_taken_is_left_over() {
+        let mut form = Form::parse(b"Action=A&Name=a+b%2Fc&Empty=").unwrap();
+        assert_eq!(form.take("Name").as_deref(), Some("a b/c"));
+        assert_eq!(form.take("Name"), None);
+        assert_eq!(form.take("Action").as_deref(), Some("A"));
+        assert_eq!(form.left_over(), Some("Empty"));
+        assert!(Form::parse(&[0xff]).is_none());
+        assert!(Form::parse(b"a=%ff").is_none());
+    }
+
+    #[test]
+    fn text_in_xml_is_escaped() {
+        assert_eq!(escape("<a href='x'>&\"\n"), "&lt;a href=&apos;x&apos;&gt;&amp;&quot; ");
+    }
+}

@@ -1,0 +1,331 @@
+//! Accounts, users, roles and identity providers, and the sessions that were issued.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use rolecall_core::{AccountId, RoleArn, SessionDuration, SessionName};
+use rolecall_policy::{Caller, Context, Decision, PermissionPolicy, TrustPolicy};
+
+use crate::oidc::OidcIssuer;
+use crate::server::SetupError;
+use crate::wire::{BASE64, ID, random};
+
+/// An account: who is in it, and which identity providers it trusts.
+///
+/// ```
+/// use rolecall_testkit::{Account, IamRole, IamUser};
+/// let account = Account::new("111122223333").user(IamUser::new("ann")).role(IamRole::new("orders"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Account {
+    pub(crate) id: String,
+    users: Vec<IamUser>,
+    roles: Vec<IamRole>,
+    providers: Vec<(String, Vec<String>)>,
+}
+
+impl Account {
+    /// An empty account with this 12-digit id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), users: Vec::new(), roles: Vec::new(), providers: Vec::new() }
+    }
+
+    /// With a user, who gets an access key.
+    pub fn user(mut self, user: IamUser) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// With a role.
+    pub fn role(mut self, role: IamRole) -> Self {
+        self.roles.push(role);
+        self
+    }
+
+    /// With an OIDC identity provider: tokens of this issuer for one of these client ids (audiences).
+    pub fn oidc_provider<C: Into<String>>(
+        mut self,
+        issuer: &OidcIssuer,
+        client_ids: impl IntoIterator<Item = C>,
+    ) -> Self {
+        let client_ids = client_ids.into_iter().map(Into::into).collect();
+        self.providers.push((issuer.url().to_owned(), client_ids));
+        self
+    }
+}
+
+/// An IAM user, with an access key that the local AWS makes.
+///
+/// ```
+/// use rolecall_testkit::IamUser;
+/// let ann = IamUser::new("ann").policy(
+///     r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}"#,
+/// );
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct IamUser {
+    name: String,
+    policies: Vec<String>,
+}
+
+impl IamUser {
+    /// A user who may do nothing.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), policies: Vec::new() }
+    }
+
+    /// With one more identity policy, as JSON.
+    pub fn policy(mut self, json: impl Into<String>) -> Self {
+        self.policies.push(json.into());
+        self
+    }
+}
+
+/// An IAM role.
+///
+/// ```
+/// use rolecall_testkit::IamRole;
+/// let orders = IamRole::new("orders").trust(
+///     r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}}"#,
+/// );
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct IamRole {
+    path_and_name: String,
+    trust: Option<String>,
+    policies: Vec<String>,
+    max_session: Duration,
+}
+
+impl IamRole {
+    /// A role that nobody may assume. A path may stand before the name: `team/shop/orders`.
+    pub fn new(path_and_name: impl Into<String>) -> Self {
+        Self {
+            path_and_name: path_and_name.into(),
+            trust: None,
+            policies: Vec::new(),
+            max_session: SessionDuration::DEFAULT.as_duration(),
+        }
+    }
+
+    /// With this trust policy, as JSON.
+    pub fn trust(mut self, json: impl Into<String>) -> Self {
+        self.trust = Some(json.into());
+        self
+    }
+
+    /// With one more permission policy, as JSON.
+    pub fn policy(mut self, json: impl Into<String>) -> Self {
+        self.policies.push(json.into());
+        self
+    }
+
+    /// With another `MaxSessionDuration` than one hour.
+    pub fn max_session_duration(mut self, longest: Duration) -> Self {
+        self.max_session = longest;
+        self
+    }
+}
+
+/// What the server knows.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) roles: HashMap<String, Role>,
+    /// By account and issuer.
+    providers: HashMap<(String, String), Provider>,
+    users: BTreeMap<(String, String), String>,
+    keys: HashMap<String, Key>,
+    /// Issued keys, oldest first.
+    issued: VecDeque<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Role {
+    pub(crate) arn: RoleArn,
+    /// The unique id.
+    pub(crate) id: String,
+    pub(crate) trust: Option<TrustPolicy>,
+    policies: Vec<PermissionPolicy>,
+    pub(crate) max_session: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    pub(crate) arn: String,
+    pub(crate) client_ids: Vec<String>,
+}
+
+/// An access key: a user's, or a session's.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) credentials: Credentials,
+    pub(crate) owner: Owner,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) caller: Caller,
+    /// `AIDA...`, or `AROA...:session`.
+    pub(crate) user_id: String,
+    /// The role's ARN, where it is a session.
+    pub(crate) role: Option<RoleArn>,
+    policies: Vec<PermissionPolicy>,
+}
+
+impl Owner {
+    /// What the caller's own policies say.
+    pub(crate) fn identity_decision(
+        &self,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Decision {
+        self.policies.iter().fold(Decision::ImplicitDeny, |decision, policy| {
+            decision.and_also(policy.evaluate(action, resource, context))
+        })
+    }
+}
+
+/// More sessions than this are not remembered: the oldest is forgotten.
+const MOST_SESSIONS: usize = 200_000;
+
+impl World {
+    pub(crate) fn of(accounts: Vec<Account>) -> Result<Self, SetupError> {
+        let mut world = Self {
+            roles: HashMap::new(),
+            providers: HashMap::new(),
+            users: BTreeMap::new(),
+            keys: HashMap::new(),
+            issued: VecDeque::new(),
+        };
+        for account in accounts {
+            world.add(account)?;
+        }
+        Ok(world)
+    }
+
+    fn add(&mut self, account: Account) -> Result<(), SetupError> {
+        let wrong = |what: &str, why: &dyn std::fmt::Display| {
+            SetupError::World(format!("account {}: {what}: {why}", account.id))
+        };
+        AccountId::parse(&account.id).map_err(|error| SetupError::World(error.to_string()))?;
+        for user in &account.users {
+            let what = format!("user {:?}", user.name);
+            let arn = format!("arn:aws:iam::{}:user/{}", account.id, user.name);
+            let policies = permissions(&user.policies).map_err(|error| wrong(&what, &error))?;
+            let owner = Owner {
+                caller: Caller::user(&account.id, arn),
+                user_id: format!("AIDA{}", random(ID, 17)),
+                role: None,
+                policies,
+            };
+            let credentials = Credentials::builder()
+                .access_key_id(format!("AKIA{}", random(ID, 16)))
+                .secret_access_key(random(BASE64, 40))
+                .account_id(account.id.as_str())
+                .provider_name("rolecall-testkit")
+                .build();
+            let key = credentials.access_key_id().to_owned();
+            let name = (account.id.clone(), user.name.clone());
+            if self.users.insert(name, key.clone()).is_some() {
+                return Err(wrong(&what, &"there are two of this name"));
+            }
+            self.keys.insert(key, Key { credentials, owner });
+        }
+        for role in &account.roles {
+            let what = format!("role {:?}", role.path_and_name);
+            let arn = format!("arn:aws:iam::{}:role/{}", account.id, role.path_and_name);
+            let arn = RoleArn::parse(&arn).map_err(|error| wrong(&what, &error))?;
+            let trust = role.trust.as_deref().map(TrustPolicy::parse).transpose();
+            let trust = trust.map_err(|error| wrong(&format!("{what}, trust policy"), &error))?;
+            let policies = permissions(&role.policies).map_err(|error| wrong(&what, &error))?;
+            let id = format!("AROA{}", random(ID, 17));
+            let max_session = role.max_session;
+            let made = Role { arn: arn.clone(), id, trust, policies, max_session };
+            if self.roles.insert(arn.to_string(), made).is_some() {
+                return Err(wrong(&what, &"there are two of this name"));
+            }
+        }
+        for (issuer, client_ids) in &account.providers {
+            let host_and_path = issuer.split_once("://").map_or(issuer.as_str(), |(_, rest)| rest);
+            let arn = format!("arn:aws:iam::{}:oidc-provider/{host_and_path}", account.id);
+            let provider = Provider { arn, client_ids: client_ids.clone() };
+            self.providers.insert((account.id.clone(), issuer.clone()), provider);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn user(&self, account: &str, name: &str) -> Option<Credentials> {
+        let key = self.users.get(&(account.to_owned(), name.to_owned()))?;
+        self.keys.get(key).map(|key| key.credentials.clone())
+    }
+
+    /// The identity provider of this issuer in an account.
+    pub(crate) fn provider(&self, account: &str, issuer: &str) -> Option<Provider> {
+        self.providers.get(&(account.to_owned(), issuer.to_owned())).cloned()
+    }
+
+    pub(crate) fn key(&self, access_key_id: &str) -> Option<Key> {
+        self.keys.get(access_key_id).cloned()
+    }
+
+    /// Issues a session of a role.
+    pub(crate) fn issue(
+        &mut self,
+        role: &RoleArn,
+        session: &SessionName,
+        expires: SystemTime,
+    ) -> Option<Key> {
+        let role = self.roles.get(role.as_str())?;
+        let account = role.arn.account();
+        let owner = Owner {
+            caller: Caller::role_session(
+                account.as_str(),
+                role.arn.as_str(),
+                role.arn.name(),
+                session.as_str(),
+            ),
+            user_id: format!("{}:{session}", role.id),
+            role: Some(role.arn.clone()),
+            policies: role.policies.clone(),
+        };
+        let credentials = Credentials::builder()
+            .access_key_id(format!("ASIA{}", random(ID, 16)))
+            .secret_access_key(random(BASE64, 40))
+            .session_token(format!("FwoGZXIvYXdz{}", random(BASE64, 388)))
+            .expiry(expires)
+            .account_id(account.as_str())
+            .provider_name("rolecall-testkit")
+            .build();
+        let key = Key { credentials, owner };
+        let id = key.credentials.access_key_id().to_owned();
+        if self.issued.len() >= MOST_SESSIONS
+            && let Some(oldest) = self.issued.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+        self.issued.push_back(id.clone());
+        self.keys.insert(id, key.clone());
+        Some(key)
+    }
+
+    /// Every secret key and session token that is known here.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let credentials = self.keys.values().map(|key| &key.credentials);
+        credentials
+            .flat_map(|c| [Some(c.secret_access_key()), c.session_token()])
+            .flatten()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn permissions(
+    documents: &[String],
+) -> Result<Vec<PermissionPolicy>, rolecall_policy::PolicyError> {
+    documents.iter().map(|json| PermissionPolicy::parse(json)).collect()
+}

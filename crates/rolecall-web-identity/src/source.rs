@@ -1,0 +1,196 @@
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use rolecall_core::{
+    Environment, ErrorKind, FetchContext, FetchError, Place, RoleArn, Session, SessionDuration,
+    SessionName, SessionSource,
+};
+use rolecall_sts::{StsClient, WebIdentityRequest};
+
+use crate::claims::UnverifiedClaims;
+use crate::token::WebIdentityToken;
+
+/// Which role a workload assumes by its token, and where the token is.
+///
+/// ```
+/// use rolecall_core::Environment;
+/// use rolecall_web_identity::WebIdentityConfig;
+///
+/// let env = Environment::fixed([
+///     ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/checkout"),
+///     ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"),
+///     ("HOSTNAME", "checkout-7f9c"),
+/// ]);
+/// let config = WebIdentityConfig::from_environment(&env)?.unwrap();
+/// assert_eq!(config.role.name(), "checkout");
+/// assert_eq!(config.session_name.as_str(), "rolecall@checkout-7f9c");
+/// # Ok::<(), rolecall_core::FetchError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebIdentityConfig {
+    /// The role.
+    pub role: RoleArn,
+    /// The file that holds the token.
+    pub token_file: PathBuf,
+    /// What the session is called.
+    pub session_name: SessionName,
+    /// How long it is asked for; one hour when absent.
+    pub duration: Option<SessionDuration>,
+}
+
+const ROLE: &str = "AWS_ROLE_ARN";
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+impl WebIdentityConfig {
+    /// With what is required.
+    pub fn new(role: RoleArn, token_file: impl Into<PathBuf>, session_name: SessionName) -> Self {
+        Self { role, token_file: token_file.into(), session_name, duration: None }
+    }
+
+    /// By `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_SESSION_NAME`. `None` when neither of the first
+    /// two is set; one without the other is an error, not a silent skip.
+    pub fn from_environment(environment: &Environment) -> Result<Option<Self>, FetchError> {
+        let alone = |set: &str, missing: &str| {
+            let message = format!("{set} is set and {missing} is not");
+            FetchError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
+                "set {missing} too (EKS sets both for a service account with a role), or unset {set}"
+            ))
+        };
+        match (environment.var(ROLE)?, environment.var(TOKEN_FILE)?) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(alone(ROLE, TOKEN_FILE)),
+            (None, Some(_)) => Err(alone(TOKEN_FILE, ROLE)),
+            (Some(role), Some(file)) => {
+                let role = RoleArn::parse(&role).map_err(|error| {
+                    FetchError::from(error).with_hint(format!("the environment variable {ROLE}"))
+                })?;
+                Ok(Some(Self::new(role, file, SessionName::from_environment(environment)?)))
+            }
+        }
+    }
+}
+
+/// Sessions by AssumeRoleWithWebIdentity. The token file is read anew for each.
+///
+/// ```
+/// use rolecall_core::{Environment, RoleArn, SessionName};
+/// use rolecall_sts::{Endpoint, Region, StsClient};
+/// use rolecall_web_identity::{WebIdentity, WebIdentityConfig};
+///
+/// let role = RoleArn::parse("arn:aws:iam::111122223333:role/checkout")?;
+/// let config = WebIdentityConfig::new(role, "/var/run/secrets/token", SessionName::parse("checkout")?);
+/// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
+/// let source = WebIdentity::new(config, sts, Environment::process());
+/// # Ok::<(), rolecall_core::FetchError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WebIdentity {
+    config: WebIdentityConfig,
+    request: WebIdentityRequest,
+    sts: StsClient,
+    environment: Environment,
+}
+
+impl WebIdentity {
+    /// A source for this role and token file, which is read through `environment`.
+    pub fn new(config: WebIdentityConfig, sts: StsClient, environment: Environment) -> Self {
+        let mut request = WebIdentityRequest::new(config.role.clone(), config.session_name.clone());
+        request.duration = config.duration;
+        Self { config, request, sts, environment }
+    }
+
+    /// What it was made of.
+    pub fn config(&self) -> &WebIdentityConfig {
+        &self.config
+    }
+
+    async fn exchange(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let token = WebIdentityToken::read(&self.config.token_file, &self.environment).await?;
+        let exchanged =
+            self.sts.assume_role_with_web_identity(token.expose(), &self.request, cx).await;
+        exchanged.map_err(|error| match self.what_to_look_at(&error, &token) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        })
+    }
+
+    fn what_to_look_at(&self, error: &FetchError, token: &WebIdentityToken) -> Option<String> {
+        let role = &self.config.role;
+        let file = self.config.token_file.display();
+        let says = match UnverifiedClaims::of(token.expose()) {
+            Some(claims) => format!("the token ({claims})"),
+            None => "the token (which is no JWT)".to_owned(),
+        };
+        match (error.kind(), error.code()) {
+            (ErrorKind::TokenRejected, Some("ExpiredTokenException")) => {
+                Some(format!("{says} in {file}: who renews it, and this machine's clock"))
+            }
+            (ErrorKind::TokenRejected, _) => Some(format!(
+                "{says} in {file}: account {} must have an OIDC provider for its iss, with its aud as client id, \
+                 whose keys signed it",
+                role.account()
+            )),
+            (ErrorKind::Denied, _) => Some(format!(
+                "{says} in {file}: the trust policy of {role} must allow sts:AssumeRoleWithWebIdentity to the OIDC \
+                 provider of its iss, with conditions on :sub and :aud that it meets"
+            )),
+            _ => None,
+        }
+    }
+}
+
+#[async_trait]
+impl SessionSource for WebIdentity {
+    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let place = || Place::Base(format!("web identity, {}", self.config.role));
+        self.exchange(cx).await.map_err(|error| error.at(place()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:iam::111122223333:role/checkout";
+
+    fn config(variables: &[(&str, &str)]) -> Result<Option<WebIdentityConfig>, FetchError> {
+        WebIdentityConfig::from_environment(&Environment::fixed(variables.iter().copied()))
+    }
+
+    #[test]
+    fn neither_variable_is_no_web_identity() {
+        assert_eq!(config(&[]).unwrap(), None);
+        assert_eq!(config(&[(ROLE, ""), (TOKEN_FILE, "")]).unwrap(), None);
+    }
+
+    #[test]
+    fn one_variable_without_the_other_names_both() {
+        for (variables, text) in [
+            (
+                [(ROLE, ARN)],
+                "AWS_ROLE_ARN is set and AWS_WEB_IDENTITY_TOKEN_FILE is not; look at: set AWS_WEB_IDENTITY_TOKEN_FILE \
+                 too (EKS sets both for a service account with a role), or unset AWS_ROLE_ARN",
+            ),
+            (
+                [(TOKEN_FILE, "/token")],
+                "AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not; look at: set AWS_ROLE_ARN too (EKS sets \
+                 both for a service account with a role), or unset AWS_WEB_IDENTITY_TOKEN_FILE",
+            ),
+        ] {
+            let error = config(&variables).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.to_string().as_str()),
+                (ErrorKind::InvalidConfig, text)
+            );
+        }
+    }
+
+    #[test]
+    fn a_malformed_arn_names_the_variable() {
+        let error = config(&[(ROLE, "checkout"), (TOKEN_FILE, "/token")]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains("role ARN \"checkout\""), "{error}");
+        assert!(error.to_string().contains("AWS_ROLE_ARN"), "{error}");
+    }
+}

@@ -1,0 +1,105 @@
+use std::fmt;
+use std::sync::Arc;
+
+use rolecall_assume_role::{AssumeRole, Role};
+use rolecall_cache::Cached;
+use rolecall_core::{Clock, FetchContext, FetchError, SessionName, SessionSource};
+use rolecall_sts::{CallerIdentity, StsClient};
+
+/// A cached way to a session: a `ProvideCredentials` for the SDK, and a [`SessionSource`].
+///
+/// ```no_run
+/// use aws_credential_types::provider::ProvideCredentials;
+///
+/// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+/// let provider: rolecall::Provider = rolecall::from_env()?.cached();
+/// let credentials = provider.provide_credentials().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub type Provider = Cached<Arc<dyn SessionSource>>;
+
+/// A base, and hops on it. Every one of them has a slot of its own: a hop's refresh uses its parent's held session.
+///
+/// ```no_run
+/// use rolecall::Role;
+///
+/// # fn show() -> Result<(), rolecall::FetchError> {
+/// let chain = rolecall::from_env()?
+///     .assume(Role::new("arn:aws:iam::111122223333:role/hub")?)
+///     .assume(Role::new("arn:aws:iam::444455556666:role/orders")?.external_id("shop-4711")?);
+/// let (base, orders) = (chain.base(), chain.cached());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Chain {
+    base: Provider,
+    last: Provider,
+    hops: usize,
+    description: Arc<str>,
+    with: With,
+}
+
+/// What all hops of a chain share.
+#[derive(Clone, Debug)]
+pub(crate) struct With {
+    pub(crate) sts: StsClient,
+    pub(crate) clock: Clock,
+    pub(crate) session_name: SessionName,
+}
+
+impl Chain {
+    pub(crate) fn on(base: Arc<dyn SessionSource>, description: String, with: With) -> Self {
+        let base = Cached::builder(base).clock(with.clock.clone()).build();
+        Self { last: base.clone(), base, hops: 0, description: description.into(), with }
+    }
+
+    /// One hop further. The session is named after the application and the host (`AWS_ROLE_SESSION_NAME`, if set)
+    /// where the role says nothing else.
+    #[must_use]
+    pub fn assume(self, role: Role) -> Self {
+        let Self { base, last, hops, description, with } = self;
+        let hops = hops + 1;
+        let description = format!("{description} -> {}", role.arn()).into();
+        let hop = AssumeRole::new(last, role, with.sts.clone(), with.session_name.clone());
+        let hop: Arc<dyn SessionSource> = Arc::new(hop.at_hop(hops));
+        let last = Cached::builder(hop).clock(with.clock.clone()).build();
+        Self { base, last, hops, description, with }
+    }
+
+    /// The sessions at the end of the chain.
+    pub fn cached(&self) -> Provider {
+        self.last.clone()
+    }
+
+    /// The sessions of the base: the same slot that the first hop uses.
+    pub fn base(&self) -> Provider {
+        self.base.clone()
+    }
+
+    /// Which base was chosen, and why, and the hops on it.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// The client that all hops call STS by.
+    pub fn sts(&self) -> &StsClient {
+        &self.with.sts
+    }
+
+    /// Who the session at the end of the chain is, by STS's own word (GetCallerIdentity).
+    pub async fn caller_identity(&self) -> Result<CallerIdentity, FetchError> {
+        let cx = FetchContext::caller();
+        self.with.sts.caller_identity(&self.last.session(cx).await?, cx).await
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain")
+            .field("description", &self.description)
+            .field("sts", self.with.sts.endpoint())
+            .finish_non_exhaustive()
+    }
+}

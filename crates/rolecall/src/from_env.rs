@@ -1,0 +1,214 @@
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use rolecall_core::{
+    Clock, Environment, ErrorKind, FetchError, ProviderSource, SessionName, SessionSource,
+};
+use rolecall_sts::{Endpoint, StsClient};
+use rolecall_web_identity::{WebIdentity, WebIdentityConfig};
+
+use crate::chain::{Chain, With};
+
+/// The identity that this process's environment names: static keys (`AWS_ACCESS_KEY_ID`), then a web identity
+/// (`AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`), in the SDKs' own order. `AWS_REGION` and the endpoint variables
+/// say where STS is.
+///
+/// What is configured and wrong is an error; it is never skipped for the next.
+///
+/// ```no_run
+/// # fn show() -> Result<(), rolecall::FetchError> {
+/// let chain = rolecall::from_env()?;
+/// println!("{}", chain.describe());
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_env() -> Result<Chain, FetchError> {
+    builder().from_env()
+}
+
+/// A chain with another environment or clock than the process's own.
+///
+/// ```
+/// use rolecall::{Environment, ErrorKind};
+/// let env = Environment::fixed([("AWS_REGION", "eu-west-1")]);
+/// let error = rolecall::builder().environment(env).from_env().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotConfigured);
+/// ```
+pub fn builder() -> Builder {
+    Builder { environment: Environment::process(), clock: Clock::system() }
+}
+
+/// Where a chain reads its configuration, and the clock it goes by.
+///
+/// ```
+/// use rolecall::{Environment, ManualClock};
+///
+/// let hands = ManualClock::new();
+/// let chain = rolecall::builder()
+///     .clock(hands.clock())
+///     .environment(Environment::fixed([
+///         ("AWS_REGION", "eu-west-1"),
+///         ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/checkout"),
+///         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token"),
+///     ]))
+///     .from_env()?;
+/// assert_eq!(
+///     chain.describe(),
+///     "web identity as arn:aws:iam::111122223333:role/checkout (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set)",
+/// );
+/// # Ok::<(), rolecall::FetchError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    environment: Environment,
+    clock: Clock,
+}
+
+impl Builder {
+    /// Variables and files.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The clock that sessions are counted and requests are signed by.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// [`from_env`](crate::from_env) on this environment.
+    pub fn from_env(self) -> Result<Chain, FetchError> {
+        if let Some(keys) = environment_keys(&self.environment)? {
+            let base = ProviderSource::new(keys).named("environment keys");
+            return self
+                .chain(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into());
+        }
+        if let Some(config) = WebIdentityConfig::from_environment(&self.environment)? {
+            let why = "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set";
+            let description = format!("web identity as {} ({why})", config.role);
+            let with = self.with()?;
+            let base = WebIdentity::new(config, with.sts.clone(), self.environment);
+            return Ok(Chain::on(Arc::new(base), description, with));
+        }
+        Err(FetchError::new(ErrorKind::NotConfigured, "the environment names no identity").with_hint(
+            "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
+             a provider by from_provider",
+        ))
+    }
+
+    /// A chain on any credentials provider of the SDK; `name` is what errors and lineages call it.
+    pub fn from_provider(
+        self,
+        name: &str,
+        provider: impl ProvideCredentials + 'static,
+    ) -> Result<Chain, FetchError> {
+        let base = ProviderSource::new(provider).named(name);
+        self.chain(Arc::new(base), format!("{name} (given)"))
+    }
+
+    /// A chain on any source of sessions.
+    pub fn from_source(self, name: &str, source: impl SessionSource) -> Result<Chain, FetchError> {
+        self.chain(Arc::new(source), format!("{name} (given)"))
+    }
+
+    fn chain(self, base: Arc<dyn SessionSource>, why: String) -> Result<Chain, FetchError> {
+        Ok(Chain::on(base, why, self.with()?))
+    }
+
+    fn with(&self) -> Result<With, FetchError> {
+        let endpoint = Endpoint::from_environment(&self.environment)?;
+        Ok(With {
+            sts: StsClient::builder(endpoint).clock(self.clock.clone()).build(),
+            clock: self.clock.clone(),
+            session_name: SessionName::from_environment(&self.environment)?,
+        })
+    }
+}
+
+fn environment_keys(environment: &Environment) -> Result<Option<Credentials>, FetchError> {
+    const ID: &str = "AWS_ACCESS_KEY_ID";
+    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    let alone = |set: &str, missing: &str| {
+        FetchError::new(ErrorKind::InvalidConfig, format!("{set} is set and {missing} is not"))
+            .with_hint(format!("set {missing} too, or unset {set}"))
+    };
+    match (environment.var(ID)?, environment.var(SECRET)?) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(alone(ID, SECRET)),
+        (None, Some(_)) => Err(alone(SECRET, ID)),
+        (Some(id), Some(secret)) => {
+            let mut keys = Credentials::builder()
+                .access_key_id(id)
+                .secret_access_key(secret)
+                .provider_name("rolecall-environment");
+            keys.set_session_token(environment.var("AWS_SESSION_TOKEN")?);
+            Ok(Some(keys.build()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/checkout";
+
+    fn chain(variables: &[(&str, &str)]) -> Result<Chain, FetchError> {
+        builder().environment(Environment::fixed(variables.iter().copied())).from_env()
+    }
+
+    #[test]
+    fn the_order_is_keys_then_web_identity() {
+        let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "x")];
+        let web = [("AWS_ROLE_ARN", ROLE), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token")];
+        let region = [("AWS_REGION", "eu-west-1")];
+        let both = [&keys[..], &web, &region].concat();
+        assert!(chain(&both).unwrap().describe().starts_with("environment keys"));
+        assert!(
+            chain(&[&web[..], &region].concat()).unwrap().describe().starts_with("web identity")
+        );
+    }
+
+    #[test]
+    fn half_a_configuration_is_an_error_and_never_skipped() {
+        let web = [
+            ("AWS_ROLE_ARN", ROLE),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
+            ("AWS_REGION", "eu-west-1"),
+        ];
+        for (half, text) in [
+            ([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")], "AWS_SECRET_ACCESS_KEY is not"),
+            ([("AWS_SECRET_ACCESS_KEY", "s3cret")], "AWS_ACCESS_KEY_ID is not"),
+        ] {
+            let error = chain(&[&half[..], &web].concat()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().contains(text), "{error}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_region_is_an_error_that_says_so() {
+        let error = chain(&[("AWS_ROLE_ARN", ROLE), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token")])
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no Region is set; look at: set AWS_REGION to the Region whose STS is nearest, as eu-west-1"
+        );
+    }
+
+    #[test]
+    fn debug_of_a_chain_shows_no_secret() {
+        let keys = [
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            ("AWS_REGION", "eu-west-1"),
+        ];
+        let chain = chain(&keys).unwrap();
+        let shown = format!("{chain:?} {:?}", chain.cached());
+        assert!(!shown.contains("wJalr"), "{shown}");
+    }
+}
