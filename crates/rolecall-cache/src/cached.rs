@@ -1,23 +1,20 @@
 //! The slot at work: a thin async shell around the state machine.
 
+mod in_flight;
+
 use std::fmt;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::task::Poll;
 
 use async_trait::async_trait;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
-use rolecall_core::{
-    Clock, ErrorKind, FetchContext, FetchError, Moment, Session, SessionSource,
-};
+use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Moment, Session, SessionSource};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use self::in_flight::InFlight;
 use crate::schedule::{FETCH_LIMIT, OVERDUE};
-use crate::slot::{Decision, Failure, Fetched, Refused, SameSession, Slot, Tick, Wait};
+use crate::slot::{Decision, SameSession, Slot, Tick, Wait};
 use crate::sync::{ArcSwapOption, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Who keeps a session fresh.
@@ -140,8 +137,13 @@ impl<S: SessionSource> SessionSource for Cached<S> {
         }
         drop(state);
         if is_news {
-            tracing::warn!(access_key_id = rejected.access_key_id(), "a service rejected the session");
+            tracing::warn!(
+                access_key_id = rejected.access_key_id(),
+                "a service rejected the session"
+            );
         }
+        // What is within may hold it too.
+        self.0.source.reject(rejected);
     }
 }
 
@@ -237,7 +239,11 @@ impl<S> Shared<S> {
         let snapshot = state.slot.session().map(|session| {
             let used = used || self.is_used(session);
             let quiet_until = state.slot.quiet_until();
-            Arc::new(Snapshot { session: session.clone(), quiet_until, used: AtomicBool::new(used) })
+            Arc::new(Snapshot {
+                session: session.clone(),
+                quiet_until,
+                used: AtomicBool::new(used),
+            })
         });
         self.snapshot.store(snapshot);
         self.changed.notify_one();
@@ -246,9 +252,9 @@ impl<S> Shared<S> {
     /// Whether this session has been handed out.
     fn is_used(&self, session: &Session) -> bool {
         let shown = self.snapshot.load();
-        shown.as_ref().is_some_and(|shown| {
-            shown.session.same(session) && shown.used.load(Ordering::Relaxed)
-        })
+        shown
+            .as_ref()
+            .is_some_and(|shown| shown.session.same(session) && shown.used.load(Ordering::Relaxed))
     }
 }
 
@@ -281,6 +287,7 @@ impl<S: SessionSource> Shared<S> {
                 _ => {}
             }
             if let Some((held, _)) = wait.otherwise.filter(|(_, end)| now < *end) {
+                self.mark_used();
                 return Ok(held);
             }
             if let Some(Err(error)) = done {
@@ -293,29 +300,36 @@ impl<S: SessionSource> Shared<S> {
     /// One look at the state, and what it sets off.
     fn plan(self: &Arc<Self>, cx: FetchContext) -> Result<Plan, FetchError> {
         let mut state = self.lock();
-        match state.slot.decide(self.clock.now()) {
-            Decision::Hand { session, refresh } => {
-                if refresh && let Ok(runtime) = Handle::try_current() {
-                    self.start(&mut state, &runtime, FetchContext::background());
-                }
+        match (state.slot.decide(self.clock.now()), Handle::try_current()) {
+            (Decision::Hand { session, refresh }, runtime) => {
                 self.mark_used();
+                if refresh && let Ok(runtime) = runtime {
+                    let fetch = self.start(&mut state, &runtime);
+                    drop(state);
+                    fetch.send(&runtime, FetchContext::background());
+                }
                 Ok(Plan::Hand(session))
             }
-            Decision::Fail(error) => Err(error),
-            Decision::Wait(wait) => {
-                if wait.start {
-                    match (Handle::try_current(), &wait.otherwise) {
-                        (Ok(runtime), _) => self.start(&mut state, &runtime, cx),
-                        (Err(_), Some((session, _))) => return Ok(Plan::Hand(session.clone())),
-                        (Err(_), None) => return Err(outside_a_runtime()),
-                    }
-                }
+            (Decision::Fail(error), _) => Err(error),
+            (Decision::Wait(wait), Ok(runtime)) => {
+                let fetch = wait.start.then(|| self.start(&mut state, &runtime));
                 state.slot.waited_for();
-                match state.outcome.clone() {
+                let outcome = state.outcome.clone();
+                drop(state);
+                if let Some(fetch) = fetch {
+                    fetch.send(&runtime, cx);
+                }
+                match outcome {
                     Some(outcome) => Ok(Plan::Wait(wait, outcome)),
                     // What runs has an outcome to wait for.
                     None => Err(gone("the fetch that runs has no outcome")),
                 }
+            }
+            // No timers here, so no waiting either.
+            (Decision::Wait(wait), Err(_)) => {
+                let (session, _) = wait.otherwise.ok_or_else(outside_a_runtime)?;
+                self.mark_used();
+                Ok(Plan::Hand(session))
             }
         }
     }
@@ -326,19 +340,16 @@ impl<S: SessionSource> Shared<S> {
         }
     }
 
-    /// Sends a fetch on its way, in a task of its own.
-    fn start(self: &Arc<Self>, state: &mut State, runtime: &Handle, cx: FetchContext) {
+    /// A fetch begins. It must be sent on its way once the lock is released: a runtime that is shutting down drops it
+    /// there and then, and its drop takes the lock.
+    fn start(self: &Arc<Self>, state: &mut State, runtime: &Handle) -> InFlight<S> {
         let started = self.clock.now();
         let generation = state.slot.start(started);
         let (tell, outcome) = watch::channel(None);
         state.outcome = Some(outcome);
         self.publish(state, false);
         self.keep_timer(state, runtime);
-        let fetch = InFlight { shared: Arc::clone(self), generation, tell };
-        runtime.spawn(async move {
-            let result = fetch.run(cx, started + FETCH_LIMIT).await;
-            fetch.hand_in(result);
-        });
+        InFlight { shared: Arc::clone(self), generation, limit: started + FETCH_LIMIT, tell }
     }
 
     fn keep_timer(self: &Arc<Self>, state: &mut State, runtime: &Handle) {
@@ -358,7 +369,9 @@ impl<S: SessionSource> Shared<S> {
         match (state.slot.tick(now, wanted, always), Handle::try_current()) {
             (Tick::SleepUntil(moment), _) => moment,
             (Tick::Refresh, Ok(runtime)) => {
-                self.start(&mut state, &runtime, FetchContext::background());
+                let fetch = self.start(&mut state, &runtime);
+                drop(state);
+                fetch.send(&runtime, FetchContext::background());
                 now + OVERDUE
             }
             (Tick::Refresh, Err(_)) => Moment::MAX,
@@ -393,81 +406,6 @@ async fn timer<S: SessionSource>(shared: Weak<Shared<S>>) {
     }
 }
 
-/// A fetch on its way. If it is dropped without a result (its runtime shut down), the slot learns of it.
-struct InFlight<S: SessionSource> {
-    shared: Arc<Shared<S>>,
-    generation: u64,
-    tell: watch::Sender<Option<Outcome>>,
-}
-
-impl<S: SessionSource> InFlight<S> {
-    async fn run(&self, cx: FetchContext, limit: Moment) -> Result<Session, FetchError> {
-        let mut fetch = pin!(self.shared.source.session(cx));
-        let fetch = std::future::poll_fn(|task| {
-            match std::panic::catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(task))) {
-                Ok(poll) => poll,
-                Err(_) => Poll::Ready(Err(gone("the session source panicked"))),
-            }
-        });
-        match self.shared.clock.until(limit, fetch).await {
-            Ok(result) => result,
-            Err(_) => Err(gone(format!("the session source took longer than {FETCH_LIMIT:?}"))),
-        }
-    }
-
-    fn hand_in(&self, result: Result<Session, FetchError>) {
-        let shared = &self.shared;
-        let mut state = shared.lock();
-        if !state.slot.awaits(self.generation) {
-            drop(state);
-            tracing::debug!("a late session is discarded: another fetch took over");
-            return;
-        }
-        let now = shared.clock.now();
-        let result = result.and_then(|session| {
-            let end = session.ends(&shared.clock);
-            let since = session.requested_at().unwrap_or(now);
-            let fetched = Fetched { session, since, end };
-            match state.slot.check(now, &fetched) {
-                Ok(()) => Ok(fetched),
-                Err(refused) => Err(no_use(refused, &fetched.session)),
-            }
-        });
-        let outcome = match result {
-            Ok(fetched) => {
-                let outcome = Ok((fetched.session.clone(), fetched.end));
-                state.slot.succeeded(now, fetched, fastrand::f64());
-                outcome
-            }
-            Err(error) => {
-                let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
-                state.slot.failed(now, failure, fastrand::f64());
-                Err(error)
-            }
-        };
-        // Whoever waits has use for it: a first load counts as handed out.
-        let used = outcome.is_ok() && self.tell.receiver_count() > 1;
-        shared.publish(&state, used);
-        drop(state);
-        // Outside the lock: what listens may come back here.
-        match &outcome {
-            Ok((session, _)) => tracing::debug!(lineage = %session.lineage(), "a session was fetched"),
-            Err(error) => tracing::warn!(error = %error.report(), "no session was fetched"),
-        }
-        self.tell.send_replace(Some(outcome));
-    }
-}
-
-impl<S: SessionSource> Drop for InFlight<S> {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if state.slot.awaits(self.generation) {
-            state.slot.lost(self.generation);
-            self.shared.publish(&state, false);
-        }
-    }
-}
-
 fn gone(what: impl Into<String>) -> FetchError {
     FetchError::new(ErrorKind::Unavailable, what)
 }
@@ -475,16 +413,6 @@ fn gone(what: impl Into<String>) -> FetchError {
 fn outside_a_runtime() -> FetchError {
     FetchError::new(ErrorKind::InvalidConfig, "no session is held, and this is no Tokio runtime")
         .with_hint("call it from a task of a Tokio runtime with timers (enable_all)")
-}
-
-fn no_use(refused: Refused, session: &Session) -> FetchError {
-    let what = match refused {
-        Refused::Expired => "has ended already",
-        Refused::EndsSooner => "ends sooner than the one that is held",
-        Refused::Rejected => "is the one that a service rejected",
-    };
-    let lineage = session.lineage();
-    FetchError::new(ErrorKind::InvalidResponse, format!("the session of {lineage} {what}"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub(crate) const FETCH_LIMIT: Duration = secs(15);
 pub(crate) const OVERDUE: Duration = secs(16);
 /// How long a caller waits for a refresh while a valid session is held.
 pub(crate) const HARD_WAIT: Duration = secs(2);
+/// By how much two readings of one end may differ: the wall clock and the clock of deadlines drift apart.
+pub(crate) const SAME_END: Duration = secs(10);
 
 /// From when a refresh may run, and from when a caller waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,11 @@ mod tests {
             (60, 20, 10, 6),
         ] {
             assert_eq!(seconds_before_the_end(lifetime, false), (first, last, hard), "{lifetime}");
-            assert_eq!(seconds_before_the_end(lifetime, true), (lifetime / 2, last, hard), "{lifetime}");
+            assert_eq!(
+                seconds_before_the_end(lifetime, true),
+                (lifetime / 2, last, hard),
+                "{lifetime}"
+            );
         }
     }
 
@@ -139,15 +145,26 @@ mod tests {
             (1, false, 40, 5, 10),
         ] {
             let at = |draw| pause_while_valid(failures, retryable, secs(left), draw);
-            assert_eq!((at(0.0), at(1.0)), (secs(least), secs(most)), "{failures} {retryable} {left}");
+            assert_eq!(
+                (at(0.0), at(1.0)),
+                (secs(least), secs(most)),
+                "{failures} {retryable} {left}"
+            );
         }
     }
 
     #[test]
     fn remembered_errors_by_table() {
-        for (failures, retryable, least) in
-            [(1, true, 1), (2, true, 2), (3, true, 4), (4, true, 8), (5, true, 10), (99, true, 10), (1, false, 5), (5, false, 10)]
-        {
+        for (failures, retryable, least) in [
+            (1, true, 1),
+            (2, true, 2),
+            (3, true, 4),
+            (4, true, 8),
+            (5, true, 10),
+            (99, true, 10),
+            (1, false, 5),
+            (5, false, 10),
+        ] {
             assert_eq!(remembered_for(failures, retryable, 0.0), secs(least), "{failures}");
             assert_eq!(remembered_for(failures, retryable, 1.0), secs(least) * 5 / 4, "{failures}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rolecall_core::Moment;
 
 use crate::schedule::{
-    HARD_WAIT, OVERDUE, Windows, look_again, pause_while_valid, rejection_spacing,
+    HARD_WAIT, OVERDUE, SAME_END, Windows, look_again, pause_while_valid, rejection_spacing,
     remembered_for,
 };
 
@@ -153,7 +153,12 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
     }
 
-    fn wait(&self, now: Moment, patience: Duration, otherwise: Option<(S, Moment)>) -> Decision<S, E> {
+    fn wait(
+        &self,
+        now: Moment,
+        patience: Duration,
+        otherwise: Option<(S, Moment)>,
+    ) -> Decision<S, E> {
         let running = self.running_at(now);
         let overdue_at = running.map_or(now + OVERDUE, |running| running.overdue_at);
         let until = overdue_at.min(now + patience);
@@ -249,7 +254,11 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let waited_for = self.running.take().is_some_and(|running| running.waited_for);
         self.failures = Failures { in_a_row: 0, last: None, not_before: Moment::ZERO };
         let Fetched { session, since, end } = fetched;
-        let unchanged = |held: &&Held<S>| !held.rejected && held.session.unchanged(&session);
+        // One that turns out to last longer (the wall clock was wrong when it came) is as good as another.
+        let unchanged = |held: &&Held<S>| {
+            let lasts_longer = now >= held.windows.end || end > held.windows.end + SAME_END;
+            !held.rejected && held.session.unchanged(&session) && !lasts_longer
+        };
         if let Some(held) = self.held.as_ref().filter(unchanged) {
             self.failures.not_before = now + look_again(held.windows.end - now);
             return;
@@ -281,6 +290,10 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             return false;
         }
         held.rejected = true;
+        if self.failures.last.is_none() {
+            // The pause was for a look at an unchanged session: this is a reason to look now.
+            self.failures.not_before = now;
+        }
         // Quiet for as long again as the spacing was: a new story.
         let Rejections { close_together, not_before } = self.rejections;
         if close_together > 0 && now >= not_before + rejection_spacing(close_together - 1) {

@@ -262,7 +262,9 @@ fn futures_now<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
 mod tests {
     use super::*;
 
-    fn of(variables: &[(&str, &str)]) -> Result<Endpoint, FetchError> {
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn of(variables: Variables<'_>) -> Result<Endpoint, FetchError> {
         Endpoint::from_environment(&Environment::fixed(variables.iter().copied()))
     }
 
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_environment_says_which_endpoint() {
-        let cases: &[(&[(&str, &str)], &str)] = &[
+        let cases: &[(Variables<'_>, &str)] = &[
             (&[("AWS_REGION", "eu-west-1")], "STS in eu-west-1"),
             (&[("AWS_DEFAULT_REGION", "eu-west-1")], "STS in eu-west-1"),
             (
@@ -341,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_wrong_variable_is_named_with_its_fault() {
-        let cases: &[(&[(&str, &str)], &[&str])] = &[
+        let cases: &[(Variables<'_>, &[&str])] = &[
             (&[], &["no Region is set", "AWS_REGION"]),
             (
                 &[("AWS_REGION", "Frankfurt")],

@@ -24,6 +24,7 @@ mod client;
 mod endpoint;
 mod identity;
 mod request;
+mod signing;
 
 pub use classify::{Again, Class, class_of, refuses_signer};
 pub use client::{StsClient, StsClientBuilder};

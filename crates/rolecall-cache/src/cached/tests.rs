@@ -1,0 +1,562 @@
+use std::collections::VecDeque;
+use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use rolecall_core::{ManualClock, Urgency};
+use tokio::runtime::{Builder, Runtime};
+
+use super::*;
+
+mod runtimes;
+
+/// The lifetime of a session of the script. Its refresh window is 15 min, its hard window a minute.
+const HOUR: u64 = 3600;
+/// Into the refresh window, wherever it was drawn.
+const INTO_THE_WINDOW: u64 = 3200;
+const INTO_THE_HARD_WINDOW: u64 = 3550;
+
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Session,
+    Fail,
+    Panic,
+    Hang,
+}
+
+/// A source that plays a script: a new session per fetch, unless the script says otherwise.
+#[derive(Clone)]
+struct Script(Arc<Stage>);
+
+struct Stage {
+    hands: ManualClock,
+    answers: Mutex<VecDeque<Answer>>,
+    urgencies: Mutex<Vec<Urgency>>,
+    open: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
+}
+
+#[async_trait]
+impl SessionSource for Script {
+    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let number = {
+            let mut urgencies = self.0.urgencies.lock().unwrap();
+            urgencies.push(cx.urgency);
+            urgencies.len()
+        };
+        let answer = self.0.answers.lock().unwrap().pop_front().unwrap_or(Answer::Session);
+        let _ = self.0.open.subscribe().wait_for(|open| *open).await;
+        match answer {
+            Answer::Session => Ok(session(number, &self.0.hands.clock())),
+            Answer::Fail => Err(FetchError::new(ErrorKind::Unavailable, format!("no {number}"))),
+            Answer::Panic => panic!("the script says so"),
+            Answer::Hang => std::future::pending().await,
+        }
+    }
+}
+
+impl Script {
+    fn new() -> Self {
+        Self(Arc::new(Stage {
+            hands: ManualClock::new(),
+            answers: Mutex::default(),
+            urgencies: Mutex::default(),
+            open: watch::Sender::new(true),
+        }))
+    }
+
+    fn will(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let script = Self::new();
+        script.then(answers);
+        script
+    }
+
+    fn then(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.0.answers.lock().unwrap().extend(answers);
+    }
+
+    fn block(&self) {
+        self.0.open.send_replace(false);
+    }
+
+    fn unblock(&self) {
+        self.0.open.send_replace(true);
+    }
+
+    fn fetches(&self) -> usize {
+        self.0.urgencies.lock().unwrap().len()
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.0.hands.advance(Duration::from_secs(seconds));
+    }
+
+    fn cached(&self) -> Cached<Self> {
+        self.cached_with(Refresh::WhileUsed)
+    }
+
+    fn cached_with(&self, refresh: Refresh) -> Cached<Self> {
+        Cached::builder(self.clone()).clock(self.0.hands.clock()).refresh(refresh).build()
+    }
+}
+
+fn session(number: usize, clock: &Clock) -> Session {
+    let (id, token) = (format!("AKIA{number}"), Some("the-token".to_owned()));
+    let keys = Credentials::new(id, "the-secret", token, None, "script");
+    Session::builder(keys).lifetime(clock.now(), Duration::from_secs(HOUR), clock).build()
+}
+
+async fn ask<S: SessionSource>(cached: &Cached<S>) -> Result<Session, FetchError> {
+    cached.session(FetchContext::caller()).await
+}
+
+/// The number of the fetch that brought the session which a caller gets.
+async fn get(cached: &Cached<Script>) -> usize {
+    number(&patiently(ask(cached)).await.unwrap())
+}
+
+fn number(session: &Session) -> usize {
+    session.access_key_id().strip_prefix("AKIA").unwrap().parse().unwrap()
+}
+
+fn poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+/// What a caller gets at once, if anything.
+fn at_once(cached: &Cached<Script>) -> Option<Result<usize, FetchError>> {
+    let answer = poll(&mut pin!(ask(cached)))?;
+    Some(answer.map(|session| number(&session)))
+}
+
+fn held_at_once(cached: &Cached<Script>) -> usize {
+    at_once(cached).expect("no wait").expect("no error")
+}
+
+/// Makes a failure of what would hang.
+async fn patiently<F: Future>(work: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("it hangs")
+}
+
+/// Yields until it is so.
+async fn until(mut so: impl FnMut() -> bool) {
+    patiently(async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Lets every task of a current-thread runtime come to rest.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_callers_at_a_cold_slot_share_one_fetch() {
+    let script = Script::new();
+    script.block();
+    let cached = script.cached();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> = (0..1000)
+        .map(|_| {
+            let (cached, waiting) = (cached.clone(), Arc::clone(&waiting));
+            tokio::spawn(async move {
+                let mut caller = pin!(ask(&cached));
+                assert!(poll(&mut caller).is_none());
+                waiting.fetch_add(1, Ordering::Relaxed);
+                number(&patiently(caller).await.unwrap())
+            })
+        })
+        .collect();
+    until(|| waiting.load(Ordering::Relaxed) == 1000).await;
+    script.unblock();
+    for caller in callers {
+        assert_eq!(patiently(caller).await.unwrap(), 1);
+    }
+    assert_eq!(script.fetches(), 1);
+}
+
+#[tokio::test]
+async fn callers_share_the_error_of_a_first_load_which_is_remembered_and_then_tried_again() {
+    let script = Script::will([Answer::Fail]);
+    script.block();
+    let cached = script.cached();
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let cached = cached.clone();
+            tokio::spawn(async move { patiently(ask(&cached)).await.unwrap_err().to_string() })
+        })
+        .collect();
+    settle().await;
+    script.unblock();
+    for caller in callers {
+        assert_eq!(patiently(caller).await.unwrap(), "no 1");
+    }
+    script.0.hands.advance(Duration::from_millis(999));
+    let remembered = at_once(&cached).expect("no wait").unwrap_err();
+    assert_eq!((remembered.to_string().as_str(), script.fetches()), ("no 1", 1));
+    script.advance(1);
+    assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_does_not_end_the_fetch() {
+    let script = Script::new();
+    script.block();
+    let cached = script.cached();
+    tokio::time::timeout(Duration::ZERO, ask(&cached)).await.unwrap_err();
+    assert!(at_once(&cached).is_none(), "polled once and dropped");
+    settle().await;
+    assert_eq!(script.fetches(), 1);
+    script.unblock();
+    settle().await;
+    assert_eq!((held_at_once(&cached), script.fetches()), (1, 1));
+}
+
+#[tokio::test]
+async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_refresh() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.block();
+    script.advance(INTO_THE_WINDOW);
+    for _ in 0..10 {
+        assert_eq!(held_at_once(&cached), 1);
+        settle().await;
+        assert_eq!(script.fetches(), 2);
+    }
+    assert_eq!(*script.0.urgencies.lock().unwrap(), [Urgency::Caller, Urgency::Background]);
+    script.unblock();
+    settle().await;
+    assert_eq!((held_at_once(&cached), script.fetches()), (2, 2));
+}
+
+#[tokio::test]
+async fn in_the_refresh_window_a_call_starts_the_refresh_of_a_session_that_nobody_used() {
+    let script = Script::new();
+    let cached = script.cached();
+    assert!(at_once(&cached).is_none());
+    settle().await;
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    assert_eq!((script.fetches(), held_at_once(&cached)), (1, 1));
+    settle().await;
+    assert_eq!((script.fetches(), held_at_once(&cached)), (2, 2));
+}
+
+#[tokio::test]
+async fn in_the_hard_window_a_caller_gets_the_new_session_if_it_comes_in_time() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.advance(INTO_THE_HARD_WINDOW);
+    assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+}
+
+#[tokio::test]
+async fn in_the_hard_window_a_caller_waits_two_seconds_at_most() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.block();
+    script.advance(INTO_THE_HARD_WINDOW);
+    let mut caller = pin!(ask(&cached));
+    for millis in [0, 1999] {
+        script.0.hands.advance(Duration::from_millis(millis));
+        settle().await;
+        assert!(poll(&mut caller).is_none(), "{millis}");
+    }
+    script.0.hands.advance(Duration::from_millis(1));
+    assert_eq!(number(&patiently(caller).await.unwrap()), 1);
+    assert_eq!(script.fetches(), 2);
+}
+
+#[tokio::test]
+async fn in_the_hard_window_a_refresh_that_fails_leaves_callers_the_session_until_its_end() {
+    let script = Script::will([Answer::Session, Answer::Fail, Answer::Fail]);
+    let cached = script.cached();
+    get(&cached).await;
+    script.advance(INTO_THE_HARD_WINDOW);
+    assert_eq!((get(&cached).await, script.fetches()), (1, 2));
+    assert_eq!(held_at_once(&cached), 1, "backoff forbids another");
+    script.advance(HOUR - INTO_THE_HARD_WINDOW);
+    assert_eq!(patiently(ask(&cached)).await.unwrap_err().to_string(), "no 3");
+}
+
+#[tokio::test]
+async fn an_expired_session_is_never_handed_out() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.then([Answer::Fail; 100]);
+    for _ in 0..HOUR / 100 - 1 {
+        script.advance(100);
+        settle().await;
+        assert_eq!(get(&cached).await, 1);
+    }
+    script.0.hands.advance(Duration::from_secs(100) - Duration::from_nanos(1));
+    assert_eq!(get(&cached).await, 1);
+    script.0.hands.advance(Duration::from_nanos(1));
+    assert!(patiently(ask(&cached)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_past_the_end_does_not_get_the_session_that_ended() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.block();
+    script.advance(HOUR - 1);
+    let mut caller = pin!(ask(&cached));
+    assert!(poll(&mut caller).is_none());
+    settle().await;
+    script.advance(2);
+    assert!(poll(&mut caller).is_none());
+    script.unblock();
+    assert_eq!(number(&patiently(caller).await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn the_timer_refreshes_a_used_session_and_an_unused_one_lapses() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    assert_eq!(script.fetches(), 2, "a first load counts as use");
+    for _ in 0..2 {
+        script.advance(INTO_THE_WINDOW);
+        settle().await;
+        assert_eq!(script.fetches(), 2, "nobody had the second");
+    }
+    assert_eq!(get(&cached).await, 3);
+}
+
+#[tokio::test]
+async fn the_timer_goes_on_while_somebody_calls() {
+    let script = Script::new();
+    let cached = script.cached();
+    for number in 1..=5 {
+        assert_eq!(get(&cached).await, number);
+        script.advance(INTO_THE_WINDOW);
+        settle().await;
+        assert_eq!(script.fetches(), number + 1);
+    }
+}
+
+#[tokio::test]
+async fn refresh_always_goes_on_with_no_caller_and_past_an_outage() {
+    let script = Script::new();
+    let cached = script.cached_with(Refresh::Always);
+    get(&cached).await;
+    for fetches in 2..=4 {
+        script.advance(INTO_THE_WINDOW);
+        settle().await;
+        assert_eq!(script.fetches(), fetches);
+    }
+    script.then([Answer::Fail]);
+    script.advance(HOUR);
+    settle().await;
+    assert!(at_once(&cached).expect("no wait").is_err());
+    script.advance(13);
+    settle().await;
+    assert_eq!((script.fetches(), held_at_once(&cached)), (6, 6));
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_leaves_callers_the_session_and_is_tried_again_after_backoff() {
+    let script = Script::will([Answer::Session, Answer::Fail, Answer::Fail]);
+    let cached = script.cached();
+    get(&cached).await;
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    // The first pause is 1 s, the second 1 to 2 s.
+    for (millis, fetches) in [(0, 2), (999, 2), (1, 3), (999, 3)] {
+        script.0.hands.advance(Duration::from_millis(millis));
+        settle().await;
+        assert_eq!((held_at_once(&cached), script.fetches()), (1, fetches), "{millis}");
+    }
+    script.0.hands.advance(Duration::from_millis(1001));
+    settle().await;
+    assert_eq!((held_at_once(&cached), script.fetches()), (4, 4));
+}
+
+#[tokio::test]
+async fn a_source_that_panics_is_an_error_and_the_next_try_works() {
+    let script = Script::will([Answer::Panic]);
+    let cached = script.cached();
+    let error = patiently(ask(&cached)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::Unavailable, "the session source panicked")
+    );
+    script.advance(2);
+    assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_source_that_hangs_is_an_error_at_the_limit() {
+    let script = Script::will([Answer::Hang]);
+    let cached = script.cached();
+    let mut caller = pin!(ask(&cached));
+    for millis in [0, 14_999] {
+        assert!(poll(&mut caller).is_none());
+        settle().await;
+        script.0.hands.advance(Duration::from_millis(millis));
+    }
+    settle().await;
+    assert!(poll(&mut caller).is_none());
+    script.0.hands.advance(Duration::from_millis(1));
+    let error = patiently(caller).await.unwrap_err();
+    assert_eq!(error.message(), "the session source took longer than 15s");
+    assert_eq!(script.fetches(), 1);
+}
+
+#[tokio::test]
+async fn the_last_handle_that_is_dropped_ends_the_timer() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let cached = Script::new().cached();
+    let clone = cached.clone();
+    get(&cached).await;
+    drop(cached);
+    settle().await;
+    assert_eq!((tasks(), held_at_once(&clone)), (1, 1));
+    let slot = Arc::downgrade(&clone.0);
+    drop(clone);
+    settle().await;
+    assert_eq!((tasks(), slot.strong_count()), (0, 0));
+}
+
+#[tokio::test]
+async fn after_a_rejection_the_next_caller_gets_a_new_session_within_the_limit() {
+    let script = Script::new();
+    let cached = script.cached();
+    for number in 1_usize..=4 {
+        let session = patiently(ask(&cached)).await.unwrap();
+        cached.reject(&session);
+        // The first fetch is no rejection's; then it is 10, 20, 40 s from one to the next.
+        if let Some(spacing) = [10_u64, 20, 40].get(number.wrapping_sub(2)) {
+            script.advance(spacing - 1);
+            assert_eq!((held_at_once(&cached), script.fetches()), (number, number));
+            script.advance(1);
+        }
+        assert_eq!((get(&cached).await, script.fetches()), (number + 1, number + 1));
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_session_is_handed_out_if_there_is_no_other() {
+    let script = Script::will([Answer::Session, Answer::Fail]);
+    let cached = script.cached();
+    let rejected = patiently(ask(&cached)).await.unwrap();
+    cached.reject(&rejected);
+    assert_eq!((get(&cached).await, script.fetches()), (1, 2));
+    assert_eq!((held_at_once(&cached), script.fetches()), (1, 2));
+    script.advance(10);
+    assert_eq!(get(&cached).await, 3);
+    cached.reject(&rejected);
+    assert_eq!((held_at_once(&cached), script.fetches()), (3, 3), "old news");
+}
+
+#[tokio::test]
+async fn a_session_in_hand_is_ready_on_the_first_poll() {
+    let cached = Script::new().cached();
+    get(&cached).await;
+    let keys = poll(&mut pin!(cached.provide_credentials())).expect("no wait").unwrap();
+    assert_eq!(keys.access_key_id(), "AKIA1");
+}
+
+#[test]
+fn a_session_in_hand_takes_no_lock() {
+    let cached = Script::new().cached();
+    runtime().block_on(get(&cached));
+    let (tell, told) = std::sync::mpsc::channel();
+    let lock = cached.0.lock();
+    let caller = std::thread::spawn({
+        let cached = cached.clone();
+        move || tell.send(held_at_once(&cached))
+    });
+    let number = told.recv_timeout(Duration::from_secs(20));
+    drop(lock);
+    assert_eq!(number, Ok(1));
+    caller.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_sdk_gets_the_session_of_a_cold_slot_and_the_kind_of_its_error() {
+    let script = Script::will([Answer::Fail]);
+    let cached = script.cached();
+    let error = cached.provide_credentials().await.unwrap_err();
+    assert!(matches!(error, provider::error::CredentialsError::ProviderError(_)), "{error:?}");
+    script.advance(2);
+    assert_eq!(cached.provide_credentials().await.unwrap().access_key_id(), "AKIA2");
+}
+
+#[tokio::test]
+async fn a_step_of_the_wall_clock_changes_nothing() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    let decade = Duration::from_secs(10 * 365 * 24 * HOUR);
+    let wall = script.0.hands.clock().wall();
+    for step in [wall + decade, wall - decade] {
+        script.0.hands.set_wall(step);
+        settle().await;
+        assert_eq!((held_at_once(&cached), script.fetches()), (1, 1));
+    }
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    assert_eq!((held_at_once(&cached), script.fetches()), (2, 2), "refreshed in its time");
+}
+
+#[tokio::test]
+async fn debug_shows_no_secret() {
+    let script = Script::new();
+    let builder = format!("{:?}", Cached::builder(script.clone()));
+    let cached = script.cached();
+    get(&cached).await;
+    let shown = format!("{builder} {cached:?} {cached:#?}");
+    assert!(shown.contains("Script"), "{shown}");
+    assert!(!shown.contains("the-secret") && !shown.contains("the-token"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_source_that_panics_before_it_gives_a_future() {
+    #[derive(Debug)]
+    struct Rash(AtomicUsize);
+    impl SessionSource for Rash {
+        fn session<'a, 'b>(
+            &'a self,
+            _: FetchContext,
+        ) -> Pin<Box<dyn Future<Output = Result<Session, FetchError>> + Send + 'b>>
+        where
+            'a: 'b,
+            Self: 'b,
+        {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("rash")
+        }
+    }
+    let cached = Cached::new(Rash(AtomicUsize::new(0)));
+    let error = ask(&cached).await.unwrap_err();
+    assert_eq!(error.message(), "the session source panicked");
+    assert_eq!(cached.source().0.load(Ordering::Relaxed), 1);
+}

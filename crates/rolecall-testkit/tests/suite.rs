@@ -1,0 +1,558 @@
+//! Every check of the local STS: what passes it, and what fails it alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, Region};
+use aws_sdk_sts::error::ProvideErrorMetadata;
+use rolecall_core::ManualClock;
+use rolecall_testkit::{Account, IamRole, IamUser, LocalAws, OidcIssuer, SigningKey, TokenBuilder};
+use serde_json::json;
+
+const SHOP: &str = "111122223333";
+const ORDERS: &str = "444455556666";
+const CHECKOUT: &str = "arn:aws:iam::111122223333:role/checkout";
+const OPEN: &str = "arn:aws:iam::444455556666:role/open";
+const GUARDED: &str = "arn:aws:iam::444455556666:role/team/guarded";
+const NAMING: &str = "arn:aws:iam::111122223333:role/naming";
+const DELEGATING: &str = "arn:aws:iam::111122223333:role/delegating";
+
+struct World {
+    aws: LocalAws,
+    cluster: OidcIssuer,
+    /// Known to no account.
+    stranger: OidcIssuer,
+    hands: ManualClock,
+}
+
+fn trust(principal: serde_json::Value, condition: serde_json::Value) -> String {
+    let action = if principal.get("Federated").is_some() {
+        "sts:AssumeRoleWithWebIdentity"
+    } else {
+        "sts:AssumeRole"
+    };
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": principal, "Action": action, "Condition": condition,
+    }]})
+    .to_string()
+}
+
+fn may_assume(resource: &str) -> String {
+    json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}})
+        .to_string()
+}
+
+impl World {
+    async fn new() -> Self {
+        let hands = ManualClock::new();
+        let cluster = OidcIssuer::start_on(hands.clock()).await.unwrap();
+        let stranger = OidcIssuer::start_on(hands.clock()).await.unwrap();
+        let issuer = cluster.host_and_path();
+        let checkout_trust = trust(
+            json!({"Federated": cluster.provider_arn(SHOP)}),
+            json!({"StringEquals": {
+                format!("{issuer}:sub"): "system:serviceaccount:shop:checkout",
+                format!("{issuer}:aud"): ["sts.amazonaws.com", "unregistered"],
+            }}),
+        );
+        let shop = json!({"AWS": SHOP});
+        let external_id = json!({"StringEquals": {"sts:ExternalId": "shop-4711"}});
+        let naming = json!({"AWS": format!("arn:aws:iam::{SHOP}:user/bob")});
+        let aws = LocalAws::builder()
+            .clock(hands.clock())
+            .account(
+                Account::new(SHOP)
+                    .oidc_provider(&cluster, ["sts.amazonaws.com", "vault"])
+                    .user(IamUser::new("ann").policy(may_assume("*")))
+                    .user(IamUser::new("bob"))
+                    .role(
+                        IamRole::new("checkout")
+                            .trust(checkout_trust)
+                            .policy(may_assume("arn:aws:iam::444455556666:role/*"))
+                            .max_session_duration(Duration::from_secs(7200)),
+                    )
+                    .role(IamRole::new("naming").trust(trust(naming, json!({}))))
+                    .role(IamRole::new("delegating").trust(trust(shop.clone(), json!({})))),
+            )
+            .account(
+                Account::new(ORDERS)
+                    .user(IamUser::new("eve").policy(may_assume("*")))
+                    .role(
+                        IamRole::new("open")
+                            .trust(trust(shop.clone(), json!({})))
+                            .max_session_duration(Duration::from_secs(43_200)),
+                    )
+                    .role(IamRole::new("team/guarded").trust(trust(shop, external_id)))
+                    .role(IamRole::new("closed")),
+            )
+            .start()
+            .await
+            .unwrap();
+        Self { aws, cluster, stranger, hands }
+    }
+
+    fn token(&self) -> TokenBuilder<'_> {
+        self.cluster.service_account_token("shop", "checkout")
+    }
+
+    fn client(&self, credentials: Option<Credentials>) -> Client {
+        let mut config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .endpoint_url(self.aws.endpoint_url())
+            .time_source(self.hands.clock())
+            .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
+            .identity_cache(IdentityCache::no_cache());
+        config.set_credentials_provider(
+            credentials.map(aws_sdk_sts::config::SharedCredentialsProvider::new),
+        );
+        Client::from_conf(config.build())
+    }
+
+    fn user(&self, account: &str, name: &str) -> Credentials {
+        self.aws.user_credentials(account, name).unwrap()
+    }
+
+    /// `Ok`: the granted session.
+    async fn by_token(&self, token: &str) -> Result<Credentials, String> {
+        self.by_token_as(CHECKOUT, token, None).await
+    }
+
+    async fn by_token_as(
+        &self,
+        role: &str,
+        token: &str,
+        seconds: Option<i32>,
+    ) -> Result<Credentials, String> {
+        let request = self.client(None).assume_role_with_web_identity();
+        let request = request.role_arn(role).role_session_name("pod").web_identity_token(token);
+        match request.set_duration_seconds(seconds).send().await {
+            Ok(output) => Ok(granted(output.credentials().unwrap())),
+            Err(error) => Err(told(&error.into_service_error())),
+        }
+    }
+
+    async fn assume(
+        &self,
+        caller: Credentials,
+        role: &str,
+        external_id: Option<&str>,
+    ) -> Result<Credentials, String> {
+        self.assume_for(caller, role, external_id, None).await
+    }
+
+    async fn assume_for(
+        &self,
+        caller: Credentials,
+        role: &str,
+        external_id: Option<&str>,
+        seconds: Option<i32>,
+    ) -> Result<Credentials, String> {
+        let request =
+            self.client(Some(caller)).assume_role().role_arn(role).role_session_name("test");
+        let request =
+            request.set_external_id(external_id.map(str::to_owned)).set_duration_seconds(seconds);
+        match request.send().await {
+            Ok(output) => Ok(granted(output.credentials().unwrap())),
+            Err(error) => Err(told(&error.into_service_error())),
+        }
+    }
+
+    async fn who(&self, caller: Credentials) -> Result<String, String> {
+        match self.client(Some(caller)).get_caller_identity().send().await {
+            Ok(output) => Ok(output.arn().unwrap().to_owned()),
+            Err(error) => Err(told(&error.into_service_error())),
+        }
+    }
+}
+
+fn granted(keys: &aws_sdk_sts::types::Credentials) -> Credentials {
+    let token = Some(keys.session_token().to_owned());
+    Credentials::new(keys.access_key_id(), keys.secret_access_key(), token, None, "test")
+}
+
+fn told(error: &impl ProvideErrorMetadata) -> String {
+    format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"))
+}
+
+/// The error that begins so.
+#[track_caller]
+fn refused<T>(result: Result<T, String>, beginning: &str) {
+    match result {
+        Ok(_) => panic!("it was allowed; expected {beginning:?}"),
+        Err(told) => {
+            assert!(told.starts_with(beginning), "{told:?} does not begin with {beginning:?}")
+        }
+    }
+}
+
+const NOT_BY_TOKEN: &str = "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
+
+#[tokio::test]
+async fn a_right_token_gets_a_session_that_says_who_it_is() {
+    let world = World::new().await;
+    let session = world.by_token(&world.token().sign().unwrap()).await.unwrap();
+    let who = world.who(session).await.unwrap();
+    assert_eq!(who, "arn:aws:sts::111122223333:assumed-role/checkout/pod");
+}
+
+#[tokio::test]
+async fn the_tokens_signature_is_checked() {
+    let world = World::new().await;
+    let foreign = SigningKey::generate().unwrap();
+    let forged = world.token().signed_by(&foreign).sign().unwrap();
+    refused(world.by_token(&forged).await, "InvalidIdentityToken: The ID Token's signature");
+    // The right signature, of other claims.
+    let right = world.token().sign().unwrap();
+    let other = world.cluster.service_account_token("shop", "basket").sign().unwrap();
+    let parts: Vec<&str> = other.split('.').collect();
+    let signature = right.rsplit('.').next().unwrap();
+    let spliced = format!("{}.{}.{signature}", parts[0], parts[1]);
+    refused(world.by_token(&spliced).await, "InvalidIdentityToken: The ID Token's signature");
+}
+
+#[tokio::test]
+async fn a_token_without_a_signature_algorithm_is_refused() {
+    let world = World::new().await;
+    let right = world.token().sign().unwrap();
+    let payload = right.split('.').nth(1).unwrap();
+    // {"alg":"none"}
+    let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
+    refused(world.by_token(&unsigned).await, "InvalidIdentityToken");
+    refused(
+        world.by_token("not-a-token").await,
+        "InvalidIdentityToken: The ID Token provided is not a valid JWT",
+    );
+}
+
+#[tokio::test]
+async fn the_tokens_issuer_is_checked() {
+    let world = World::new().await;
+    // Signed by its own issuer, rightly; but no account knows that one.
+    let token = world.stranger.service_account_token("shop", "checkout").sign().unwrap();
+    let expected = format!(
+        "InvalidIdentityToken: No OpenIDConnect provider found in your account for {}",
+        world.stranger.url()
+    );
+    refused(world.by_token(&token).await, &expected);
+    // A known issuer's name in it does not help: its keys did not sign it.
+    let claimed =
+        world.stranger.service_account_token("shop", "checkout").issuer(world.cluster.url());
+    refused(
+        world.by_token(&claimed.sign().unwrap()).await,
+        "InvalidIdentityToken: Couldn't retrieve verification key",
+    );
+    // Known to one account is not known to another.
+    let token = world.token().sign().unwrap();
+    refused(
+        world.by_token_as(OPEN, &token, None).await,
+        "InvalidIdentityToken: No OpenIDConnect provider",
+    );
+}
+
+#[tokio::test]
+async fn the_tokens_audience_is_checked_against_the_providers_client_ids() {
+    let world = World::new().await;
+    let token = world.token().audience("unregistered").sign().unwrap();
+    refused(world.by_token(&token).await, "InvalidIdentityToken: Incorrect token audience");
+}
+
+#[tokio::test]
+async fn the_tokens_audience_is_checked_by_the_trust_policy() {
+    let world = World::new().await;
+    let token = world.token().audience("vault").sign().unwrap();
+    refused(world.by_token(&token).await, NOT_BY_TOKEN);
+}
+
+#[tokio::test]
+async fn the_tokens_subject_is_checked_by_the_trust_policy() {
+    let world = World::new().await;
+    let token = world.cluster.service_account_token("shop", "basket").sign().unwrap();
+    refused(world.by_token(&token).await, NOT_BY_TOKEN);
+}
+
+#[tokio::test]
+async fn the_tokens_expiry_is_checked_by_the_servers_clock() {
+    let world = World::new().await;
+    let token = world.token().good_for(Duration::from_secs(600)).sign().unwrap();
+    world.hands.advance(Duration::from_secs(599));
+    world.by_token(&token).await.unwrap();
+    world.hands.advance(Duration::from_secs(1));
+    refused(
+        world.by_token(&token).await,
+        "ExpiredTokenException: Token expired: current date/time ",
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_not_good_before_its_time() {
+    let world = World::new().await;
+    let token = world.token().claim("nbf", json!(4_000_000_000_u64)).sign().unwrap();
+    refused(world.by_token(&token).await, "InvalidIdentityToken: The token is not good before");
+}
+
+#[tokio::test]
+async fn an_issuer_that_publishes_no_key_is_named_as_transient_trouble() {
+    let world = World::new().await;
+    let token = world.token().sign().unwrap();
+    world.cluster.withdraw_keys();
+    refused(
+        world.by_token(&token).await,
+        "InvalidIdentityToken: Couldn't retrieve verification key from your identity provider,  please reference",
+    );
+}
+
+#[tokio::test]
+async fn the_external_id_is_checked() {
+    let world = World::new().await;
+    let ann = || world.user(SHOP, "ann");
+    let denied = format!(
+        "AccessDenied: User: arn:aws:iam::{SHOP}:user/ann is not authorized to perform: sts:AssumeRole on resource: {GUARDED}"
+    );
+    refused(world.assume(ann(), GUARDED, None).await, &denied);
+    refused(world.assume(ann(), GUARDED, Some("shop-4712")).await, &denied);
+    let session = world.assume(ann(), GUARDED, Some("shop-4711")).await.unwrap();
+    let who = world.who(session).await.unwrap();
+    assert_eq!(who, "arn:aws:sts::444455556666:assumed-role/guarded/test", "without the path");
+}
+
+#[tokio::test]
+async fn the_callers_account_is_checked() {
+    let world = World::new().await;
+    world.assume(world.user(SHOP, "ann"), OPEN, None).await.unwrap();
+    // Eve's own policies allow everything, and she is in the role's own account; it trusts another.
+    refused(
+        world.assume(world.user(ORDERS, "eve"), OPEN, None).await,
+        "AccessDenied: User: arn:aws:iam::444455556666:user/eve",
+    );
+}
+
+#[tokio::test]
+async fn the_callers_own_policies_are_checked() {
+    let world = World::new().await;
+    let bob = || world.user(SHOP, "bob");
+    // Other account; own account by delegation; own account by name.
+    refused(world.assume(bob(), OPEN, None).await, "AccessDenied");
+    refused(world.assume(bob(), DELEGATING, None).await, "AccessDenied");
+    world.assume(bob(), NAMING, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_trusts_nobody_and_one_that_is_not_there_answer_alike() {
+    let world = World::new().await;
+    for role in ["arn:aws:iam::444455556666:role/closed", "arn:aws:iam::444455556666:role/none"] {
+        let expected = format!(
+            "AccessDenied: User: arn:aws:iam::{SHOP}:user/ann is not authorized to perform: sts:AssumeRole on resource: {role}"
+        );
+        refused(world.assume(world.user(SHOP, "ann"), role, None).await, &expected);
+    }
+    let reasons: Vec<_> = world.aws.calls().into_iter().filter_map(|call| call.reason).collect();
+    assert_eq!(
+        reasons,
+        ["the role's trust policy does not let the caller", "there is no such role"]
+    );
+}
+
+#[tokio::test]
+async fn the_signature_is_checked() {
+    let world = World::new().await;
+    let ann = world.user(SHOP, "ann");
+    assert!(world.who(ann.clone()).await.is_ok());
+    let wrong = Credentials::new(
+        ann.access_key_id(),
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        None,
+        None,
+        "test",
+    );
+    refused(world.who(wrong).await, "SignatureDoesNotMatch: The request signature we calculated");
+}
+
+#[tokio::test]
+async fn an_unknown_key_and_a_wrong_session_token_are_refused() {
+    let world = World::new().await;
+    let unknown = Credentials::new("AKIAIOSFODNN7EXAMPLE", "x", None, None, "test");
+    refused(
+        world.who(unknown).await,
+        "InvalidClientTokenId: The security token included in the request is invalid",
+    );
+    let session = world.assume(world.user(SHOP, "ann"), OPEN, None).await.unwrap();
+    for token in [None, Some("another".to_owned())] {
+        let tampered = Credentials::new(
+            session.access_key_id(),
+            session.secret_access_key(),
+            token,
+            None,
+            "test",
+        );
+        refused(world.who(tampered).await, "InvalidClientTokenId");
+    }
+    let with_token = world.user(SHOP, "ann");
+    let with_token = Credentials::new(
+        with_token.access_key_id(),
+        with_token.secret_access_key(),
+        Some("a user's key has none".into()),
+        None,
+        "test",
+    );
+    refused(world.who(with_token).await, "InvalidClientTokenId");
+}
+
+#[tokio::test]
+async fn an_old_signature_and_one_of_the_future_are_refused() {
+    let world = World::new().await;
+    let client = world.client(Some(world.user(SHOP, "ann")));
+    let signed_off_by = async |offset: i64| {
+        // The client keeps the clock that it was made with; the server's is another's hands.
+        let at = world.hands.clock().wall();
+        let off = match offset {
+            off if off < 0 => at - Duration::from_secs(off.unsigned_abs()),
+            off => at + Duration::from_secs(off.unsigned_abs()),
+        };
+        let config = client.config().to_builder().time_source(ManualClock::at(off).clock());
+        let request = Client::from_conf(config.build()).get_caller_identity().send().await;
+        request.map(|_| ()).map_err(|error| told(&error.into_service_error()))
+    };
+    signed_off_by(-290).await.unwrap();
+    signed_off_by(290).await.unwrap();
+    refused(signed_off_by(-310).await, "SignatureDoesNotMatch: Signature expired: ");
+    refused(signed_off_by(310).await, "SignatureDoesNotMatch: Signature not yet current: ");
+}
+
+#[tokio::test]
+async fn a_session_ends_by_the_servers_clock() {
+    let world = World::new().await;
+    let session = world.assume_for(world.user(SHOP, "ann"), OPEN, None, Some(900)).await.unwrap();
+    world.hands.advance(Duration::from_secs(899));
+    world.who(session.clone()).await.unwrap();
+    world.hands.advance(Duration::from_secs(2));
+    refused(
+        world.who(session).await,
+        "ExpiredToken: The security token included in the request is expired",
+    );
+}
+
+#[tokio::test]
+async fn durations_are_limited_by_range_by_role_and_by_chain() {
+    let world = World::new().await;
+    let ann = || world.user(SHOP, "ann");
+    refused(
+        world.assume_for(ann(), OPEN, None, Some(899)).await,
+        "ValidationError: 1 validation error",
+    );
+    refused(
+        world.assume_for(ann(), OPEN, None, Some(43_201)).await,
+        "ValidationError: 1 validation error",
+    );
+    world.assume_for(ann(), OPEN, None, Some(43_200)).await.unwrap();
+    let max = "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration";
+    refused(world.assume_for(ann(), DELEGATING, None, Some(3601)).await, max);
+    let token = world.token().sign().unwrap();
+    refused(world.by_token_as(CHECKOUT, &token, Some(7201)).await, max);
+    let session = world.by_token_as(CHECKOUT, &token, Some(7200)).await.unwrap();
+    world.assume_for(session.clone(), OPEN, None, Some(3600)).await.unwrap();
+    let chained = world.assume_for(session, OPEN, None, Some(3601)).await;
+    refused(
+        chained,
+        "ValidationError: The requested DurationSeconds exceeds the 1 hour session limit",
+    );
+}
+
+#[tokio::test]
+async fn malformed_parameters_are_named() {
+    let world = World::new().await;
+    let ann = || world.user(SHOP, "ann");
+    refused(
+        world.assume(ann(), "arn:aws:iam::1:role/x-and-some-more", None).await,
+        "ValidationError: 1 validation error detected: Value 'arn:aws:iam::1:role/x-and-some-more' at 'roleArn'",
+    );
+    refused(
+        world.assume(ann(), OPEN, Some("x")).await,
+        "ValidationError: 1 validation error detected: Value 'x' at 'externalId'",
+    );
+    refused(
+        world.by_token("x").await,
+        "ValidationError: 1 validation error detected: Value '' at 'webIdentityToken'",
+    );
+}
+
+#[tokio::test]
+async fn what_it_does_not_know_is_refused_and_not_ignored() {
+    let world = World::new().await;
+    let client = world.client(Some(world.user(SHOP, "ann")));
+    let request =
+        client.assume_role().role_arn(OPEN).role_session_name("test").source_identity("ann");
+    let told_ = told(&request.send().await.unwrap_err().into_service_error());
+    assert_eq!(told_, "ValidationError: the local STS does not know the parameter SourceIdentity");
+    let other = told(&client.get_session_token().send().await.unwrap_err().into_service_error());
+    assert!(
+        other.starts_with("InvalidAction: Could not find operation GetSessionToken"),
+        "{other}"
+    );
+}
+
+/// A request that no SDK would send, and the status of its answer.
+async fn raw(world: &World, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = world.aws.endpoint_url().strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn requests_that_no_sdk_would_send_are_refused() {
+    let world = World::new().await;
+    let post = |headers: &str, body: &str| {
+        format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        )
+    };
+    let form = "Action=GetCallerIdentity&Version=2011-06-15";
+    for (request, expected) in [
+        (post("", form), "<Code>MissingAuthenticationToken</Code>"),
+        (post("Authorization: Basic YTpi\r\n", form), "<Code>IncompleteSignature</Code>"),
+        (post("", "Action=%ff"), "<Code>MalformedInput</Code>"),
+        (post("", "Action=GetCallerIdentity"), "<Code>InvalidAction</Code>"),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".into(), "404 Not Found"),
+        (post("", &"x".repeat(300_000)), "413 Payload Too Large"),
+    ] {
+        let answer = raw(&world, &request).await;
+        assert!(answer.contains(expected), "{expected}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_record_says_who_called_and_what_came_of_it() {
+    let world = World::new().await;
+    let _ = world.assume(world.user(SHOP, "ann"), GUARDED, None).await;
+    world.who(world.user(SHOP, "ann")).await.unwrap();
+    let calls = world.aws.calls();
+    let ann = Some(format!("arn:aws:iam::{SHOP}:user/ann"));
+    assert_eq!((calls[0].operation.as_str(), &calls[0].caller), ("AssumeRole", &ann));
+    assert_eq!(calls[0].error.as_deref(), Some("AccessDenied"));
+    assert_eq!((calls[1].operation.as_str(), &calls[1].error), ("GetCallerIdentity", &None));
+    assert_eq!((world.aws.count("AssumeRole"), world.aws.count("GetCallerIdentity")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_server_that_was_dropped_answers_nobody() {
+    let world = World::new().await;
+    let url = world.aws.endpoint_url().to_owned();
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    drop(world);
+    // The listener is closed by its task, which needs a moment to be told.
+    for _ in 0..1000 {
+        if tokio::net::TcpStream::connect(&address).await.is_err() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("{address} still answers");
+}

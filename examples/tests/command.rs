@@ -1,0 +1,85 @@
+//! The tour as a command: what it prints, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn tour(arguments: &[&str], log: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tour"));
+    // With nothing of this machine's configuration: the tour needs none.
+    command.env_clear().env("RUST_LOG", log).env("RUST_BACKTRACE", "1");
+    command.args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_table_has_every_step_and_the_tour_ends_with_0() {
+    let output = tour(&[], "");
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    for part in ["step", "what", "result", "time", "steps did as they should.", "AssumeRole"] {
+        assert!(out.contains(part), "{part:?} is not in {out}");
+    }
+    assert!(!out.contains("NOT AS IT SHOULD"), "{out}");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn json_is_a_line_a_step_and_a_summary() {
+    let output = tour(&["--json"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let out = text(&output.stdout);
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, steps) = lines.split_last().unwrap();
+    for step in steps {
+        let keys: Vec<&String> = step.as_object().unwrap().keys().collect();
+        assert_eq!(keys.len(), 5, "{step}");
+        assert!(
+            step["step"].is_string() && step["expected"].is_string() && step["got"].is_string()
+        );
+        assert_eq!(step["ok"], true, "{step}");
+        assert!(step["ms"].is_number(), "{step}");
+    }
+    let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    for denied in [
+        "a wrong external id",
+        "no external id",
+        "an account that does not trust the caller",
+        "a token of another service account",
+        "a token for an audience that the role does not trust",
+        "an expired token",
+        "a token signed by another key",
+    ] {
+        let name = format!("denied: {denied}");
+        assert!(names.contains(&name.as_str()), "{name:?} is not in {names:?}");
+    }
+    assert_eq!((&summary["summary"], &summary["failed"]), (&true.into(), &0.into()));
+    assert_eq!(summary["steps"], steps.len());
+    assert!(summary["sts_calls"]["AssumeRole"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn an_unknown_flag_is_one_clear_error_and_ends_with_2() {
+    let output = tour(&["--frobnicate"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let error = text(&output.stderr);
+    assert!(error.starts_with("error: unexpected argument '--frobnicate' found"), "{error}");
+    assert!(!error.contains("backtrace") && output.stdout.is_empty(), "{error}");
+}
+
+#[test]
+fn at_trace_the_command_shows_no_token_and_no_session() {
+    let output = tour(&[], "trace");
+    assert_eq!(output.status.code(), Some(0));
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(shown.contains("TRACE"), "something was logged");
+    // A JWT's header and payload, and the beginning of every session token of the local STS.
+    for secret in ["eyJhbGciOi", "eyJ0eXAiOi", "FwoGZXIvYXdz"] {
+        assert!(!shown.contains(secret), "{secret} was shown");
+    }
+}

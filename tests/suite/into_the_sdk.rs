@@ -1,0 +1,98 @@
+//! rolecall under the SDK's own clients and caches, and the SDK's providers under rolecall.
+
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::config::{BehaviorVersion, Region};
+use aws_sdk_sts::error::DisplayErrorContext;
+use rolecall::{ErrorKind, FetchError, Role};
+use rolecall_tests::{CLOSED, HUB, SHOP, World};
+
+/// As a user would: our provider in the SDK's configuration, and a service client from it.
+async fn client(world: &World, provider: rolecall::Provider) -> aws_sdk_sts::Client {
+    let config = rolecall::sdk_config(provider)
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(world.aws.endpoint_url())
+        .time_source(world.hands.clock())
+        .load()
+        .await;
+    aws_sdk_sts::Client::new(&config)
+}
+
+#[tokio::test]
+async fn a_service_client_on_sdk_config_signs_with_our_session() {
+    let world = World::new().await.unwrap();
+    let chain = world.builder().unwrap().from_env().unwrap().assume(Role::new(HUB).unwrap());
+    let client = client(&world, chain.cached()).await;
+    for _ in 0..3 {
+        let me = client.get_caller_identity().send().await.unwrap();
+        assert_eq!(me.arn(), Some("arn:aws:sts::444455556666:assumed-role/hub/suite"));
+    }
+    assert_eq!(world.aws.count("AssumeRole"), 1);
+}
+
+#[tokio::test]
+async fn after_the_sessions_end_a_client_on_sdk_config_signs_with_the_next() {
+    let world = World::new().await.unwrap();
+    let client = client(&world, world.builder().unwrap().from_env().unwrap().cached()).await;
+    client.get_caller_identity().send().await.unwrap();
+    // The token in the file is good for an hour, too.
+    world.hands.advance(Duration::from_secs(3590));
+    client.get_caller_identity().send().await.unwrap();
+    assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), 2);
+}
+
+#[tokio::test]
+async fn the_error_reaches_the_user_of_a_service_client_whole() {
+    let world = World::new().await.unwrap();
+    let chain = world.builder().unwrap().from_env().unwrap().assume(Role::new(CLOSED).unwrap());
+    let client = client(&world, chain.cached()).await;
+    let error = client.get_caller_identity().send().await.unwrap_err();
+    let text = DisplayErrorContext(&error).to_string();
+    assert!(text.contains("hop 1 of 1, arn:aws:iam::777788889999:role/closed: User: "), "{text}");
+    let mut next: Option<&dyn std::error::Error> = Some(&error);
+    let mut ours = None;
+    while let Some(error) = next {
+        ours = ours.or(error.downcast_ref::<FetchError>());
+        next = error.source();
+    }
+    assert_eq!(ours.map(FetchError::kind), Some(ErrorKind::Denied));
+}
+
+#[tokio::test]
+async fn it_works_under_the_sdks_own_lazy_cache_too() {
+    let world = World::new().await.unwrap();
+    let provider = world.builder().unwrap().from_env().unwrap().cached();
+    let config = aws_sdk_sts::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(world.aws.endpoint_url())
+        .time_source(world.hands.clock())
+        .credentials_provider(provider)
+        .build();
+    let client = aws_sdk_sts::Client::from_conf(config);
+    for _ in 0..3 {
+        client.get_caller_identity().send().await.unwrap();
+    }
+    assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), 1);
+}
+
+#[tokio::test]
+async fn any_provider_of_the_sdk_is_a_base() {
+    let world = World::new().await.unwrap();
+    let ann = world.aws.user_credentials(SHOP, "ann").unwrap();
+    let chain = world.builder().unwrap().from_provider("ann's keys", ann).unwrap();
+    let chain = chain.assume(Role::new(HUB).unwrap());
+    let me = chain.caller_identity().await.unwrap();
+    assert_eq!(me.arn, "arn:aws:sts::444455556666:assumed-role/hub/suite");
+    assert_eq!(chain.describe(), format!("ann's keys (given) -> {HUB}"));
+}
+
+#[tokio::test]
+async fn a_provider_chain_goes_on_from_nothing_configured_and_from_nothing_else() {
+    use aws_credential_types::provider::ProvideCredentials;
+    let world = World::new().await.unwrap();
+    let denied = world.builder().unwrap().from_env().unwrap().assume(Role::new(CLOSED).unwrap());
+    let error = denied.cached().provide_credentials().await.unwrap_err();
+    assert!(matches!(error, CredentialsError::ProviderError(_)), "{error:?}");
+}

@@ -1,0 +1,9 @@
+//! Suites that cross rolecall's crates, on the local AWS.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod bad_input;
+mod hit;
+mod into_the_sdk;
+mod leaks;
+mod way;
