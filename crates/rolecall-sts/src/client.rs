@@ -19,7 +19,6 @@ use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency
 
 use crate::answer::{self, Answer, DateHeader};
 use crate::endpoint::Endpoint;
-use crate::signing::QuietSigV4;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest};
 
 /// How long a connection may take.
@@ -238,7 +237,6 @@ impl StsClientBuilder {
             .sleep_impl(TokioSleep::new())
             .time_source(clock.clone())
             .identity_cache(no_cache.clone())
-            .push_auth_scheme(QuietSigV4::default())
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()

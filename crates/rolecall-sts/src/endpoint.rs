@@ -6,54 +6,7 @@ use aws_sdk_sts::config::endpoint::{DefaultResolver, EndpointFuture, Params, Res
 use aws_sdk_sts::config::{self, Builder};
 use rolecall_core::{Environment, ErrorKind, FetchError};
 
-/// An AWS Region's code, as `eu-west-1`.
-///
-/// Checked by form, not against a list: AWS opens Regions.
-///
-/// ```
-/// use rolecall_sts::Region;
-/// assert_eq!(Region::parse("eu-west-1").unwrap().as_str(), "eu-west-1");
-/// assert!(Region::parse("Frankfurt").is_err());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Region(String);
-
-impl Region {
-    /// Parses a Region's code.
-    pub fn parse(value: &str) -> Result<Self, FetchError> {
-        let parts: Vec<&str> = value.split('-').collect();
-        let words = |parts: &[&str]| {
-            parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
-        };
-        let form = match parts.as_slice() {
-            ["aws", "global"] => true,
-            [words_ @ .., number] if words_.len() >= 2 => {
-                words(words_)
-                    && matches!(number.len(), 1 | 2)
-                    && number.bytes().all(|b| b.is_ascii_digit())
-            }
-            _ => false,
-        };
-        if form && value.len() <= 32 {
-            return Ok(Self(value.to_owned()));
-        }
-        let shown: String = value.chars().take(40).collect();
-        let message =
-            format!("{shown:?} is not a Region: a Region is a code as eu-west-1 or us-gov-east-1");
-        Err(FetchError::new(ErrorKind::InvalidConfig, message))
-    }
-
-    /// The code.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::region::Region;
 
 /// One of STS's endpoints.
 ///
@@ -240,21 +193,10 @@ impl ResolveEndpoint for Legacy {
             .build();
         match built {
             Ok(params) => {
-                // The resolver's answer borrows the parameters, and it is ready at once.
-                let resolved = futures_now(self.0.resolve_endpoint(&params));
-                EndpointFuture::ready(resolved.unwrap_or_else(|| Err("the resolver waits".into())))
+                EndpointFuture::new(async move { self.0.resolve_endpoint(&params).await })
             }
             Err(error) => EndpointFuture::ready(Err(error.into())),
         }
-    }
-}
-
-/// The output of a future that is ready, without waiting.
-fn futures_now<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::Pin::new(&mut future).poll(&mut cx) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
     }
 }
 
@@ -266,35 +208,6 @@ mod tests {
 
     fn of(variables: Variables<'_>) -> Result<Endpoint, FetchError> {
         Endpoint::from_environment(&Environment::fixed(variables.iter().copied()))
-    }
-
-    #[test]
-    fn regions_by_their_form() {
-        for good in [
-            "eu-west-1",
-            "us-gov-east-1",
-            "us-iso-east-1",
-            "ap-southeast-7",
-            "aws-global",
-            "eusc-de-east-1",
-        ] {
-            assert!(Region::parse(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "eu",
-            "eu-west",
-            "EU-WEST-1",
-            "eu_west_1",
-            "eu-west-1a",
-            "eu--1",
-            "-",
-            "eu-west-1.evil.example",
-            "eu-west-123",
-        ] {
-            let error = Region::parse(bad).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{bad}");
-        }
     }
 
     #[test]
@@ -402,8 +315,8 @@ mod tests {
         assert!(!Endpoint::regional(region).is_loopback());
     }
 
-    #[test]
-    fn legacy_follows_awss_own_rules() {
+    #[tokio::test]
+    async fn legacy_follows_awss_own_rules() {
         for (region, url) in [
             ("eu-west-1", "https://sts.amazonaws.com"),
             ("us-east-1", "https://sts.amazonaws.com"),
@@ -416,8 +329,7 @@ mod tests {
                 .use_dual_stack(false)
                 .build()
                 .unwrap();
-            let endpoint =
-                futures_now(Legacy::default().resolve_endpoint(&params)).unwrap().unwrap();
+            let endpoint = Legacy::default().resolve_endpoint(&params).await.unwrap();
             assert_eq!(endpoint.url(), url, "{region}");
         }
     }

@@ -23,11 +23,12 @@ mod classify;
 mod client;
 mod endpoint;
 mod identity;
+mod region;
 mod request;
-mod signing;
 
 pub use classify::{Again, Class, class_of, refuses_signer};
 pub use client::{StsClient, StsClientBuilder};
-pub use endpoint::{Endpoint, Region};
+pub use endpoint::Endpoint;
 pub use identity::{CallerIdentity, Principal};
+pub use region::Region;
 pub use request::{AssumeRoleRequest, WebIdentityRequest};

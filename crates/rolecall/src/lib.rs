@@ -58,6 +58,11 @@
 //! The crate `rolecall-testkit` is an STS on the loopback address that checks signatures, tokens and trust policies.
 //! Point a chain to it by `AWS_ENDPOINT_URL_STS`, in an [`Environment::fixed`], and turn its clock and the chain's
 //! together ([`Builder::clock`]).
+//!
+//! # Logs
+//!
+//! By `tracing`: `debug` for each session that was fetched, `warn` for each that was not. Hits are not logged, and no
+//! level shows a secret key, a session token or a web identity token.
 
 mod chain;
 mod from_env;

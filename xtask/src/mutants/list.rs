@@ -214,11 +214,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_session_is_discarded",
     ),
     Mutant {
-        rule: "no session token in the SDK's log of a signature",
+        rule: "no session token in the log of the local STS",
         package: "rolecall-tests",
-        file: "crates/rolecall-sts/src/signing.rs",
-        code: "with_default(&Dispatch::none(), || {",
-        instead: "with_default(&tracing::dispatcher::get_default(Dispatch::clone), || {",
+        file: SIGV4,
+        code: "let quiet = tracing::Dispatch::none();",
+        instead: "let quiet = tracing::dispatcher::get_default(tracing::Dispatch::clone);",
         noticed_by: "the_whole_tour_shows_no_secret_at_trace",
     },
 ];
