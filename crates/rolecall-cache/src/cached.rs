@@ -72,7 +72,8 @@ struct Shared<S> {
 struct Snapshot {
     session: Session,
     quiet_until: Moment,
-    used: AtomicBool,
+    /// Whether the session has been handed out: one flag for all snapshots of it, so that no mark is lost.
+    used: Arc<AtomicBool>,
 }
 
 struct State {
@@ -237,24 +238,27 @@ impl<S> Shared<S> {
     /// Shows the state to the hit path and the timer. Called under the lock.
     fn publish(&self, state: &State, used: bool) {
         let snapshot = state.slot.session().map(|session| {
-            let used = used || self.is_used(session);
+            let flag = self.used_flag(session).unwrap_or_default();
+            if used {
+                flag.store(true, Ordering::Relaxed);
+            }
             let quiet_until = state.slot.quiet_until();
-            Arc::new(Snapshot {
-                session: session.clone(),
-                quiet_until,
-                used: AtomicBool::new(used),
-            })
+            Arc::new(Snapshot { session: session.clone(), quiet_until, used: flag })
         });
         self.snapshot.store(snapshot);
         self.changed.notify_one();
     }
 
+    /// The flag of the snapshot that is shown, if it is of this session.
+    fn used_flag(&self, session: &Session) -> Option<Arc<AtomicBool>> {
+        let shown = self.snapshot.load();
+        let shown = shown.as_ref().filter(|shown| shown.session.same(session))?;
+        Some(Arc::clone(&shown.used))
+    }
+
     /// Whether this session has been handed out.
     fn is_used(&self, session: &Session) -> bool {
-        let shown = self.snapshot.load();
-        shown
-            .as_ref()
-            .is_some_and(|shown| shown.session.same(session) && shown.used.load(Ordering::Relaxed))
+        self.used_flag(session).is_some_and(|used| used.load(Ordering::Relaxed))
     }
 }
 
