@@ -143,7 +143,19 @@ where
 {
     let unreachable = |what: String| FetchError::new(ErrorKind::Unavailable, what);
     let hint = format!("whether this machine reaches {endpoint} (address, proxy, firewall)");
+    // The SDK's own word may quote the answer: it is not taken over.
+    let nonsense = |status: u16| {
+        let kind = match status {
+            400.. => class_of(None, "", status).kind,
+            _ => ErrorKind::InvalidResponse,
+        };
+        FetchError::new(kind, format!("the answer ({status}) of {endpoint} makes no sense"))
+            .with_hint("whether the endpoint really is STS")
+    };
     match error {
+        SdkError::ServiceError(service) if service.raw().status() < 400 => {
+            nonsense(service.raw().status())
+        }
         SdkError::ServiceError(service) => {
             let code = service.err().code();
             let message = service.err().message().unwrap_or_default();
@@ -176,14 +188,7 @@ where
         SdkError::DispatchFailure(failure) => unreachable(format!("cannot reach {endpoint}"))
             .with_hint(hint)
             .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),
-        SdkError::ResponseError(response) => {
-            let status = response.raw().status();
-            // The cause's text may quote the answer: it is not taken over.
-            let class = class_of(None, "", status);
-            let kind = if status < 400 { ErrorKind::InvalidResponse } else { class.kind };
-            FetchError::new(kind, format!("the answer ({status}) of {endpoint} makes no sense"))
-                .with_hint("whether the endpoint really is STS")
-        }
+        SdkError::ResponseError(response) => nonsense(response.raw().status()),
         other => FetchError::new(
             ErrorKind::InvalidConfig,
             format!("the request to {endpoint} could not be made"),
