@@ -105,6 +105,10 @@ pub(crate) fn session<T: Grant>(
     if id.is_empty() || secret.is_empty() || token.is_empty() {
         return Err(invalid("has an incomplete set of credentials"));
     }
+    if keys.expiration().secs() == 0 {
+        // What the SDK's parser puts where there is none.
+        return Err(invalid("does not say when the session ends"));
+    }
     let end = SystemTime::try_from(*keys.expiration()).map_err(|_| invalid("ends at no time"))?;
     let lifetime = lifetime(end, answer.date.unwrap_or_else(|| clock.wall()), asked)
         .ok_or_else(|| invalid("is a session that has ended already"))?;

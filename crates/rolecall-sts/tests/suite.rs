@@ -142,7 +142,10 @@ async fn answers_that_are_no_session() {
         ("<html>hidden</html>".into(), "makes no sense"),
         ("hidden".into(), "makes no sense"),
         (String::new(), "makes no sense"),
-        (granted("hidden", AN_HOUR_LATER, USER)[..220].into(), "makes no sense"),
+        (
+            granted("hidden", AN_HOUR_LATER, USER)[..220].into(),
+            "does not say when the session ends",
+        ),
         (
             "<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>".into(),
             "has no credentials",
