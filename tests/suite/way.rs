@@ -206,8 +206,7 @@ async fn an_sts_that_cannot_be_reached_is_named() {
     let mut variables = world.variables("/token".as_ref());
     variables.push(("AWS_ENDPOINT_URL_STS".into(), url.clone()));
     let env = rolecall::Environment::fixed(variables).with_file("/token", "some-token");
-    // By its own time: a pause between attempts is by the clock.
-    let chain = rolecall::builder().environment(env).from_env().unwrap();
+    let chain = rolecall::builder().environment(env).clock(world.hands.clock()).from_env().unwrap();
     let error = chain.cached().session(cx()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let text = error.report();

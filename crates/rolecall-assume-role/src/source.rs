@@ -72,7 +72,7 @@ impl AssumeRole {
     async fn assume(&self, signer: &Session, cx: FetchContext) -> Result<Session, FetchError> {
         self.sts.assume_role(signer, &self.request, cx).await.map_err(|error| {
             let error = match (error.kind(), error.code()) {
-                (ErrorKind::Denied, _) => error.with_hint(self.what_to_look_at(signer)),
+                (ErrorKind::Denied, Some(_)) => error.with_hint(self.what_to_look_at(signer)),
                 _ => error,
             };
             error.at(Place::hop(self.index, self.role.arn().clone()))

@@ -160,7 +160,9 @@ fn read_regular_file(path: &Path, limit: usize) -> Result<Vec<u8>, FileFault> {
     }
     let file = std::fs::File::open(path).map_err(|error| FileFault::of(&error))?;
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut contents = Vec::new();
+    // Not grown while it is read: what holds a secret is not left behind in freed memory.
+    let size = usize::try_from(metadata.len()).unwrap_or(limit).min(limit);
+    let mut contents = Vec::with_capacity(size + 1);
     file.take(most).read_to_end(&mut contents).map_err(|error| FileFault::of(&error))?;
     if contents.len() > limit {
         return Err(FileFault::TooLarge { limit });

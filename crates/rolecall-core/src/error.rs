@@ -145,7 +145,7 @@ struct Inner {
 }
 
 /// The longest text that is taken over from outside, in characters.
-const LONGEST_TEXT: usize = 1000;
+const LONGEST_TEXT: usize = 2000;
 
 impl FetchError {
     /// An error of this kind. The message is one clause, lower case, without a full stop.
@@ -187,7 +187,7 @@ impl FetchError {
     /// With what a person should look at.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        self.change(|e| e.hint = Some(hint.into()))
+        self.change(|e| e.hint = Some(tame(hint.into())))
     }
 
     /// With the text of `cause` and of all its own sources. The error itself is not kept.
@@ -200,7 +200,10 @@ impl FetchError {
     #[must_use]
     pub fn at(self, place: Place) -> Self {
         self.change(|e| {
-            e.place.get_or_insert(place);
+            e.place.get_or_insert(match place {
+                Place::Base(name) => Place::Base(tame(name)),
+                hop => hop,
+            });
         })
     }
 
@@ -426,8 +429,15 @@ mod tests {
 
     #[test]
     fn text_from_outside_is_one_line_of_bounded_length() {
-        let error = FetchError::new(ErrorKind::Unavailable, format!("a\nb{}", "x".repeat(5000)));
-        assert!(error.message().starts_with("a bxxx") && error.message().len() < 1100);
+        let text = || format!("a\n\x1b[31mb{}", "x".repeat(5000));
+        let error = FetchError::new(ErrorKind::Unavailable, text())
+            .with_hint(text())
+            .with_code(text())
+            .with_request_id(text())
+            .at(Place::Base(text()));
+        assert!(error.message().starts_with("a  [31mbxxx") && error.message().len() < 2100);
+        let shown = error.to_string();
+        assert!(shown.len() < 11_000 && !shown.contains(char::is_control), "{shown}");
     }
 
     #[test]

@@ -138,8 +138,13 @@ fn lifetime(end: SystemTime, date: SystemTime, asked: Option<SessionDuration>) -
     (!left.is_zero()).then(|| left.min(most))
 }
 
-/// The SDK's error in our terms. Nothing of it is kept: its `Debug` shows the raw answer.
-pub(crate) fn error<E, R>(error: &SdkError<E, R>, endpoint: &Endpoint) -> FetchError
+/// The SDK's error in our terms. Nothing of it is kept: its `Debug` shows the raw answer. `secrets` are what was sent
+/// and must not come back in a message.
+pub(crate) fn error<E, R>(
+    error: &SdkError<E, R>,
+    endpoint: &Endpoint,
+    secrets: &[&str],
+) -> FetchError
 where
     E: ProvideErrorMetadata + Error + 'static,
     R: std::fmt::Debug + HttpStatus + 'static,
@@ -167,7 +172,7 @@ where
             let class = class_of(code, message, status);
             let message = match message {
                 "" => format!("{endpoint} answered {status}"),
-                message => message.to_owned(),
+                message => without(message, secrets),
             };
             let mut ours = FetchError::new(class.kind, message);
             if let Some(code) = code {
@@ -199,6 +204,17 @@ where
         )
         .with_cause(other),
     }
+}
+
+/// A message of STS's without what it may quote: AWS answers a wrong signature with the canonical request, in which
+/// the session token stands.
+fn without(message: &str, secrets: &[&str]) -> String {
+    let quoted = message.find("The Canonical String").unwrap_or(message.len());
+    let mut shown = message[..quoted].trim_end().to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        shown = shown.replace(secret, "***");
+    }
+    shown
 }
 
 /// The status of the SDK's raw answer.

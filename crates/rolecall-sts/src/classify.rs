@@ -53,6 +53,8 @@ const TABLE: &[Row] = &{
     use ErrorKind::{Denied, InvalidConfig, Throttled, TokenRejected, Unavailable};
     const SKEW: &str =
         "this machine's clock (STS takes five minutes off at most), then the secret access key";
+    const SIGNER: &str =
+        "the access key that signed: it has ended, was deleted, or is of another partition";
     [
         ("Throttling", "", class(Throttled, Backoff, None)),
         ("ThrottlingException", "", class(Throttled, Backoff, None)),
@@ -71,8 +73,8 @@ const TABLE: &[Row] = &{
         ),
         ("InvalidIdentityToken", "", class(TokenRejected, RereadToken, None)),
         ("ExpiredTokenException", "", class(TokenRejected, RereadToken, None)),
-        ("ExpiredToken", "", class(TokenRejected, NewSigner, None)),
-        ("InvalidClientTokenId", "", class(TokenRejected, NewSigner, None)),
+        ("ExpiredToken", "", class(TokenRejected, NewSigner, Some(SIGNER))),
+        ("InvalidClientTokenId", "", class(TokenRejected, NewSigner, Some(SIGNER))),
         ("IDPRejectedClaim", "", class(Denied, RereadToken, None)),
         ("AccessDenied", "", class(Denied, No, None)),
         ("MalformedPolicyDocument", "", class(InvalidConfig, No, Some("the session policy"))),
@@ -110,12 +112,16 @@ pub fn class_of(code: Option<&str>, message: &str, status: u16) -> Class {
     let row = code.and_then(|code| {
         TABLE.iter().find(|(row, part, _)| *row == code && message.contains(part))
     });
+    let not_sts = match code {
+        None => Some("who answers: without an error code it is a proxy or a firewall, and not STS"),
+        Some(_) => None,
+    };
     match (row, status) {
         (Some((_, _, class)), _) => *class,
         (None, 429) => class(ErrorKind::Throttled, Again::Backoff, None),
         (None, 500..) => class(ErrorKind::Unavailable, Again::Backoff, None),
-        (None, 403) => class(ErrorKind::Denied, Again::No, None),
-        (None, 400..) => class(ErrorKind::InvalidConfig, Again::No, None),
+        (None, 403) => class(ErrorKind::Denied, Again::No, not_sts),
+        (None, 400..) => class(ErrorKind::InvalidConfig, Again::No, not_sts),
         (None, _) => class(ErrorKind::InvalidResponse, Again::Backoff, None),
     }
 }

@@ -1,6 +1,7 @@
 //! One client for each endpoint, without credentials of its own.
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency};
 
+use tokio::time::Instant;
+
 use crate::answer::{self, Answer, DateHeader};
 use crate::endpoint::Endpoint;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest};
@@ -25,6 +28,8 @@ use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest};
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How long one attempt may take, connecting included.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
+/// How long all attempts may take: less than the 15 s that a cache gives a fetch, so that it is our error that is seen.
+const CALL_LIMIT: Duration = Duration::from_secs(14);
 /// How often a fetch that somebody waits for is tried. A background fetch is tried once: the next comes by itself.
 const CALLER_ATTEMPTS: u32 = 3;
 /// The longest pause before the second attempt; it doubles.
@@ -32,8 +37,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// STS at one endpoint. Clones share everything.
 ///
-/// Limits: 2 s to connect, 5 s for an attempt; three attempts when a caller waits, one in the background. The SDK's own
-/// retries are off.
+/// Limits: 2 s to connect, 5 s for an attempt; up to three attempts within 14 s when a caller waits, one in the
+/// background. The SDK's own retries are off.
 ///
 /// ```no_run
 /// use rolecall_core::{FetchContext, RoleArn, Session, SessionName};
@@ -47,10 +52,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StsClient(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     sdk: aws_sdk_sts::Client,
     no_cache: SharedIdentityCache,
@@ -81,8 +85,9 @@ impl StsClient {
         request: &AssumeRoleRequest,
         cx: FetchContext,
     ) -> Result<Session, FetchError> {
+        let signed = self.signed_by(signer)?;
         let answer = self
-            .attempts(cx, "AssumeRole", |date| {
+            .attempts(cx, "AssumeRole", &secrets_of(signer), |date| {
                 self.0
                     .sdk
                     .assume_role()
@@ -91,7 +96,7 @@ impl StsClient {
                     .set_external_id(request.external_id.as_ref().map(ToString::to_string))
                     .set_duration_seconds(seconds(request.duration))
                     .customize()
-                    .config_override(self.signed_by(signer))
+                    .config_override(signed.clone())
                     .interceptor(date)
                     .send()
             })
@@ -108,7 +113,7 @@ impl StsClient {
         cx: FetchContext,
     ) -> Result<Session, FetchError> {
         let answer = self
-            .attempts(cx, "AssumeRoleWithWebIdentity", |date| {
+            .attempts(cx, "AssumeRoleWithWebIdentity", &[token], |date| {
                 self.0
                     .sdk
                     .assume_role_with_web_identity()
@@ -131,13 +136,14 @@ impl StsClient {
         signer: &Session,
         cx: FetchContext,
     ) -> Result<CallerIdentity, FetchError> {
+        let signed = self.signed_by(signer)?;
         let answer = self
-            .attempts(cx, "GetCallerIdentity", |date| {
+            .attempts(cx, "GetCallerIdentity", &secrets_of(signer), |date| {
                 self.0
                     .sdk
                     .get_caller_identity()
                     .customize()
-                    .config_override(self.signed_by(signer))
+                    .config_override(signed.clone())
                     .interceptor(date)
                     .send()
             })
@@ -148,16 +154,30 @@ impl StsClient {
         })
     }
 
-    fn signed_by(&self, signer: &Session) -> Builder {
-        Builder::new()
-            .credentials_provider(signer.credentials().clone())
-            .identity_cache(self.0.no_cache.clone())
+    fn signed_by(&self, signer: &Session) -> Result<Builder, FetchError> {
+        let keys = signer.credentials();
+        for (what, value) in [
+            ("access key id", keys.access_key_id()),
+            ("session token", keys.session_token().unwrap_or_default()),
+        ] {
+            // They go into headers, which hold no line break.
+            if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let message =
+                    format!("the {what} of the session that signs is not printable ASCII");
+                return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                    .with_hint("white space at its end, as a line break that came with a file"));
+            }
+        }
+        Ok(Builder::new()
+            .credentials_provider(keys.clone())
+            .identity_cache(self.0.no_cache.clone()))
     }
 
     async fn attempts<T, E, F>(
         &self,
         cx: FetchContext,
         operation: &'static str,
+        secrets: &[&str],
         send: impl Fn(DateHeader) -> F,
     ) -> Result<Answer<T>, FetchError>
     where
@@ -170,23 +190,38 @@ impl StsClient {
             Urgency::Caller => CALLER_ATTEMPTS,
             _ => 1,
         };
+        let begun = Instant::now();
         let mut attempt = 1;
         loop {
             let date = DateHeader::default();
             let sent = clock.now();
             let error = match send(date.clone()).await {
                 Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
-                Err(error) => answer::error(&error, &self.0.endpoint),
+                Err(error) => answer::error(&error, &self.0.endpoint, secrets),
             };
             tracing::debug!(operation, attempt, %error, "STS call failed");
-            if attempt >= most || !error.is_retryable() {
+            let pause = (FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
+            let in_time = begun.elapsed() + pause + ATTEMPT_LIMIT <= CALL_LIMIT;
+            if attempt >= most || !in_time || !error.is_retryable() {
                 return Err(error);
             }
-            let pause = FIRST_PAUSE * 2_u32.pow(attempt - 1);
-            clock.sleep_until(clock.now() + pause.mul_f64(fastrand::f64())).await;
+            // Not by the clock that a test turns: the attempts' own limits are in the network's time, too.
+            tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }
+}
+
+impl fmt::Debug for StsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StsClient({})", self.0.endpoint)
+    }
+}
+
+/// What is sent with a signed request, or makes its signature.
+fn secrets_of(signer: &Session) -> [&str; 2] {
+    let keys = signer.credentials();
+    [keys.secret_access_key(), keys.session_token().unwrap_or_default()]
 }
 
 fn seconds(duration: Option<rolecall_core::SessionDuration>) -> Option<i32> {

@@ -52,15 +52,14 @@ impl Endpoint {
             );
             FetchError::new(ErrorKind::InvalidConfig, message)
         };
-        let uri: http::Uri = url.parse().map_err(|_| fault("it does not parse as a URL"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(fault("it does not begin with http:// or https://"));
-        }
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        if authority.contains('@') {
+        if url.contains('@') {
             // The value is not shown: it holds a password.
             let message = "the endpoint URL holds a user name or password; STS takes none";
             return Err(FetchError::new(ErrorKind::InvalidConfig, message));
+        }
+        let uri: http::Uri = url.parse().map_err(|_| fault("it does not parse as a URL"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(fault("it does not begin with http:// or https://"));
         }
         if uri.host().unwrap_or_default().is_empty() || uri.query().is_some() {
             return Err(fault("it has no host, or a query"));
@@ -295,8 +294,15 @@ mod tests {
     #[test]
     fn a_password_in_an_endpoint_is_refused_and_not_shown() {
         let region = Region::parse("eu-west-1").unwrap();
-        let error = Endpoint::custom("https://ann:s3cret@sts.example.com", region).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        for url in [
+            "https://ann:s3cret@sts.example.com",
+            "https://ann:s3cret @sts.example.com",
+            "ann:s3cret@sts.example.com",
+            "ftp://ann:s3cret@sts.example.com",
+        ] {
+            let error = Endpoint::custom(url, region.clone()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

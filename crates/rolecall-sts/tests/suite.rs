@@ -184,17 +184,73 @@ async fn a_proxys_error_page_goes_by_its_status() {
     }
 }
 
-/// How often STS is called when it always answers so. The pauses between attempts are by the clock, which is turned.
+/// How often STS is called when it always answers so; on a clock that stands still.
 async fn attempts(status: u16, body: String, cx: FetchContext) -> usize {
-    let hands = ManualClock::new();
-    let (server, sts) = sts(answer(status, body), &hands).await;
-    let call = tokio::spawn(async move { sts.assume_role(&signer(), &request(), cx).await });
-    while !call.is_finished() {
-        hands.advance(Duration::from_millis(50));
-        tokio::task::yield_now().await;
-    }
-    call.await.unwrap().unwrap_err();
+    let (server, sts) = sts(answer(status, body), &ManualClock::new()).await;
+    sts.assume_role(&signer(), &request(), cx).await.unwrap_err();
     server.received_requests().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn an_answer_that_quotes_the_request_shows_no_secret_of_it() {
+    let keys = |token: &str| {
+        Credentials::new("ASIAIOSFODNN7EXAMPLE", "the-secret", Some(token.into()), None, "test")
+    };
+    let signer = Session::builder(keys("the-session-token")).base("test").build();
+    let quote = "does not match the-secret, nor x-amz-security-token:the-session-token or the.web.token. \
+                 The Canonical String for this request should have been 'POST the-session-token'";
+    let (_server, sts) =
+        sts(answer(403, refused("SignatureDoesNotMatch", quote)), &ManualClock::new()).await;
+    let cx = FetchContext::caller();
+    let web = WebIdentityRequest::new(ROLE.parse().unwrap(), "test".parse().unwrap());
+    let by_token = sts.assume_role_with_web_identity("the.web.token", &web, cx).await.unwrap_err();
+    assert!(!format!("{by_token} {by_token:?}").contains("the.web.token"), "{by_token}");
+    let signed = [
+        sts.assume_role(&signer, &request(), cx).await.unwrap_err(),
+        sts.caller_identity(&signer, cx).await.unwrap_err(),
+    ];
+    for error in signed {
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("does not match ***"), "{shown}");
+        assert!(!shown.contains("the-secret") && !shown.contains("the-session-token"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn keys_with_a_line_break_are_an_error_and_no_panic() {
+    for (id, token, what) in [
+        ("AKIAIOSFODNN7EXAMPLE\n", None, "the access key id"),
+        ("AKIAIOSFODNN7EXAMPLE", Some("the-t0ken\n"), "the session token"),
+    ] {
+        let keys = Credentials::new(id, "x", token.map(str::to_owned), None, "test");
+        let signer = Session::builder(keys).base("test").build();
+        let (_server, sts) = sts(answer(200, ""), &ManualClock::new()).await;
+        let cx = FetchContext::caller();
+        let error = sts.assume_role(&signer, &request(), cx).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().starts_with(what), "{error}");
+        assert!(!error.to_string().contains("the-t0ken"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_sts_that_accepts_and_says_nothing_is_named_within_a_fetchs_limit() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let endpoint = Endpoint::custom(&url, Region::parse("eu-west-1").unwrap()).unwrap();
+    let begun = tokio::time::Instant::now();
+    let error = StsClient::new(endpoint)
+        .assume_role(&signer(), &request(), FetchContext::caller())
+        .await
+        .unwrap_err();
+    assert_eq!(error.message(), format!("STS at {url} did not answer in time"));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_proxys_refusal_is_not_blamed_on_a_policy() {
+    let error = assumed(answer(403, "<html>blocked</html>")).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("proxy or a firewall"), "{error}");
 }
 
 #[tokio::test]

@@ -87,11 +87,11 @@ impl UnverifiedClaims {
 
 impl fmt::Display for UnverifiedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |claim: &Option<String>| claim.clone().unwrap_or_else(|| "(none)".into());
+        let or_none = |claim: &Option<String>| claim.as_deref().map_or("(none)".into(), shown);
         write!(f, "iss {}, sub {}, aud ", or_none(&self.issuer), or_none(&self.subject))?;
         match self.audiences.as_slice() {
             [] => f.write_str("(none)")?,
-            many => f.write_str(&many.join(" "))?,
+            many => f.write_str(&shown(&many.join(" ")))?,
         }
         let Some(expires) = self.expires else { return Ok(()) };
         let date = i64::try_from(expires).ok().map(DateTime::from_secs);
@@ -100,6 +100,17 @@ impl fmt::Display for UnverifiedClaims {
             None => write!(f, ", ends {expires} s after 1970"),
         }
     }
+}
+
+/// A claim is whatever the token's author wrote: on one line, and of bounded length.
+fn shown(claim: &str) -> String {
+    const LONGEST: usize = 200;
+    let clean = claim.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut shown: String = clean.take(LONGEST).collect();
+    if claim.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -118,6 +129,9 @@ mod tests {
         assert_eq!(claims.to_string(), "iss i, sub (none), aud a, ends 2023-11-14T22:13:20Z");
         let many = UnverifiedClaims::of(&token(r#"{"sub":"s","aud":["a","b"]}"#)).unwrap();
         assert_eq!(many.to_string(), "iss (none), sub s, aud a b");
+        let long = format!(r#"{{"sub":"a\n\u001b[31m{}"}}"#, "x".repeat(5000));
+        let long = UnverifiedClaims::of(&token(&long)).unwrap().to_string();
+        assert!(long.starts_with("iss (none), sub a  [31mxxx") && long.len() < 300, "{long}");
         let never = UnverifiedClaims::of(&token(r#"{"exp":1e300}"#)).unwrap();
         assert!(never.to_string().contains("after 1970"), "{never}");
         assert_eq!(never.expires_at(), None);

@@ -61,6 +61,12 @@ impl WebIdentityConfig {
             (None, None) => Ok(None),
             (Some(_), None) => Err(alone(ROLE, TOKEN_FILE)),
             (None, Some(_)) => Err(alone(TOKEN_FILE, ROLE)),
+            (Some(_), Some(file)) if UnverifiedClaims::of(&file).is_some() => {
+                // The value is a secret, and not shown.
+                let message = format!("{TOKEN_FILE} holds a token, and not the name of a file");
+                Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                    .with_hint("write the token to a file and name that"))
+            }
             (Some(role), Some(file)) => {
                 let role = RoleArn::parse(&role).map_err(|error| {
                     FetchError::from(error).with_hint(format!("the environment variable {ROLE}"))
@@ -126,12 +132,12 @@ impl WebIdentity {
             (ErrorKind::TokenRejected, Some("ExpiredTokenException")) => {
                 Some(format!("{says} in {file}: who renews it, and this machine's clock"))
             }
-            (ErrorKind::TokenRejected, _) => Some(format!(
+            (ErrorKind::TokenRejected, Some(_)) => Some(format!(
                 "{says} in {file}: account {} must have an OIDC provider for its iss, with its aud as client id, \
                  whose keys signed it",
                 role.account()
             )),
-            (ErrorKind::Denied, _) => Some(format!(
+            (ErrorKind::Denied, Some(_)) => Some(format!(
                 "{says} in {file}: the trust policy of {role} must allow sts:AssumeRoleWithWebIdentity to the OIDC \
                  provider of its iss, with conditions on :sub and :aud that it meets"
             )),
@@ -184,6 +190,16 @@ mod tests {
                 (ErrorKind::InvalidConfig, text)
             );
         }
+    }
+
+    #[test]
+    fn a_token_instead_of_its_file_is_not_shown() {
+        // {"iss":"i"}
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIn0.c2lnbmF0dXJl";
+        let error = config(&[(ROLE, ARN), (TOKEN_FILE, token)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains("holds a token"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("c2ln"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use rolecall_core::{Environment, ErrorKind, FetchError, FileFault, limits};
 use zeroize::Zeroizing;
 
-/// A token that proves who a workload is. Shown by nothing, and wiped from memory when it is dropped.
+/// A token that proves who a workload is. Shown by nothing; this copy is wiped from memory when it is dropped.
 ///
 /// ```
 /// use rolecall_web_identity::WebIdentityToken;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use rolecall_assume_role::{AssumeRole, Role};
 use rolecall_cache::Cached;
-use rolecall_core::{Clock, FetchContext, FetchError, SessionName, SessionSource};
+use rolecall_core::{Clock, FetchContext, FetchError, Place, SessionName, SessionSource};
 use rolecall_sts::{CallerIdentity, StsClient};
 
 /// A cached way to a session: a `ProvideCredentials` for the SDK, and a [`SessionSource`].
@@ -91,7 +91,9 @@ impl Chain {
     /// Who the session at the end of the chain is, by STS's own word (GetCallerIdentity).
     pub async fn caller_identity(&self) -> Result<CallerIdentity, FetchError> {
         let cx = FetchContext::caller();
-        self.with.sts.caller_identity(&self.last.session(cx).await?, cx).await
+        let session = self.last.session(cx).await?;
+        let place = || Place::Base(format!("GetCallerIdentity, {}", session.lineage()));
+        self.with.sts.caller_identity(&session, cx).await.map_err(|error| error.at(place()))
     }
 }
 

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use rolecall_core::{
-    Clock, Environment, ErrorKind, FetchError, ProviderSource, SessionName, SessionSource,
+    Clock, Environment, ErrorKind, FetchContext, FetchError, Place, ProviderSource, Session,
+    SessionName, SessionSource,
 };
 use rolecall_sts::{Endpoint, StsClient};
 use rolecall_web_identity::{WebIdentity, WebIdentityConfig};
@@ -36,7 +38,7 @@ pub fn from_env() -> Result<Chain, FetchError> {
 /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
 /// ```
 pub fn builder() -> Builder {
-    Builder { environment: Environment::process(), clock: Clock::system() }
+    Builder { environment: Environment::process(), clock: Clock::system(), sts: None }
 }
 
 /// Where a chain reads its configuration, and the clock it goes by.
@@ -64,6 +66,7 @@ pub fn builder() -> Builder {
 pub struct Builder {
     environment: Environment,
     clock: Clock,
+    sts: Option<StsClient>,
 }
 
 impl Builder {
@@ -79,6 +82,13 @@ impl Builder {
         self
     }
 
+    /// The STS client to use, instead of one by the environment's Region and endpoint variables: for a Region or an
+    /// endpoint known otherwise, an HTTP client of your own, or one client for several chains.
+    pub fn sts(mut self, sts: StsClient) -> Self {
+        self.sts = Some(sts);
+        self
+    }
+
     /// [`from_env`](crate::from_env) on this environment.
     pub fn from_env(self) -> Result<Chain, FetchError> {
         if let Some(keys) = environment_keys(&self.environment)? {
@@ -87,16 +97,25 @@ impl Builder {
                 .chain(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into());
         }
         if let Some(config) = WebIdentityConfig::from_environment(&self.environment)? {
-            let why = "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set";
-            let description = format!("web identity as {} ({why})", config.role);
-            let with = self.with()?;
-            let base = WebIdentity::new(config, with.sts.clone(), self.environment);
-            return Ok(Chain::on(Arc::new(base), description, with));
+            return self
+                .web_identity(config, "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set");
         }
         Err(FetchError::new(ErrorKind::NotConfigured, "the environment names no identity").with_hint(
             "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
              a provider by from_provider",
         ))
+    }
+
+    /// A chain on a web identity that the program itself names.
+    pub fn from_web_identity(self, config: WebIdentityConfig) -> Result<Chain, FetchError> {
+        self.web_identity(config, "given")
+    }
+
+    fn web_identity(self, config: WebIdentityConfig, why: &str) -> Result<Chain, FetchError> {
+        let description = format!("web identity as {} ({why})", config.role);
+        let with = self.with()?;
+        let base = WebIdentity::new(config, with.sts.clone(), self.environment);
+        Ok(Chain::on(Arc::new(base), description, with))
     }
 
     /// A chain on any credentials provider of the SDK; `name` is what errors and lineages call it.
@@ -109,9 +128,10 @@ impl Builder {
         self.chain(Arc::new(base), format!("{name} (given)"))
     }
 
-    /// A chain on any source of sessions.
+    /// A chain on any source of sessions; `name` is what errors call it.
     pub fn from_source(self, name: &str, source: impl SessionSource) -> Result<Chain, FetchError> {
-        self.chain(Arc::new(source), format!("{name} (given)"))
+        let base = Named { source, name: name.to_owned() };
+        self.chain(Arc::new(base), format!("{name} (given)"))
     }
 
     fn chain(self, base: Arc<dyn SessionSource>, why: String) -> Result<Chain, FetchError> {
@@ -119,18 +139,44 @@ impl Builder {
     }
 
     fn with(&self) -> Result<With, FetchError> {
-        let endpoint = Endpoint::from_environment(&self.environment)?;
+        let sts = match &self.sts {
+            Some(sts) => sts.clone(),
+            None => {
+                let endpoint = Endpoint::from_environment(&self.environment)?;
+                StsClient::builder(endpoint).clock(self.clock.clone()).build()
+            }
+        };
         Ok(With {
-            sts: StsClient::builder(endpoint).clock(self.clock.clone()).build(),
+            sts,
             clock: self.clock.clone(),
             session_name: SessionName::from_environment(&self.environment)?,
         })
     }
 }
 
+/// A source whose errors say which it is.
+#[derive(Debug)]
+struct Named<S> {
+    source: S,
+    name: String,
+}
+
+#[async_trait]
+impl<S: SessionSource> SessionSource for Named<S> {
+    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let place = || Place::Base(self.name.clone());
+        self.source.session(cx).await.map_err(|error| error.at(place()))
+    }
+
+    fn reject(&self, rejected: &Session) {
+        self.source.reject(rejected);
+    }
+}
+
 fn environment_keys(environment: &Environment) -> Result<Option<Credentials>, FetchError> {
     const ID: &str = "AWS_ACCESS_KEY_ID";
     const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    const TOKEN: &str = "AWS_SESSION_TOKEN";
     let alone = |set: &str, missing: &str| {
         FetchError::new(ErrorKind::InvalidConfig, format!("{set} is set and {missing} is not"))
             .with_hint(format!("set {missing} too, or unset {set}"))
@@ -140,11 +186,21 @@ fn environment_keys(environment: &Environment) -> Result<Option<Credentials>, Fe
         (Some(_), None) => Err(alone(ID, SECRET)),
         (None, Some(_)) => Err(alone(SECRET, ID)),
         (Some(id), Some(secret)) => {
+            let token = environment.var(TOKEN)?;
+            for (variable, value) in
+                [(ID, Some(&id)), (SECRET, Some(&secret)), (TOKEN, token.as_ref())]
+            {
+                if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+                    let message = format!("{variable} is not printable ASCII without white space");
+                    return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                        .with_hint("a line break at its end, as one that came with a file"));
+                }
+            }
             let mut keys = Credentials::builder()
                 .access_key_id(id)
                 .secret_access_key(secret)
                 .provider_name("rolecall-environment");
-            keys.set_session_token(environment.var("AWS_SESSION_TOKEN")?);
+            keys.set_session_token(token);
             Ok(Some(keys.build()))
         }
     }
@@ -187,6 +243,24 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().contains(text), "{error}");
             assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_line_break_names_the_variable_and_shows_nothing() {
+        let good = [
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+            ("AWS_SESSION_TOKEN", "the-t0ken"),
+        ];
+        for wrong in 0..good.len() {
+            let mut keys = good.map(|(name, value)| (name, value.to_owned()));
+            keys[wrong].1.push('\n');
+            let keys: Vec<(&str, &str)> = keys.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let error = chain(&[&keys[..], &[("AWS_REGION", "eu-west-1")]].concat()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().starts_with(good[wrong].0), "{error}");
+            assert!(!error.to_string().contains(good[wrong].1), "{error}");
         }
     }
 

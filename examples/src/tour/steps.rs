@@ -164,8 +164,9 @@ async fn end_of_a_session(
         stage.hands().advance(quarter + Duration::from_secs(1));
         stage.aws().set_latency(latency);
         let before = Calls::of(stage);
-        let longest = all_at_once(100, &provider).await?;
+        let longest = all_at_once(100, &provider).await;
         stage.aws().set_latency(Duration::ZERO);
+        let longest = longest?;
         let one_call = if longest < 2 * latency { "one call" } else { "more than one call" };
         Ok(format!("{}; the longest wait was {one_call}", before.until_now(stage)))
     };

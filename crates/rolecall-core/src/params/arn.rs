@@ -72,7 +72,8 @@ fn fault(value: &str) -> Option<String> {
         return Some("it does not begin with \"arn:\"".into());
     }
     let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    if !partition.starts_with("aws") || !partition.split('-').all(word) {
+    let aws = partition == "aws" || partition.starts_with("aws-");
+    if !aws || !partition.split('-').all(word) {
         return Some(format!("{partition:?} is no partition"));
     }
     if service != "iam" {

@@ -47,6 +47,12 @@ fn role_arns_that_are_not_say_why() {
 }
 
 #[test]
+fn a_token_in_the_wrong_place_is_not_shown() {
+    let error = RoleArn::parse("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIn0.c2ln").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("c2ln"), "{error}");
+}
+
+#[test]
 fn a_session_name_keeps_to_its_limits() {
     let ok = ["ab".to_owned(), "x".repeat(64), "a_b+c=d,e.f@g-h".to_owned()];
     assert!(ok.iter().all(|name| SessionName::parse(name).is_ok()));
