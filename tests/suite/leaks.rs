@@ -55,6 +55,9 @@ impl<'a> MakeWriter<'a> for Captured {
 
 /// The parts of `text` that hold a secret of the local AWS, or a signed token.
 fn leaks(text: &str, secrets: &[String]) -> Vec<String> {
+    // As it is, and as a form has it.
+    let in_a_form = |secret: &String| secret.replace('+', "%2B").replace('/', "%2F");
+    let secrets: Vec<String> = secrets.iter().flat_map(|s| [s.clone(), in_a_form(s)]).collect();
     let secret = |line: &&str| {
         let known = secrets.iter().any(|secret| line.contains(secret.as_str()));
         // A JWT: header, payload and a signature.
@@ -106,6 +109,7 @@ async fn no_debug_shows_a_secret() {
 fn the_search_finds_what_it_looks_for() {
     let secrets = ["s3cret/key".to_owned()];
     assert_eq!(leaks("a\nkey=\"s3cret/key\"\nb", &secrets), ["key=\"s3cret/key\""]);
+    assert_eq!(leaks("key=s3cret%2Fkey&a=b", &secrets), ["key=s3cret%2Fkey&a=b"]);
     let jwt = "token=eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRw.c2lnbmF0dXJlLWFuZC1tb3Jl&x";
     assert_eq!(leaks(jwt, &[]), [jwt]);
     assert!(leaks("harmless eyJ and sts.eu-west-1.amazonaws.com", &secrets).is_empty());

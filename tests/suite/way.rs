@@ -200,9 +200,10 @@ async fn a_used_session_is_refreshed_ahead_of_its_end_and_no_caller_waits() {
 #[tokio::test]
 async fn an_sts_that_cannot_be_reached_is_named() {
     let world = World::new().await.unwrap();
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Bound, so that nobody else gets the port; it does not listen.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
     let mut variables = world.variables("/token".as_ref());
     variables.push(("AWS_ENDPOINT_URL_STS".into(), url.clone()));
     let env = rolecall::Environment::fixed(variables).with_file("/token", "some-token");

@@ -94,10 +94,6 @@ impl SameSession for Session {
     fn same(&self, other: &Self) -> bool {
         self.access_key_id() == other.access_key_id()
     }
-
-    fn unchanged(&self, other: &Self) -> bool {
-        self.same(other) && self.expires_at() == other.expires_at()
-    }
 }
 
 impl<S: SessionSource> Cached<S> {

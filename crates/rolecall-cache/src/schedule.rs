@@ -15,6 +15,8 @@ pub(crate) const FETCH_LIMIT: Duration = secs(15);
 pub(crate) const OVERDUE: Duration = secs(16);
 /// How long a caller waits for a refresh while a valid session is held.
 pub(crate) const HARD_WAIT: Duration = secs(2);
+/// How soon after a session came in another may be asked for, whatever its windows say.
+pub(crate) const AFTER_SUCCESS: Duration = secs(1);
 /// By how much two readings of one end may differ: the wall clock and the clock of deadlines drift apart.
 pub(crate) const SAME_END: Duration = secs(10);
 

@@ -5,17 +5,14 @@ use std::time::Duration;
 use rolecall_core::Moment;
 
 use crate::schedule::{
-    HARD_WAIT, OVERDUE, SAME_END, Windows, look_again, pause_while_valid, rejection_spacing,
-    remembered_for,
+    AFTER_SUCCESS, HARD_WAIT, OVERDUE, SAME_END, Windows, look_again, pause_while_valid,
+    rejection_spacing, remembered_for,
 };
 
 /// What the machine must know of a session.
 pub(crate) trait SameSession: Clone {
     /// Whether both are the same keys.
     fn same(&self, other: &Self) -> bool;
-
-    /// Whether both are the same keys with the same end by the calendar.
-    fn unchanged(&self, other: &Self) -> bool;
 }
 
 /// The state: what is held, what runs, what failed, what was rejected.
@@ -56,6 +53,8 @@ struct Rejections {
     close_together: u32,
     /// No fetch starts on account of a rejection before.
     not_before: Moment,
+    /// No fetch has been started on account of the last one.
+    unanswered: bool,
 }
 
 /// What a call gets, and what it sets off.
@@ -115,7 +114,11 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             held: None,
             running: None,
             failures: Failures { in_a_row: 0, last: None, not_before: Moment::ZERO },
-            rejections: Rejections { close_together: 0, not_before: Moment::ZERO },
+            rejections: Rejections {
+                close_together: 0,
+                not_before: Moment::ZERO,
+                unanswered: false,
+            },
             generation: 0,
         }
     }
@@ -187,7 +190,15 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         if let Some(running) = self.running_at(now) {
             return Tick::SleepUntil(running.overdue_at);
         }
-        let Some(held) = &self.held else { return Tick::SleepUntil(Moment::MAX) };
+        let Some(held) = &self.held else {
+            // A first load that failed: somebody asked once.
+            let again = self.failures.not_before;
+            return match even_when_over && self.generation > 0 {
+                true if now < again => Tick::SleepUntil(again),
+                true => Tick::Refresh,
+                false => Tick::SleepUntil(Moment::MAX),
+            };
+        };
         let due = held.windows.refresh_at.max(self.failures.not_before);
         if now >= held.windows.end && !even_when_over {
             // It lapsed: the next caller fetches.
@@ -203,8 +214,13 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     /// A fetch begins. Its generation is what its result must be handed in under.
     pub(crate) fn start(&mut self, now: Moment) -> u64 {
         if self.held.as_ref().is_some_and(|held| held.rejected && now < held.windows.end) {
-            self.rejections.not_before = now + rejection_spacing(self.rejections.close_together);
-            self.rejections.close_together = self.rejections.close_together.saturating_add(1);
+            // Further tries on account of the same rejection keep its spacing.
+            if self.rejections.unanswered {
+                self.rejections.unanswered = false;
+                self.rejections.close_together = self.rejections.close_together.saturating_add(1);
+            }
+            let before = self.rejections.close_together.saturating_sub(1);
+            self.rejections.not_before = now + rejection_spacing(before);
         }
         self.generation += 1;
         self.running = Some(Running {
@@ -243,7 +259,11 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             Some(held) if held.rejected && held.session.same(&fetched.session) => {
                 Err(Refused::Rejected)
             }
-            Some(held) if held.rejected || held.session.unchanged(&fetched.session) => Ok(()),
+            Some(held) if held.rejected => Ok(()),
+            Some(held) if held.session.same(&fetched.session) => match fetched.end + SAME_END {
+                end if end < held.windows.end => Err(Refused::EndsSooner),
+                _ => Ok(()),
+            },
             Some(held) if fetched.end < held.windows.end => Err(Refused::EndsSooner),
             _ => Ok(()),
         }
@@ -252,12 +272,13 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     /// A fetch brought a session that [`check`](Self::check) let pass.
     pub(crate) fn succeeded(&mut self, now: Moment, fetched: Fetched<S>, draw: f64) {
         let waited_for = self.running.take().is_some_and(|running| running.waited_for);
-        self.failures = Failures { in_a_row: 0, last: None, not_before: Moment::ZERO };
+        // A session that came in after its own window had opened does not start another at once.
+        self.failures = Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS };
         let Fetched { session, since, end } = fetched;
         // One that turns out to last longer (the wall clock was wrong when it came) is as good as another.
         let unchanged = |held: &&Held<S>| {
             let lasts_longer = now >= held.windows.end || end > held.windows.end + SAME_END;
-            !held.rejected && held.session.unchanged(&session) && !lasts_longer
+            !held.rejected && held.session.same(&session) && !lasts_longer
         };
         if let Some(held) = self.held.as_ref().filter(unchanged) {
             self.failures.not_before = now + look_again(held.windows.end - now);
@@ -290,12 +311,13 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             return false;
         }
         held.rejected = true;
+        self.rejections.unanswered = true;
         if self.failures.last.is_none() {
             // The pause was for a look at an unchanged session: this is a reason to look now.
             self.failures.not_before = now;
         }
         // Quiet for as long again as the spacing was: a new story.
-        let Rejections { close_together, not_before } = self.rejections;
+        let Rejections { close_together, not_before, .. } = self.rejections;
         if close_together > 0 && now >= not_before + rejection_spacing(close_together - 1) {
             self.rejections.close_together = 0;
         }

@@ -110,6 +110,12 @@ impl Condition {
         if matches!(test, Test::Bool | Test::Null) && !values.iter().all(truth) {
             return Err(format!("{operator} compares with \"true\" or \"false\" alone"));
         }
+        let arn = |value: &String| value.splitn(6, ':').count() == 6;
+        if test == Test::Arn && !values.iter().all(arn) {
+            return Err(format!(
+                "{operator} compares with ARNs alone, of six fields between colons"
+            ));
+        }
         if key.is_empty() || !key.contains(':') {
             return Err(format!("{key:?} is no condition key"));
         }
@@ -179,7 +185,12 @@ mod tests {
             ("StringNotLike", &["a*"], Some("abc"), false),
             ("StringNotLike", &["a*"], None, true),
             ("ArnLike", &["arn:aws:iam::*:role/x"], Some("arn:aws:iam::111122223333:role/x"), true),
-            ("ArnLike", &["arn:aws:*:role/x"], Some("arn:aws:iam::111122223333:role/x"), false),
+            (
+                "ArnLike",
+                &["arn:aws:i*3:*:*:role/x"],
+                Some("arn:aws:iam::111122223333:role/x"),
+                false,
+            ),
             ("ArnNotEquals", &["arn:aws:iam::1:role/x"], Some("arn:aws:iam::2:role/x"), true),
             ("Bool", &["true"], Some("TRUE"), true),
             ("Bool", &["true"], Some("false"), false),
@@ -211,6 +222,9 @@ mod tests {
             ("Bool", "aws:k", &["yes"]),
             ("StringEquals", "aws:k", &[]),
             ("StringEquals", "k", &["a"]),
+            ("ArnNotLike", "aws:k", &["arn:aws:iam::111122223333"]),
+            ("ArnNotEquals", "aws:k", &["role/x"]),
+            ("ArnLike", "aws:k", &["*"]),
         ] {
             let made = Condition::new(operator, key, values.iter().copied());
             assert!(made.is_err(), "{operator} {key} {values:?}");

@@ -21,6 +21,11 @@ impl TrustPolicy {
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
         parse_trust(json).map(|statements| Self { statements })
     }
+
+    /// The condition keys that it looks at, as they stand there.
+    pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(|statement| statement.core.condition_keys())
+    }
 }
 
 /// What a user's or a role's sessions may do.
@@ -44,6 +49,11 @@ impl PermissionPolicy {
     /// Parses a document; what is not understood is an error.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
         parse_permission(json).map(|statements| Self { statements })
+    }
+
+    /// The condition keys that it looks at, as they stand there.
+    pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(|statement| statement.core.condition_keys())
     }
 }
 
@@ -81,6 +91,10 @@ pub(crate) struct StatementCore {
 }
 
 impl StatementCore {
+    fn condition_keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().map(Condition::key)
+    }
+
     pub(crate) fn applies(&self, action: &str, context: &Context) -> bool {
         self.actions.holds(|pattern| pattern.matches_ignoring_case(action))
             && self.conditions.iter().all(|condition| condition.holds(context))

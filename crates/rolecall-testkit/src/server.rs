@@ -9,9 +9,12 @@ use aws_credential_types::Credentials;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use rolecall_core::Clock;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::record::{Call, Record};
 use crate::sigv4::Signed;
@@ -190,7 +193,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<
     let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
         return respond(&Fault::new(413, "RequestEntityTooLarge", "the request is too long"));
     };
-    if head.method != "POST" || head.uri.path() != "/" {
+    if head.method != "POST" || head.uri.path() != "/" || head.uri.query().is_some() {
         return respond(&Fault::new(404, "InvalidAction", "there is STS at POST / alone"));
     }
     let signed = Signed {
@@ -216,11 +219,9 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<
     }
 }
 
-/// A server that ends with this value.
+/// A server that ends with this value, its connections with it.
 #[derive(Debug)]
-pub(crate) struct Listening {
-    _end: oneshot::Sender<()>,
-}
+pub(crate) struct Listening(AbortHandle);
 
 impl Listening {
     pub(crate) async fn bind() -> Result<(TcpListener, SocketAddr), SetupError> {
@@ -230,17 +231,36 @@ impl Listening {
     }
 
     pub(crate) fn serve(listener: TcpListener, routes: axum::Router) -> Self {
-        let (end, ended) = oneshot::channel::<()>();
-        tokio::spawn(async move {
-            let ended = async {
-                // Resolves when the sender is dropped.
-                let _ = ended.await;
-            };
-            let serving = axum::serve(listener, routes).with_graceful_shutdown(ended);
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the local server ended");
-            }
-        });
-        Self { _end: end }
+        Self(tokio::spawn(accept(listener, routes)).abort_handle())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, routes: axum::Router) {
+    // Dropped with this task, it ends them all.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let service = TowerToHyperService::new(routes.clone());
+                    let connection = http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .serve_connection(TokioIo::new(stream), service);
+                    connections.spawn(connection);
+                }
+                // Out of descriptors, for one: others may end meanwhile.
+                Err(error) => {
+                    tracing::warn!(%error, "the local server cannot accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
     }
 }

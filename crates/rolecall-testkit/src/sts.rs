@@ -156,7 +156,8 @@ async fn assume_role_with_web_identity(
         .with("sts:RoleSessionName", name.as_str())
         .with("aws:FederatedProvider", &provider.arn)
         .with(&format!("{issuer}:sub"), &claims.subject);
-    for audience in claims.audiences() {
+    // An audience of somebody else's beside ours proves nothing.
+    for audience in claims.audiences().iter().filter(|a| provider.client_ids.contains(a)) {
         context = context.with(&format!("{issuer}:aud"), audience);
     }
     let mut world = shared.world();

@@ -24,6 +24,7 @@ pub(crate) struct Claims {
     pub(crate) subject: String,
     #[serde(rename = "aud")]
     audience: Audience,
+    azp: Option<String>,
     exp: u64,
     nbf: Option<u64>,
 }
@@ -67,6 +68,10 @@ pub(crate) async fn verify(
     now: SystemTime,
 ) -> Result<(), Fault> {
     verify_signature(token, &claims.issuer).await?;
+    if claims.azp.is_some() {
+        // Where there is one, AWS takes it for the audience.
+        return Err(invalid("The local STS does not know the claim azp"));
+    }
     if !claims.audiences().iter().any(|audience| provider.client_ids.contains(audience)) {
         return Err(invalid("Incorrect token audience"));
     }
@@ -100,9 +105,6 @@ async fn verify_signature(token: &str, issuer: &str) -> Result<(), Fault> {
     let header = jsonwebtoken::decode_header(token).map_err(|error| {
         invalid("The ID Token's header cannot be read").because(error.to_string())
     })?;
-    if header.alg != Algorithm::RS256 {
-        return Err(invalid("The ID Token is not signed with RS256"));
-    }
     let keys = keys_of(issuer).await.map_err(&no_key)?;
     let key = keys.into_iter().find(|key| Some(&key.kid) == header.kid.as_ref());
     let key = key.ok_or_else(|| no_key("the issuer has no key of that id".into()))?;
@@ -166,5 +168,20 @@ async fn fetch<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, String> {
     match tokio::time::timeout(ISSUER_LIMIT, get).await {
         Ok(result) => result,
         Err(_) => Err(format!("{url} took longer than {ISSUER_LIMIT:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_local_aws_calls_nobody_but_this_machine() {
+        for url in
+            ["http://192.0.2.1/keys", "https://127.0.0.1/keys", "http://localhost.example/keys"]
+        {
+            let error = fetch::<serde_json::Value>(url).await.unwrap_err();
+            assert!(error.contains("is not on this machine"), "{error}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use rolecall_core::limits::DURATION_SECONDS;
 use rolecall_core::{AccountId, RoleArn, SessionDuration, SessionName};
 use rolecall_policy::{Caller, Context, Decision, PermissionPolicy, TrustPolicy};
 
@@ -213,10 +214,24 @@ impl World {
             SetupError::World(format!("account {}: {what}: {why}", account.id))
         };
         AccountId::parse(&account.id).map_err(|error| SetupError::World(error.to_string()))?;
+        let issuers: Vec<&str> =
+            account.providers.iter().map(|(url, _)| host_and_path(url)).collect();
+        let unknown_key = |keys: &mut dyn Iterator<Item = &str>| match unknown(keys, &issuers) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "the condition key {key} is not known to the local AWS, which would never match it as AWS does"
+            )),
+        };
         for user in &account.users {
             let what = format!("user {:?}", user.name);
             let arn = format!("arn:aws:iam::{}:user/{}", account.id, user.name);
+            if let Some(fault) = rolecall_core::limits::IAM_NAME.fault(&user.name) {
+                return Err(wrong(&what, &fault));
+            }
             let policies = permissions(&user.policies).map_err(|error| wrong(&what, &error))?;
+            for policy in &policies {
+                unknown_key(&mut policy.condition_keys()).map_err(|error| wrong(&what, &error))?;
+            }
             let owner = Owner {
                 caller: Caller::user(&account.id, arn),
                 user_id: format!("AIDA{}", random(ID, 17)),
@@ -243,18 +258,37 @@ impl World {
             let trust = role.trust.as_deref().map(TrustPolicy::parse).transpose();
             let trust = trust.map_err(|error| wrong(&format!("{what}, trust policy"), &error))?;
             let policies = permissions(&role.policies).map_err(|error| wrong(&what, &error))?;
+            for policy in &policies {
+                unknown_key(&mut policy.condition_keys()).map_err(|error| wrong(&what, &error))?;
+            }
+            if let Some(trust) = &trust {
+                unknown_key(&mut trust.condition_keys())
+                    .map_err(|error| wrong(&format!("{what}, trust policy"), &error))?;
+            }
+            let longest = Duration::from_secs(u64::from(*DURATION_SECONDS.end()));
+            if !(SessionDuration::DEFAULT.as_duration()..=longest).contains(&role.max_session) {
+                return Err(wrong(&what, &"MaxSessionDuration is between 3600 s and 43200 s"));
+            }
+            // Session ARNs leave the path out, so names are unique in an account.
+            let same_name = |other: &Role| {
+                other.arn.account() == arn.account() && other.arn.name() == arn.name()
+            };
+            if self.roles.values().any(same_name) {
+                return Err(wrong(&what, &"there are two of this name"));
+            }
             let id = format!("AROA{}", random(ID, 17));
             let max_session = role.max_session;
             let made = Role { arn: arn.clone(), id, trust, policies, max_session };
-            if self.roles.insert(arn.to_string(), made).is_some() {
-                return Err(wrong(&what, &"there are two of this name"));
-            }
+            self.roles.insert(arn.to_string(), made);
         }
         for (issuer, client_ids) in &account.providers {
-            let host_and_path = issuer.split_once("://").map_or(issuer.as_str(), |(_, rest)| rest);
-            let arn = format!("arn:aws:iam::{}:oidc-provider/{host_and_path}", account.id);
+            let arn =
+                format!("arn:aws:iam::{}:oidc-provider/{}", account.id, host_and_path(issuer));
             let provider = Provider { arn, client_ids: client_ids.clone() };
-            self.providers.insert((account.id.clone(), issuer.clone()), provider);
+            let key = (account.id.clone(), issuer.clone());
+            if self.providers.insert(key, provider).is_some() {
+                return Err(wrong(issuer, &"there are two identity providers for this issuer"));
+            }
         }
         Ok(())
     }
@@ -322,6 +356,41 @@ impl World {
             .map(str::to_owned)
             .collect()
     }
+}
+
+fn host_and_path(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
+}
+
+/// The condition keys that a request to the local STS has, or rightly has not, since the parameter that would bring
+/// them is refused. Any other would be absent here and present at AWS.
+const CONDITION_KEYS: &[&str] = &[
+    "sts:ExternalId",
+    "sts:RoleSessionName",
+    "aws:PrincipalArn",
+    "aws:PrincipalAccount",
+    "aws:FederatedProvider",
+    "sts:SourceIdentity",
+    "sts:TransitiveTagKeys",
+    "aws:TagKeys",
+];
+
+/// The first key that is not known.
+fn unknown(keys: &mut dyn Iterator<Item = &str>, issuers: &[&str]) -> Option<String> {
+    let known = |key: &str| {
+        CONDITION_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
+            || key.to_lowercase().starts_with("aws:requesttag/")
+            || issuers.iter().any(|issuer| {
+                let claim = key.strip_prefix(issuer).and_then(|rest| rest.strip_prefix(':'));
+                claim.is_some_and(|claim| matches!(claim, "sub" | "aud"))
+            })
+    };
+    for key in keys {
+        if !known(key) {
+            return Some(key.to_owned());
+        }
+    }
+    None
 }
 
 fn permissions(

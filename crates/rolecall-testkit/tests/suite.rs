@@ -268,6 +268,58 @@ async fn the_tokens_audience_is_checked_by_the_trust_policy() {
 }
 
 #[tokio::test]
+async fn an_audience_of_somebody_elses_beside_ours_proves_nothing() {
+    let world = World::new().await;
+    let audiences = json!(["vault", "unregistered"]);
+    let token = world.token().claim("aud", audiences).sign().unwrap();
+    refused(world.by_token(&token).await, NOT_BY_TOKEN);
+    let azp = world.token().claim("azp", json!("someone-else")).sign().unwrap();
+    refused(
+        world.by_token(&azp).await,
+        "InvalidIdentityToken: The local STS does not know the claim azp",
+    );
+}
+
+#[tokio::test]
+async fn worlds_that_cannot_be_are_refused() {
+    let cluster = OidcIssuer::start().await.unwrap();
+    let trusting = |condition: serde_json::Value| {
+        Account::new(SHOP).role(IamRole::new("r").trust(trust(json!({"AWS": SHOP}), condition)))
+    };
+    for (account, fault) in [
+        (
+            trusting(json!({"Bool": {"aws:SecureTransport": "false"}})),
+            "the condition key aws:SecureTransport is not known",
+        ),
+        (
+            trusting(json!({"StringNotEquals": {"sts:externalID_typo": "x"}})),
+            "sts:externalID_typo is not known",
+        ),
+        (
+            trusting(json!({"StringNotEquals": {"shop.example:sub": "x"}})),
+            "shop.example:sub is not known",
+        ),
+        (
+            Account::new(SHOP).role(IamRole::new("a/r")).role(IamRole::new("b/r")),
+            "two of this name",
+        ),
+        (Account::new(SHOP).user(IamUser::new("an n/:*")), "user \"an n/:*\": the character ' '"),
+        (
+            Account::new(SHOP).role(IamRole::new("r").max_session_duration(Duration::from_secs(1))),
+            "MaxSessionDuration",
+        ),
+        (
+            Account::new(SHOP).oidc_provider(&cluster, ["a"]).oidc_provider(&cluster, ["b"]),
+            "two identity providers",
+        ),
+        (Account::new("1"), "it is not 12 digits"),
+    ] {
+        let error = LocalAws::builder().account(account).start().await.unwrap_err().to_string();
+        assert!(error.contains(fault), "{fault:?} is not in {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_tokens_subject_is_checked_by_the_trust_policy() {
     let world = World::new().await;
     let token = world.cluster.service_account_token("shop", "basket").sign().unwrap();
@@ -369,6 +421,41 @@ async fn the_signature_is_checked() {
         "test",
     );
     refused(world.who(wrong).await, "SignatureDoesNotMatch: The request signature we calculated");
+}
+
+#[tokio::test]
+async fn a_signature_for_another_service_is_refused() {
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    let world = World::new().await;
+    let host = world.aws.endpoint_url().strip_prefix("http://").unwrap().to_owned();
+    let body = "Action=GetCallerIdentity&Version=2011-06-15";
+    for (service, expected) in [("sts", "200 OK"), ("s3", "<Code>SignatureDoesNotMatch</Code>")] {
+        let identity = world.user(SHOP, "ann").into();
+        let params = aws_sigv4::sign::v4::SigningParams::builder()
+            .identity(&identity)
+            .region("eu-west-1")
+            .name(service)
+            .time(world.hands.clock().wall())
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap();
+        let headers = [("host", host.as_str())].into_iter();
+        let uri = format!("http://{host}/");
+        let bytes = SignableBody::Bytes(body.as_bytes());
+        let request = SignableRequest::new("POST", &uri, headers, bytes).unwrap();
+        let (signed, _) = sign(request, &params.into()).unwrap().into_parts();
+        let (headers, _) = signed.into_parts();
+        let headers: String = headers
+            .iter()
+            .map(|header| format!("{}: {}\r\n", header.name(), header.value()))
+            .collect();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        );
+        let answer = raw(&world, &request).await;
+        assert!(answer.contains(expected), "{service}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -520,6 +607,7 @@ async fn requests_that_no_sdk_would_send_are_refused() {
         (post("Authorization: Basic YTpi\r\n", form), "<Code>IncompleteSignature</Code>"),
         (post("", "Action=%ff"), "<Code>MalformedInput</Code>"),
         (post("", "Action=GetCallerIdentity"), "<Code>InvalidAction</Code>"),
+        (post("", form).replace("POST / ", "POST /?X=1 "), "404 Not Found"),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".into(), "404 Not Found"),
         (post("", &"x".repeat(300_000)), "413 Payload Too Large"),
     ] {
@@ -543,10 +631,16 @@ async fn the_record_says_who_called_and_what_came_of_it() {
 
 #[tokio::test]
 async fn a_server_that_was_dropped_answers_nobody() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let world = World::new().await;
     let url = world.aws.endpoint_url().to_owned();
     let address = url.strip_prefix("http://").unwrap().to_owned();
+    let mut half_sent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    half_sent.write_all(b"POST / HTTP/1.1\r\nContent-Le").await.unwrap();
     drop(world);
+    // Its connection ends with it.
+    let ended = tokio::time::timeout(Duration::from_secs(30), half_sent.read(&mut [0; 1])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
     // The listener is closed by its task, which needs a moment to be told.
     for _ in 0..1000 {
         if tokio::net::TcpStream::connect(&address).await.is_err() {

@@ -6,6 +6,7 @@ const WEB_IDENTITY: &str = "crates/rolecall-testkit/src/web_identity.rs";
 const STS: &str = "crates/rolecall-testkit/src/sts.rs";
 const SIGV4: &str = "crates/rolecall-testkit/src/sigv4.rs";
 const SLOT: &str = "crates/rolecall-cache/src/slot.rs";
+const CACHED: &str = "crates/rolecall-cache/src/cached.rs";
 const IN_FLIGHT: &str = "crates/rolecall-cache/src/cached/in_flight.rs";
 const EVALUATE: &str = "crates/rolecall-policy/src/evaluate.rs";
 
@@ -121,6 +122,55 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "(_, Decision::ImplicitDeny) => Verdict::IdentityDoesNotAllow,",
         "(_, Decision::ImplicitDeny) => Verdict::Allowed,",
         "the_callers_own_policies_are_checked",
+    ),
+    testkit(
+        "local STS: SigV4, the service that it is signed for",
+        SIGV4,
+        "if authorization.service != service || !date.starts_with(authorization.date) {",
+        "if service.is_empty() || !date.starts_with(authorization.date) {",
+        "a_signature_for_another_service_is_refused",
+    ),
+    testkit(
+        "local STS: an audience beside the one that the account knows",
+        STS,
+        "claims.audiences().iter().filter(|a| provider.client_ids.contains(a))",
+        "claims.audiences().iter()",
+        "an_audience_of_somebody_elses_beside_ours_proves_nothing",
+    ),
+    testkit(
+        "local AWS: a condition key that it would never match",
+        "crates/rolecall-testkit/src/world.rs",
+        "        if !known(key) {",
+        "        if key.is_empty() {",
+        "worlds_that_cannot_be_are_refused",
+    ),
+    cache(
+        "slot: a session that comes in late starts no other at once",
+        SLOT,
+        "Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS }",
+        "Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS / 2_000_000_000 }",
+        "a_session_that_comes_in_late_in_its_own_window_starts_no_other_at_once",
+    ),
+    cache(
+        "slot: a mark of use outlives a failed refresh",
+        CACHED,
+        "let flag = self.used_flag(session).unwrap_or_default();",
+        "let flag = Arc::<AtomicBool>::default();",
+        "a_refresh_that_fails_does_not_make_the_session_an_unused_one",
+    ),
+    cache(
+        "slot: a rejection goes on to the source",
+        CACHED,
+        "        self.0.source.reject(rejected);",
+        "        let _ = rejected;",
+        "a_rejection_goes_on_to_what_is_within",
+    ),
+    cache(
+        "slot: the timer is started anew when its runtime is gone",
+        CACHED,
+        "if state.timer.as_ref().is_none_or(AbortHandle::is_finished) {",
+        "if state.timer.is_none() {",
+        "the_timer_goes_on_on_the_runtime_of_the_next_fetch",
     ),
     cache(
         "slot: before refresh-at, the session and nothing else",

@@ -560,3 +560,28 @@ async fn a_source_that_panics_before_it_gives_a_future() {
     assert_eq!(error.message(), "the session source panicked");
     assert_eq!(cached.source().0.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test]
+async fn a_refresh_that_fails_does_not_make_the_session_an_unused_one() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.then([Answer::Fail]);
+    // Nobody calls from here on.
+    script.advance(INTO_THE_WINDOW);
+    until(|| script.fetches() == 2).await;
+    settle().await;
+    script.advance(60);
+    until(|| script.fetches() == 3).await;
+}
+
+#[tokio::test]
+async fn a_rejection_goes_on_to_what_is_within() {
+    let script = Script::new();
+    let inner = script.cached();
+    let outer = Cached::builder(inner).clock(script.0.hands.clock()).build();
+    let first = patiently(ask(&outer)).await.unwrap();
+    outer.reject(&first);
+    let second = patiently(ask(&outer)).await.unwrap();
+    assert_eq!((number(&first), number(&second)), (1, 2));
+}

@@ -13,10 +13,6 @@ impl SameSession for Keys {
     fn same(&self, other: &Self) -> bool {
         self.id == other.id
     }
-
-    fn unchanged(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 type Machine = Slot<Keys, &'static str>;
@@ -419,4 +415,46 @@ fn an_unchanged_session_whose_end_was_read_a_little_later_is_unchanged() {
     let read_later = Fetched { session: FIRST, since: at(REFRESH_AT), end: at(END + 1) };
     slot.succeeded(at(REFRESH_AT), read_later, 0.0);
     assert_eq!(slot.quiet_until(), at(REFRESH_AT + 225));
+}
+
+#[test]
+fn a_session_that_comes_in_late_in_its_own_window_starts_no_other_at_once() {
+    let mut slot = running(Machine::new(), 3000);
+    slot.succeeded(at(3000), fetched(1, 0, END), 0.0);
+    assert_eq!(slot.decide(at(3000)), hand(FIRST, false));
+    assert_eq!(slot.tick(at(3000), true, false), Tick::SleepUntil(at(3001)));
+    assert_eq!(slot.decide(at(3001)), hand(FIRST, true));
+}
+
+#[test]
+fn a_first_load_that_failed_is_tried_again_by_the_timer_only_if_it_always_refreshes() {
+    let slot = failed(Machine::new(), 0);
+    assert_eq!(slot.tick(at(0), true, true), Tick::SleepUntil(at(1)));
+    assert_eq!(slot.tick(at(1), true, true), Tick::Refresh);
+    assert_eq!(slot.tick(at(1), true, false), Tick::SleepUntil(Moment::MAX));
+}
+
+#[test]
+fn the_same_keys_with_an_end_read_a_little_sooner_are_unchanged() {
+    let mut slot = running(holding(), 2800);
+    let sooner = fetched(1, 2800, END - 1);
+    assert_eq!(slot.check(at(2800), &sooner), Ok(()));
+    slot.succeeded(at(2800), sooner, 0.0);
+    assert_eq!(slot.session(), Some(&FIRST));
+    assert_eq!(slot.decide(at(2999)), hand(FIRST, false), "looked at again after a quarter");
+    let much_sooner = fetched(1, 2800, END - 11);
+    assert_eq!(slot.check(at(2800), &much_sooner), Err(Refused::EndsSooner));
+}
+
+#[test]
+fn further_tries_on_account_of_one_rejection_keep_its_spacing() {
+    let mut slot = rejected(holding(), 5);
+    for now in [5, 15, 25, 60] {
+        let decision = slot.decide(at(now));
+        assert!(
+            matches!(decision, Decision::Wait(Wait { start: true, .. })),
+            "{now}: {decision:?}"
+        );
+        slot = failed(slot, now);
+    }
 }

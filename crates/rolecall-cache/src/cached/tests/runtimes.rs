@@ -110,3 +110,17 @@ fn outside_a_runtime_nobody_waits_for_the_fetch_of_another() {
     });
     assert!(at_once(&cached).expect("no wait").is_err());
 }
+
+#[test]
+fn the_timer_goes_on_on_the_runtime_of_the_next_fetch() {
+    let script = Script::new();
+    let cached = script.cached();
+    runtime().block_on(get(&cached));
+    script.advance(HOUR);
+    runtime().block_on(async {
+        assert_eq!(get(&cached).await, 2);
+        settle().await;
+        script.advance(INTO_THE_WINDOW);
+        until(|| script.fetches() == 3).await;
+    });
+}
