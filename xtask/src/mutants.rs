@@ -109,12 +109,26 @@ fn failed(said: &str, test: &str) -> bool {
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Outcome {
-    let listed = fs::read_dir(from).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    for entry in listed.map_err(|error| trouble(from, "read", &error))? {
+    // What has gone from the workspace goes from the copy.
+    for entry in if to.is_dir() { list(to)? } else { Vec::new() } {
+        let (gone, there) = (entry.path(), from.join(entry.file_name()));
+        let removed = match (gone.is_dir(), there.is_dir(), there.exists()) {
+            (true, false, _) => fs::remove_dir_all(&gone),
+            (false, true, _) | (false, _, false) => fs::remove_file(&gone),
+            _ => Ok(()),
+        };
+        removed.map_err(|error| trouble(&gone, "removed", &error))?;
+    }
+    for entry in list(from)? {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() { copy_folder(&from, &to)? } else { copy_file(&from, &to)? }
     }
     Ok(())
+}
+
+fn list(folder: &Path) -> Outcome<Vec<fs::DirEntry>> {
+    let listed = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    listed.map_err(|error| trouble(folder, "read", &error))
 }
 
 /// Leaves a file alone that is the same: its age tells cargo whether to build anew.
@@ -151,6 +165,24 @@ mod tests {
         assert!(failed(said, "first"));
         assert!(!failed(said, "second"));
         assert!(!failed(said, "irst"));
+    }
+
+    #[test]
+    fn a_copy_has_what_the_folder_has_and_nothing_that_has_gone() {
+        let place = std::env::temp_dir().join(format!("rolecall-mutants-{}", std::process::id()));
+        let (from, to) = (place.join("from"), place.join("to"));
+        for (path, text) in [("a/b", "1"), ("c", "2"), ("d/e", "3")] {
+            write(&from.join(path), text).unwrap();
+        }
+        copy_folder(&from, &to).unwrap();
+        fs::remove_dir_all(from.join("d")).unwrap();
+        fs::remove_file(from.join("c")).unwrap();
+        write(&from.join("d"), "4").unwrap();
+        copy_folder(&from, &to).unwrap();
+        let copied = (read(&to.join("a/b")).unwrap(), read(&to.join("d")).unwrap());
+        let there = to.join("c").exists();
+        fs::remove_dir_all(&place).unwrap();
+        assert_eq!((copied, there), (("1".into(), "4".into()), false));
     }
 
     #[test]
