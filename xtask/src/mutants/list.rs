@@ -252,8 +252,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     cache(
         "slot: the timer refreshes what is used alone",
         SLOT,
-        "            false => Tick::SleepUntil(Moment::MAX),",
-        "            false => Tick::Refresh,",
+        "            true => Tick::Refresh,\n            false => Tick::SleepUntil(Moment::MAX),",
+        "            true | false => Tick::Refresh,",
         "the_timer_refreshes_a_used_session_and_an_unused_one_lapses",
     ),
     cache(
