@@ -15,6 +15,7 @@ use rolecall_core::Clock;
 use serde_json::{Map, Value, json};
 
 use crate::server::{Listening, SetupError};
+use crate::world::host_and_path;
 
 /// A key that signs tokens: RSA, 2,048 bits.
 ///
@@ -128,7 +129,7 @@ impl OidcIssuer {
 
     /// The URL without its scheme, as it stands before `:sub` and `:aud` in a trust policy's conditions.
     pub fn host_and_path(&self) -> &str {
-        self.url.split_once("://").map_or(&self.url, |(_, rest)| rest)
+        host_and_path(&self.url)
     }
 
     /// The ARN of the identity provider for this issuer in an account.

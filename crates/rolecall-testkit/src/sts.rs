@@ -9,7 +9,7 @@ use crate::server::Shared;
 use crate::sigv4::{self, Signed};
 use crate::web_identity;
 use crate::wire::{Fault, Form, escape, timestamp};
-use crate::world::Key;
+use crate::world::{Key, host_and_path};
 
 /// What is said of a call in the record.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ async fn assume_role_with_web_identity(
     let provider = provider.ok_or_else(|| web_identity::no_provider(&claims.issuer))?;
     web_identity::verify(&token, &claims, &provider, now).await?;
 
-    let issuer = claims.issuer.split_once("://").map_or(claims.issuer.as_str(), |(_, rest)| rest);
+    let issuer = host_and_path(&claims.issuer);
     let mut context = Context::new()
         .with("sts:RoleSessionName", name.as_str())
         .with("aws:FederatedProvider", &provider.arn)

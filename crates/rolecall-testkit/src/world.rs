@@ -358,7 +358,8 @@ impl World {
     }
 }
 
-fn host_and_path(url: &str) -> &str {
+/// An issuer as conditions and provider ARNs name it: without its scheme.
+pub(crate) fn host_and_path(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 

@@ -18,6 +18,8 @@ pub struct WebIdentityToken(Zeroizing<String>);
 /// Room for the longest token and white space around it.
 const LARGEST_FILE: usize = 64 * 1024;
 
+const ONE_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE: it must name a file that holds one token";
+
 impl WebIdentityToken {
     /// Takes a token as it stands in a file. The error says what is wrong and shows nothing of the text.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -52,16 +54,15 @@ impl WebIdentityToken {
                     FileFault::PermissionDenied => {
                         "the file's owner and the user that this process runs as (in a pod: securityContext.fsGroup)"
                     }
-                    _ => "AWS_WEB_IDENTITY_TOKEN_FILE: it must name a file that holds one token",
+                    _ => ONE_TOKEN,
                 };
                 return Err(unavailable(error.fault.to_string()).with_hint(hint));
             }
         };
         let text = std::str::from_utf8(&contents)
             .map_err(|_| unavailable("it is no token: it is not text".into()));
-        let hint = "AWS_WEB_IDENTITY_TOKEN_FILE: it must name a file that holds one token";
         text.and_then(|text| Self::parse(text).map_err(unavailable))
-            .map_err(|error| error.with_hint(hint))
+            .map_err(|error| error.with_hint(ONE_TOKEN))
     }
 
     /// The token itself, to be sent and not to be shown.
