@@ -48,6 +48,8 @@ impl Context {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
+    /// As it was written.
+    operator: String,
     test: Test,
     negated: bool,
     if_exists: bool,
@@ -119,12 +121,21 @@ impl Condition {
         if key.is_empty() || !key.contains(':') {
             return Err(format!("{key:?} is no condition key"));
         }
-        Ok(Self { test, negated, if_exists, key: key.to_owned(), values })
+        let (operator, key) = (operator.to_owned(), key.to_owned());
+        Ok(Self { operator, test, negated, if_exists, key, values })
     }
 
     /// The key it looks at.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    pub(crate) fn operator(&self) -> &str {
+        &self.operator
+    }
+
+    pub(crate) fn values(&self) -> &[String] {
+        &self.values
     }
 
     /// Whether it holds for this request.

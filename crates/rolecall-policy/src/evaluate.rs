@@ -35,7 +35,7 @@ impl PermissionPolicy {
     /// What this policy says of an action on a resource.
     pub fn evaluate(&self, action: &str, resource: &str, context: &Context) -> Decision {
         let mut decision = Decision::ImplicitDeny;
-        for statement in &self.statements {
+        for statement in &self.document.statements {
             let applies = statement.core.applies(action, context)
                 && statement.resources.holds(|pattern| pattern.matches(resource));
             match (applies, statement.core.effect) {
@@ -153,7 +153,7 @@ impl TrustPolicy {
     /// The closest of the statements that allow counts.
     pub fn evaluate(&self, caller: &Caller, action: &str, context: &Context) -> Trust {
         let mut trust = Trust::NotTrusted;
-        for statement in &self.statements {
+        for statement in &self.document.statements {
             if !statement.core.applies(action, context) {
                 continue;
             }

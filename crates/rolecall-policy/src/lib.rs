@@ -1,4 +1,4 @@
-//! IAM policies: a model, a strict parser, and an evaluator.
+//! IAM policies: a model, a strict parser, builders, and an evaluator.
 //!
 //! It covers what the policies around roles use: [`TrustPolicy`] (who may assume) and [`PermissionPolicy`] (what a
 //! session may do), with actions, resources and principals and the condition operators of [`condition`]. What it does
@@ -29,7 +29,11 @@
 //! assert_eq!(permission.evaluate("sts:AssumeRole", role, &context), Decision::Allow);
 //! # Ok::<(), rolecall_policy::PolicyError>(())
 //! ```
+//!
+//! [`PermissionPolicy::builder`] and [`TrustPolicy::builder`] write policies: they let in what is named, and refuse
+//! input (a wildcard, a prefix that does not end in `/`) that would let in more.
 
+mod build;
 pub mod condition;
 mod evaluate;
 mod json;
@@ -37,6 +41,10 @@ mod model;
 mod parse;
 mod pattern;
 
+pub use build::{
+    EcrAccess, PermissionPolicyBuilder, S3Access, SecretsAccess, TrustPolicyBuilder,
+    TrustedPrincipal, TrustedServiceAccount,
+};
 pub use condition::{Condition, Context};
 pub use evaluate::{Caller, Decision, Trust, Verdict, assume_role};
 pub use model::{Effect, PermissionPolicy, Principal, TrustPolicy};

@@ -1,6 +1,7 @@
 //! What a policy says.
 
 use crate::condition::{Condition, Context};
+use crate::json::written;
 use crate::parse::{PolicyError, parse_permission, parse_trust};
 use crate::pattern::Pattern;
 
@@ -13,18 +14,23 @@ use crate::pattern::Pattern;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustPolicy {
-    pub(crate) statements: Vec<TrustStatement>,
+    pub(crate) document: Document<TrustStatement>,
 }
 
 impl TrustPolicy {
     /// Parses a document; what is not understood is an error.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
-        parse_trust(json).map(|statements| Self { statements })
+        parse_trust(json).map(|document| Self { document })
+    }
+
+    /// The document, as IAM takes it.
+    pub fn to_json(&self) -> String {
+        written(&self.document)
     }
 
     /// The condition keys that it looks at, as they stand there.
     pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
-        self.statements.iter().flat_map(|statement| statement.core.condition_keys())
+        self.document.statements.iter().flat_map(|statement| statement.core.condition_keys())
     }
 }
 
@@ -42,19 +48,52 @@ impl TrustPolicy {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionPolicy {
-    pub(crate) statements: Vec<PermissionStatement>,
+    pub(crate) document: Document<PermissionStatement>,
 }
 
 impl PermissionPolicy {
     /// Parses a document; what is not understood is an error.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
-        parse_permission(json).map(|statements| Self { statements })
+        parse_permission(json).map(|document| Self { document })
+    }
+
+    /// The document, as IAM takes it.
+    pub fn to_json(&self) -> String {
+        written(&self.document)
     }
 
     /// The condition keys that it looks at, as they stand there.
     pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
-        self.statements.iter().flat_map(|statement| statement.core.condition_keys())
+        self.document.statements.iter().flat_map(|statement| statement.core.condition_keys())
     }
+}
+
+impl From<TrustPolicy> for String {
+    fn from(policy: TrustPolicy) -> Self {
+        policy.to_json()
+    }
+}
+
+impl From<PermissionPolicy> for String {
+    fn from(policy: PermissionPolicy) -> Self {
+        policy.to_json()
+    }
+}
+
+/// A policy's statements, and what stands beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Document<S> {
+    pub(crate) version: Version,
+    pub(crate) id: Option<String>,
+    pub(crate) statements: Vec<S>,
+}
+
+/// The version of the policy language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Also where the document names none: there are no policy variables.
+    V2008,
+    V2012,
 }
 
 /// Whether a statement allows or denies.
@@ -85,6 +124,7 @@ pub(crate) struct PermissionStatement {
 /// What both kinds of statement have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StatementCore {
+    pub(crate) sid: Option<String>,
     pub(crate) effect: Effect,
     pub(crate) actions: OneOf,
     pub(crate) conditions: Vec<Condition>,
@@ -142,6 +182,18 @@ pub enum Principal {
 }
 
 impl Principal {
+    /// The element that it stands under in a document, and its value there.
+    pub(crate) fn kind_and_value(&self) -> (&'static str, &str) {
+        match self {
+            Self::Anyone => ("AWS", "*"),
+            Self::Account(value) | Self::User(value) | Self::Role(value) | Self::Session(value) => {
+                ("AWS", value)
+            }
+            Self::Federated(value) => ("Federated", value),
+            Self::Service(value) => ("Service", value),
+        }
+    }
+
     /// What a value under `"AWS"` names. The error says why it names nobody.
     pub fn aws(value: &str) -> Result<Self, String> {
         if value == "*" {
@@ -175,6 +227,6 @@ impl Principal {
     }
 }
 
-fn is_account(value: &str) -> bool {
+pub(crate) fn is_account(value: &str) -> bool {
     value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit())
 }

@@ -2,7 +2,9 @@
 
 use crate::condition::Condition;
 use crate::json::Json;
-use crate::model::{Effect, OneOf, PermissionStatement, Principal, StatementCore, TrustStatement};
+use crate::model::{
+    Document, Effect, OneOf, PermissionStatement, Principal, StatementCore, TrustStatement, Version,
+};
 use crate::pattern::Pattern;
 
 /// A policy that cannot be used: where in the document, and why.
@@ -31,8 +33,8 @@ fn fail<T>(place: &str, fault: impl Into<String>) -> Parsed<T> {
 /// IAM's own bound is 10,240 characters for any one policy; a document beyond this is no policy.
 const LONGEST: usize = 131_072;
 
-pub(crate) fn parse_trust(json: &str) -> Parsed<Vec<TrustStatement>> {
-    statements(json, |place, members, variables| {
+pub(crate) fn parse_trust(json: &str) -> Parsed<Document<TrustStatement>> {
+    statements(json, |place, members, version| {
         for (key, why) in [
             ("Resource", "a trust policy has no Resource"),
             ("NotResource", "a trust policy has no Resource"),
@@ -46,20 +48,20 @@ pub(crate) fn parse_trust(json: &str) -> Parsed<Vec<TrustStatement>> {
             Some(value) => principals(&format!("{place}.Principal"), value)?,
             None => return fail(place, "a trust policy's statement needs a Principal"),
         };
-        Ok(TrustStatement { core: statement_core(place, members, variables)?, principals })
+        Ok(TrustStatement { core: statement_core(place, members, version)?, principals })
     })
 }
 
-pub(crate) fn parse_permission(json: &str) -> Parsed<Vec<PermissionStatement>> {
-    statements(json, |place, members, variables| {
+pub(crate) fn parse_permission(json: &str) -> Parsed<Document<PermissionStatement>> {
+    statements(json, |place, members, version| {
         for key in ["Principal", "NotPrincipal"] {
             if members.take(key).is_some() {
                 return fail(&format!("{place}.{key}"), "a permission policy has no Principal");
             }
         }
-        let core = statement_core(place, members, variables)?;
+        let core = statement_core(place, members, version)?;
         let resources = one_of(place, members, "Resource", "NotResource", |place, value| {
-            variables.refuse(place, value)?;
+            version.refuse_variables(place, value)?;
             if value != "*" && value.splitn(6, ':').count() != 6 {
                 return fail(place, format!("{value:?} is neither \"*\" nor an ARN"));
             }
@@ -99,15 +101,10 @@ fn join(place: &str, key: &str) -> String {
 
 const DOCUMENT: &str = "the document";
 
-/// Policy variables, `${aws:username}`, are not covered; before 2012-10-17 they are plain text.
-#[derive(Clone, Copy)]
-struct Variables {
-    known: bool,
-}
-
-impl Variables {
-    fn refuse(self, place: &str, value: &str) -> Parsed<()> {
-        if self.known && value.contains("${") {
+impl Version {
+    /// Policy variables, `${aws:username}`, are not covered; before 2012-10-17 they are plain text.
+    fn refuse_variables(self, place: &str, value: &str) -> Parsed<()> {
+        if self == Self::V2012 && value.contains("${") {
             return fail(place, format!("{value:?}: policy variables are not supported"));
         }
         Ok(())
@@ -116,8 +113,8 @@ impl Variables {
 
 fn statements<T>(
     json: &str,
-    one: impl Fn(&str, &mut Members, Variables) -> Parsed<T>,
-) -> Parsed<Vec<T>> {
+    one: impl Fn(&str, &mut Members, Version) -> Parsed<T>,
+) -> Parsed<Document<T>> {
     if json.len() > LONGEST {
         return fail(DOCUMENT, format!("it is longer than {LONGEST} bytes"));
     }
@@ -126,21 +123,16 @@ fn statements<T>(
         Err(error) => return fail(DOCUMENT, format!("it is not JSON: {error}")),
     };
     let mut document = Members::of(DOCUMENT, value)?;
-    let variables = match document.take("Version") {
-        None => Variables { known: false },
-        Some(Json::String(version)) if version == "2008-10-17" => Variables { known: false },
-        Some(Json::String(version)) if version == "2012-10-17" => Variables { known: true },
+    let version = match document.take("Version") {
+        None => Version::V2008,
+        Some(Json::String(version)) if version == "2008-10-17" => Version::V2008,
+        Some(Json::String(version)) if version == "2012-10-17" => Version::V2012,
         Some(_) => return fail("Version", "it is neither \"2012-10-17\" nor \"2008-10-17\""),
     };
-    if let Some(id) = document.take("Id") {
-        text("Id", id)?;
-    }
+    let id = document.take("Id").map(|id| text("Id", id)).transpose()?;
     let parse = |place: &str, value: Json| {
         let mut members = Members::of(place, value)?;
-        if let Some(sid) = members.take("Sid") {
-            text(&format!("{place}.Sid"), sid)?;
-        }
-        let statement = one(place, &mut members, variables)?;
+        let statement = one(place, &mut members, version)?;
         members.finish(place)?;
         Ok(statement)
     };
@@ -155,14 +147,11 @@ fn statements<T>(
         Some(single) => vec![parse("Statement", single)?],
     };
     document.finish(DOCUMENT)?;
-    Ok(statements)
+    Ok(Document { version, id, statements })
 }
 
-fn statement_core(
-    place: &str,
-    members: &mut Members,
-    variables: Variables,
-) -> Parsed<StatementCore> {
+fn statement_core(place: &str, members: &mut Members, version: Version) -> Parsed<StatementCore> {
+    let sid = members.take("Sid").map(|sid| text(&format!("{place}.Sid"), sid)).transpose()?;
     let effect = match members.take("Effect") {
         None => return fail(place, "it has no Effect"),
         Some(Json::String(effect)) if effect == "Allow" => Effect::Allow,
@@ -186,9 +175,9 @@ fn statement_core(
     })?;
     let conditions = match members.take("Condition") {
         None => Vec::new(),
-        Some(value) => conditions(&format!("{place}.Condition"), value, variables)?,
+        Some(value) => conditions(&format!("{place}.Condition"), value, version)?,
     };
-    Ok(StatementCore { effect, actions, conditions })
+    Ok(StatementCore { sid, effect, actions, conditions })
 }
 
 fn one_of(
@@ -210,13 +199,13 @@ fn one_of(
     Ok(OneOf { patterns: texts.into_iter().map(Pattern::new).collect(), negated })
 }
 
-fn conditions(place: &str, value: Json, variables: Variables) -> Parsed<Vec<Condition>> {
+fn conditions(place: &str, value: Json, version: Version) -> Parsed<Vec<Condition>> {
     let mut conditions = Vec::new();
     for (operator, keys) in Members::of(place, value)?.0 {
         let place = format!("{place}.{operator}");
         for (key, values) in Members::of(&place, keys)?.0 {
             let values = texts(&place, values)?;
-            values.iter().try_for_each(|value| variables.refuse(&place, value))?;
+            values.iter().try_for_each(|value| version.refuse_variables(&place, value))?;
             match Condition::new(&operator, &key, values) {
                 Ok(condition) => conditions.push(condition),
                 Err(fault) => return fail(&place, fault),

@@ -18,6 +18,11 @@ impl Pattern {
         Self(text.into())
     }
 
+    /// The pattern's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the whole of `text` matches, case-sensitively.
     pub fn matches(&self, text: &str) -> bool {
         matches(&self.0, text)
