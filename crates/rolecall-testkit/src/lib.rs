@@ -50,8 +50,17 @@
 //! # }
 //! ```
 
+#[cfg(feature = "ecr")]
+mod ecr;
+mod iam;
+#[cfg(any(feature = "secrets-manager", feature = "ecr"))]
+mod json;
 mod oidc;
 mod record;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "secrets-manager")]
+mod secrets;
 mod server;
 mod sigv4;
 mod sts;

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {
+    /// `sts`, `s3`, `secretsmanager` or `ecr`; `unknown` for what is none of them.
+    pub service: String,
     /// `AssumeRole`, ...
     pub operation: String,
     /// The caller's ARN, once it is known who it is.

@@ -17,8 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::record::{Call, Record};
-use crate::sigv4::Signed;
-use crate::sts;
+use crate::{sigv4, sts};
 use crate::wire::{self, Fault};
 use crate::world::{Account, World};
 
@@ -60,7 +59,6 @@ pub enum SetupError {
 /// ```
 #[derive(Debug)]
 pub struct LocalAws {
-    url: String,
     shared: Arc<Shared>,
     _listening: Listening,
 }
@@ -73,7 +71,7 @@ impl LocalAws {
 
     /// Where it listens: the endpoint URL for SDKs, as in `AWS_ENDPOINT_URL`.
     pub fn endpoint_url(&self) -> &str {
-        &self.url
+        &self.shared.url
     }
 
     /// The access key of a user.
@@ -98,13 +96,17 @@ impl LocalAws {
 
     /// From now on, every answer takes at least this long.
     pub fn set_latency(&self, latency: Duration) {
-        *self.shared.latency.lock().unwrap_or_else(PoisonError::into_inner) = latency;
+        *locked(&self.shared.latency) = latency;
     }
 
-    /// Every secret key and session token that it knows or has issued: what must be found in no output of what is
-    /// under test.
+    /// Every secret key and session token that it knows or has issued, and ECR's passwords: what must be found in no
+    /// output of what is under test.
     pub fn secrets(&self) -> Vec<String> {
-        self.shared.world().secrets()
+        #[cfg_attr(not(feature = "ecr"), expect(unused_mut, reason = "ECR adds to it"))]
+        let mut secrets = self.shared.world().secrets();
+        #[cfg(feature = "ecr")]
+        secrets.extend(self.shared.ecr().passwords().cloned());
+        secrets
     }
 }
 
@@ -147,75 +149,156 @@ impl LocalAwsBuilder {
 
     /// Checks what was set up, and listens.
     pub async fn start(self) -> Result<LocalAws, SetupError> {
+        #[cfg(feature = "s3")]
+        let s3 = Mutex::new(crate::s3::Store::of(&self.accounts)?);
+        #[cfg(feature = "secrets-manager")]
+        let secrets = Mutex::new(crate::secrets::Store::of(&self.accounts, self.clock.wall())?);
+        #[cfg(feature = "ecr")]
+        let ecr = Mutex::new(crate::ecr::Store::of(&self.accounts)?);
+        let world = Mutex::new(World::of(self.accounts)?);
+        let (listener, address) = Listening::bind().await?;
         let shared = Arc::new(Shared {
+            url: format!("http://{address}"),
             clock: self.clock,
-            world: Mutex::new(World::of(self.accounts)?),
+            world,
             record: Mutex::new(Record::default()),
             latency: Mutex::new(Duration::ZERO),
+            #[cfg(feature = "s3")]
+            s3,
+            #[cfg(feature = "secrets-manager")]
+            secrets,
+            #[cfg(feature = "ecr")]
+            ecr,
         });
-        let (listener, address) = Listening::bind().await?;
         let routes = axum::Router::new().fallback(serve).with_state(Arc::clone(&shared));
         let listening = Listening::serve(listener, routes);
-        Ok(LocalAws { url: format!("http://{address}"), shared, _listening: listening })
+        Ok(LocalAws { shared, _listening: listening })
     }
 }
 
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) url: String,
     pub(crate) clock: Clock,
     world: Mutex<World>,
     record: Mutex<Record>,
     latency: Mutex<Duration>,
+    #[cfg(feature = "s3")]
+    s3: Mutex<crate::s3::Store>,
+    #[cfg(feature = "secrets-manager")]
+    secrets: Mutex<crate::secrets::Store>,
+    #[cfg(feature = "ecr")]
+    ecr: Mutex<crate::ecr::Store>,
 }
 
 impl Shared {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.world)
+    }
+
+    #[cfg(feature = "s3")]
+    pub(crate) fn s3(&self) -> MutexGuard<'_, crate::s3::Store> {
+        locked(&self.s3)
+    }
+
+    #[cfg(feature = "secrets-manager")]
+    pub(crate) fn secrets(&self) -> MutexGuard<'_, crate::secrets::Store> {
+        locked(&self.secrets)
+    }
+
+    #[cfg(feature = "ecr")]
+    pub(crate) fn ecr(&self) -> MutexGuard<'_, crate::ecr::Store> {
+        locked(&self.ecr)
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.record)
     }
 
     fn latency(&self) -> Duration {
-        *self.latency.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.latency)
     }
 }
 
-/// The longest request: a token of 20,000 characters, form-encoded, and room.
-const LONGEST_REQUEST: usize = 256 * 1024;
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a service made of a request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    operation: &'static str,
+    caller: Option<String>,
+    fault: Option<Fault>,
+    response: Response<Body>,
+}
+
+impl Answer {
+    pub(crate) fn done(response: Response<Body>) -> Self {
+        Self { operation: "Unknown", caller: None, fault: None, response }
+    }
+
+    pub(crate) fn failed(response: Response<Body>, fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::done(response) }
+    }
+
+    pub(crate) fn of(self, operation: &'static str) -> Self {
+        Self { operation, ..self }
+    }
+
+    pub(crate) fn by(self, caller: Option<String>) -> Self {
+        Self { caller, ..self }
+    }
+}
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let request_id = wire::request_id();
-    let (head, body) = request.into_parts();
-    let respond = |fault: &Fault| wire::failure(fault, &request_id, shared.clock.wall());
-    let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
-        return respond(&Fault::new(413, "RequestEntityTooLarge", "the request is too long"));
-    };
-    if head.method != "POST" || head.uri.path() != "/" || head.uri.query().is_some() {
-        return respond(&Fault::new(404, "InvalidAction", "there is STS at POST / alone"));
-    }
-    let signed = Signed {
-        method: head.method.as_str(),
-        path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
-        headers: &head.headers,
-        body: &body,
-    };
-    let outcome = sts::answer(&shared, &signed).await;
-    let fault = outcome.result.as_ref().err();
-    tracing::debug!(operation = outcome.operation, ?fault, "local AWS");
+    let (service, answer) = ask(&shared, request, &request_id).await;
+    let Answer { operation, caller, fault, mut response } = answer;
+    tracing::debug!(service, operation, ?fault, "local AWS");
     shared.record().add(Call {
-        operation: outcome.operation.into(),
-        caller: outcome.caller,
-        error: fault.map(|fault| fault.code.into()),
-        reason: fault.and_then(|fault| fault.reason.clone()),
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        caller,
+        error: fault.as_ref().map(|fault| fault.code.to_string()),
+        reason: fault.and_then(|fault| fault.reason),
         at: shared.clock.wall(),
     });
     tokio::time::sleep(shared.latency()).await;
-    match &outcome.result {
-        Err(fault) => respond(fault),
-        Ok(result) => wire::success(outcome.operation, result, &request_id, shared.clock.wall()),
+    wire::stamp(&mut response, &request_id, shared.clock.wall());
+    response
+}
+
+/// Which service a request is for: what it is signed for, as there is one endpoint for all; STS has an operation
+/// that is not signed.
+async fn ask(shared: &Arc<Shared>, request: Request, request_id: &str) -> (&'static str, Answer) {
+    let scope = sigv4::scope(request.headers()).map(|(service, _)| service.to_owned());
+    match scope.as_deref() {
+        #[cfg(feature = "s3")]
+        Some("s3") => ("s3", crate::s3::serve(shared, request).await),
+        #[cfg(feature = "secrets-manager")]
+        Some("secretsmanager") => {
+            let service = &crate::secrets::SERVICE;
+            ("secretsmanager", crate::json::serve(shared, service, request).await)
+        }
+        #[cfg(feature = "ecr")]
+        Some("ecr") => ("ecr", crate::json::serve(shared, &crate::ecr::SERVICE, request).await),
+        #[cfg(feature = "ecr")]
+        None if request.uri().path().starts_with(crate::ecr::LAYERS) => {
+            ("ecr", crate::ecr::download(shared, &request))
+        }
+        #[cfg(feature = "s3")]
+        None if request.method() != "POST" => ("s3", crate::s3::serve(shared, request).await),
+        Some("sts") | None => ("sts", sts::serve(shared, request, request_id).await),
+        Some(other) => {
+            let message = format!(
+                "the local AWS has no service {other:?}: services beside STS are features of rolecall-testkit (s3, \
+                 secrets-manager, ecr)"
+            );
+            let fault = Fault::new(400, "UnknownService", message);
+            ("unknown", Answer::failed(wire::failure(&fault, request_id), fault))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use aws_sigv4::sign::v4;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 
 use crate::wire::Fault;
 use crate::world::{Key, World};
@@ -16,10 +17,21 @@ use crate::world::{Key, World};
 const MOST_SKEW: Duration = Duration::from_secs(5 * 60);
 
 pub(crate) struct Signed<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) path_and_query: &'a str,
-    pub(crate) headers: &'a HeaderMap,
+    method: &'a str,
+    path_and_query: &'a str,
+    headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    pub(crate) fn of(head: &'a Parts, body: &'a [u8]) -> Self {
+        Self {
+            method: head.method.as_str(),
+            path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+            headers: &head.headers,
+            body,
+        }
+    }
 }
 
 /// The parts of an `Authorization` header.
@@ -48,53 +60,173 @@ impl<'a> Authorization<'a> {
     }
 }
 
+/// Why a request's signature is not taken. Each service has its own words for it: [`Refusal::fault`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Missing,
+    Incomplete(&'static str),
+    Skewed(String),
+    WrongScope,
+    UnknownKey,
+    WrongToken,
+    Mismatch,
+    Expired,
+}
+
+/// How a service speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// STS.
+    Query,
+    /// Secrets Manager, ECR.
+    #[cfg_attr(
+        not(any(feature = "secrets-manager", feature = "ecr")),
+        expect(dead_code, reason = "no service speaks so")
+    )]
+    Json,
+    /// S3.
+    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "no service speaks so"))]
+    Rest,
+}
+
+impl Refusal {
+    /// The one table of what services answer to signatures that they do not take.
+    pub(crate) fn fault(self, dialect: Dialect) -> Fault {
+        use Dialect::{Json, Query, Rest};
+        let invalid_token = "The security token included in the request is invalid";
+        let mismatch = "The request signature we calculated does not match the signature you provided. Check your AWS \
+                        Secret Access Key and signing method. Consult the service documentation for details.";
+        let (status, code, message) = match (self, dialect) {
+            (Self::Missing, Query) => {
+                (403, "MissingAuthenticationToken", "Request is missing Authentication Token".into())
+            }
+            (Self::Missing, Json) => (
+                400,
+                "MissingAuthenticationTokenException",
+                "Request is missing Authentication Token".into(),
+            ),
+            (Self::Missing, Rest) => (403, "AccessDenied", "Access Denied".into()),
+            (Self::Incomplete(what), Query) => (400, "IncompleteSignature", what.into()),
+            (Self::Incomplete(what), Json) => (400, "IncompleteSignatureException", what.into()),
+            (Self::Incomplete(what), Rest) => (400, "AuthorizationHeaderMalformed", what.into()),
+            (Self::Skewed(message), Query) => (403, "SignatureDoesNotMatch", message),
+            (Self::Skewed(message), Json) => (400, "InvalidSignatureException", message),
+            (Self::Skewed(_), Rest) => (
+                403,
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.".into(),
+            ),
+            (Self::WrongScope, Query) => {
+                (403, "SignatureDoesNotMatch", "Credential should be scoped to the right service and date.".into())
+            }
+            (Self::WrongScope, Json) => (
+                400,
+                "InvalidSignatureException",
+                "Credential should be scoped to the right service and date.".into(),
+            ),
+            (Self::WrongScope, Rest) => (
+                400,
+                "AuthorizationHeaderMalformed",
+                "The authorization header is malformed; the Credential is mal-formed".into(),
+            ),
+            (Self::UnknownKey, Query) => {
+                return Fault::new(403, "InvalidClientTokenId", invalid_token).because("no such key");
+            }
+            (Self::WrongToken, Query) => {
+                return Fault::new(403, "InvalidClientTokenId", invalid_token)
+                    .because("the session token is not that of the key");
+            }
+            (Self::UnknownKey | Self::WrongToken, Json) => {
+                (400, "UnrecognizedClientException", format!("{invalid_token}."))
+            }
+            (Self::UnknownKey, Rest) => (
+                403,
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.".into(),
+            ),
+            (Self::WrongToken, Rest) => {
+                (400, "InvalidToken", "The provided token is malformed or otherwise invalid.".into())
+            }
+            (Self::Mismatch, Query | Rest) => (403, "SignatureDoesNotMatch", mismatch.into()),
+            (Self::Mismatch, Json) => (400, "InvalidSignatureException", mismatch.into()),
+            (Self::Expired, Query) => {
+                (403, "ExpiredToken", "The security token included in the request is expired".into())
+            }
+            (Self::Expired, Json) => {
+                (400, "ExpiredTokenException", "The security token included in the request is expired".into())
+            }
+            (Self::Expired, Rest) => (400, "ExpiredToken", "The provided token has expired.".into()),
+        };
+        Fault::new(status, code, message)
+    }
+}
+
+/// The service and Region that a request is signed for.
+pub(crate) fn scope(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let header = headers.get("authorization")?.to_str().ok()?;
+    Authorization::parse(header).map(|authorization| (authorization.service, authorization.region))
+}
+
+#[cfg(feature = "s3")]
+/// Whose key a request names, after every check but that of the signature itself and of the key's end.
+pub(crate) fn named(
+    headers: &HeaderMap,
+    service: &str,
+    world: &World,
+    now: SystemTime,
+) -> Result<Key, Refusal> {
+    checked(headers, service, world, now).map(|(_, _, key)| key)
+}
+
+fn checked<'a>(
+    headers: &'a HeaderMap,
+    service: &str,
+    world: &World,
+    now: SystemTime,
+) -> Result<(Authorization<'a>, SystemTime, Key), Refusal> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let authorization = header("authorization").ok_or(Refusal::Missing)?;
+    let form = "Authorization header is not of the form AWS4-HMAC-SHA256";
+    let authorization = Authorization::parse(authorization).ok_or(Refusal::Incomplete(form))?;
+    let date = header("x-amz-date").unwrap_or_default();
+    let malformed = Refusal::Incomplete("X-Amz-Date is missing or malformed");
+    let signed_at = instant(date).ok_or(malformed)?;
+    if let Some(message) = skew(date, signed_at, now) {
+        return Err(Refusal::Skewed(message));
+    }
+    if authorization.service != service || !date.starts_with(authorization.date) {
+        return Err(Refusal::WrongScope);
+    }
+    let key = world.key(authorization.access_key_id).ok_or(Refusal::UnknownKey)?;
+    if key.credentials.session_token() != header("x-amz-security-token") {
+        return Err(Refusal::WrongToken);
+    }
+    Ok((authorization, signed_at, key))
+}
+
 /// The owner of the key that signed this request, after every check.
 pub(crate) fn verify(
     request: &Signed<'_>,
     service: &str,
     world: &World,
     now: SystemTime,
-) -> Result<Key, Fault> {
-    let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(authorization) = header("authorization") else {
-        let message = "Request is missing Authentication Token";
-        return Err(Fault::new(403, "MissingAuthenticationToken", message));
-    };
-    let incomplete = |what: &str| Fault::new(400, "IncompleteSignature", what);
-    let authorization = Authorization::parse(authorization)
-        .ok_or_else(|| incomplete("Authorization header is not of the form AWS4-HMAC-SHA256"))?;
-    let date = header("x-amz-date").unwrap_or_default();
-    let signed_at =
-        instant(date).ok_or_else(|| incomplete("X-Amz-Date is missing or malformed"))?;
-
-    let mismatch = |message: String| Fault::new(403, "SignatureDoesNotMatch", message);
-    if let Some(message) = skew(date, signed_at, now) {
-        return Err(mismatch(message));
-    }
-    if authorization.service != service || !date.starts_with(authorization.date) {
-        return Err(mismatch("Credential should be scoped to the right service and date.".into()));
-    }
-
-    let invalid = |reason: &str| {
-        let message = "The security token included in the request is invalid";
-        Fault::new(403, "InvalidClientTokenId", message).because(reason)
-    };
-    let key = world.key(authorization.access_key_id).ok_or_else(|| invalid("no such key"))?;
-    if key.credentials.session_token() != header("x-amz-security-token") {
-        return Err(invalid("the session token is not that of the key"));
-    }
+) -> Result<Key, Refusal> {
+    let (authorization, signed_at, key) = checked(request.headers, service, world, now)?;
     // What is not among the signed headers (the host, the date, the token) makes another signature.
     let expected = signature(request, &authorization, &key.credentials, signed_at);
     if expected.is_none_or(|expected| !same(&expected, authorization.signature)) {
-        let message = "The request signature we calculated does not match the signature you provided. Check your AWS \
-                       Secret Access Key and signing method. Consult the service documentation for details.";
-        return Err(mismatch(message.into()));
+        return Err(Refusal::Mismatch);
     }
-    if key.credentials.expiry().is_some_and(|expiry| expiry <= now) {
-        let message = "The security token included in the request is expired";
-        return Err(Fault::new(403, "ExpiredToken", message));
-    }
+    not_ended(&key, now)?;
     Ok(key)
+}
+
+/// A session is taken up to its end.
+pub(crate) fn not_ended(key: &Key, now: SystemTime) -> Result<(), Refusal> {
+    match key.credentials.expiry() {
+        Some(expiry) if expiry <= now => Err(Refusal::Expired),
+        _ => Ok(()),
+    }
 }
 
 fn skew(date: &str, signed_at: SystemTime, now: SystemTime) -> Option<String> {

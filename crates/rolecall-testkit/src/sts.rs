@@ -5,25 +5,47 @@ use std::time::{Duration, SystemTime};
 use rolecall_core::{ExternalId, InvalidParameter, RoleArn, SessionDuration, SessionName};
 use rolecall_policy::{Caller, Context, Trust, Verdict, assume_role as decide};
 
-use crate::server::Shared;
-use crate::sigv4::{self, Signed};
-use crate::web_identity;
-use crate::wire::{Fault, Form, escape, timestamp};
-use crate::world::{Key, host_and_path};
+use axum::extract::Request;
 
-/// What is said of a call in the record.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) operation: &'static str,
-    pub(crate) caller: Option<String>,
+use crate::server::{Answer, Shared};
+use crate::sigv4::{self, Dialect, Signed};
+use crate::wire::{self, Fault, Form, escape, timestamp};
+use crate::world::{Key, host_and_path};
+use crate::{iam, web_identity};
+
+/// What became of a call.
+struct Outcome {
+    operation: &'static str,
+    caller: Option<String>,
     /// The inside of the operation's result element.
-    pub(crate) result: Result<String, Fault>,
+    result: Result<String, Fault>,
+}
+
+/// The longest request: a token of 20,000 characters, form-encoded, and room.
+const LONGEST_REQUEST: usize = 256 * 1024;
+
+/// STS: `POST /` alone.
+pub(crate) async fn serve(shared: &Shared, request: Request, request_id: &str) -> Answer {
+    let (head, body) = request.into_parts();
+    let refused = |fault: Fault| Answer::failed(wire::failure(&fault, request_id), fault);
+    let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
+        return refused(Fault::new(413, "RequestEntityTooLarge", "the request is too long"));
+    };
+    if head.method != "POST" || head.uri.path() != "/" || head.uri.query().is_some() {
+        return refused(Fault::new(404, "InvalidAction", "there is STS at POST / alone"));
+    }
+    let outcome = answer(shared, &Signed::of(&head, &body)).await;
+    let answer = match outcome.result {
+        Ok(result) => Answer::done(wire::success(outcome.operation, &result, request_id)),
+        Err(fault) => refused(fault),
+    };
+    answer.of(outcome.operation).by(outcome.caller)
 }
 
 /// How long a session of a session may be.
 const LONGEST_IN_A_CHAIN: Duration = Duration::from_secs(3600);
 
-pub(crate) async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
+async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
     let refused = |result| Outcome { operation: "Unknown", caller: None, result: Err(result) };
     let Some(mut form) = Form::parse(request.body) else {
         return refused(Fault::new(400, "MalformedInput", "the body is no form"));
@@ -64,7 +86,10 @@ fn signed(
 ) -> Outcome {
     let key = sigv4::verify(request, "sts", &shared.world(), now);
     match key {
-        Err(fault) => Outcome { operation, caller: None, result: Err(fault) },
+        Err(refusal) => {
+            let fault = refusal.fault(Dialect::Query);
+            Outcome { operation, caller: None, result: Err(fault) }
+        }
         Ok(key) => {
             let caller = Some(key.owner.caller.arn().to_owned());
             Outcome { operation, caller, result: run(&key) }
@@ -85,11 +110,7 @@ fn assume_role(
     all_taken(&form)?;
 
     let caller = &key.owner.caller;
-    let principal = key.owner.role.as_ref().map_or(caller.arn(), RoleArn::as_str);
-    let mut context = Context::new()
-        .with("sts:RoleSessionName", name.as_str())
-        .with("aws:PrincipalArn", principal)
-        .with("aws:PrincipalAccount", caller.account());
+    let mut context = iam::context_of(key).with("sts:RoleSessionName", name.as_str());
     if let Some(id) = &external_id {
         context = context.with("sts:ExternalId", id.as_str());
     }

@@ -1,11 +1,12 @@
-//! STS's query protocol: forms in, XML out.
+//! STS's query protocol, forms in and XML out; and what the services' protocols share.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use axum::body::Body;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 /// The fields of a form, each taken out once: what is left was not understood.
@@ -40,19 +41,23 @@ impl Form {
     }
 }
 
-/// An error as STS answers it.
+/// An error as a service answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) status: u16,
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
     /// Why, for the record alone.
     pub(crate) reason: Option<String>,
 }
 
 impl Fault {
-    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), reason: None }
+    pub(crate) fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { status, code: code.into(), message: message.into(), reason: None }
     }
 
     pub(crate) fn because(mut self, reason: impl Into<String>) -> Self {
@@ -64,20 +69,15 @@ impl Fault {
 /// STS's name space.
 const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-pub(crate) fn success(
-    operation: &str,
-    result: &str,
-    request_id: &str,
-    now: SystemTime,
-) -> Response<Body> {
+pub(crate) fn success(operation: &str, result: &str, request_id: &str) -> Response<Body> {
     let xml = format!(
         "<{operation}Response xmlns=\"{XMLNS}\"><{operation}Result>{result}</{operation}Result>\
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
     );
-    respond(200, xml, request_id, now)
+    respond(200, "text/xml", xml)
 }
 
-pub(crate) fn failure(fault: &Fault, request_id: &str, now: SystemTime) -> Response<Body> {
+pub(crate) fn failure(fault: &Fault, request_id: &str) -> Response<Body> {
     let side = if fault.status < 500 { "Sender" } else { "Receiver" };
     let xml = format!(
         "<ErrorResponse xmlns=\"{XMLNS}\"><Error><Type>{side}</Type><Code>{}</Code><Message>{}</Message></Error>\
@@ -85,24 +85,33 @@ pub(crate) fn failure(fault: &Fault, request_id: &str, now: SystemTime) -> Respo
         fault.code,
         escape(&fault.message),
     );
-    respond(fault.status, xml, request_id, now)
+    respond(fault.status, "text/xml", xml)
 }
 
-fn respond(status: u16, xml: String, request_id: &str, now: SystemTime) -> Response<Body> {
-    let mut response = Response::new(Body::from(xml));
+/// A response with this body.
+pub(crate) fn respond(
+    status: u16,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// What every response carries: the time by the server's own clock, which may be a turned one, and the request's id.
+pub(crate) fn stamp(response: &mut Response<Body>, request_id: &str, now: SystemTime) {
     let date = DateTime::from(now).fmt(Format::HttpDate).unwrap_or_default();
     for (name, value) in [
-        (header::CONTENT_TYPE, "text/xml"),
-        // By the server's own clock, which may be a turned one.
-        (header::DATE, &date),
-        (header::HeaderName::from_static("x-amzn-requestid"), request_id),
+        (header::DATE, date.as_str()),
+        (HeaderName::from_static("x-amzn-requestid"), request_id),
+        (HeaderName::from_static("x-amz-request-id"), request_id),
     ] {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
         }
     }
-    response
 }
 
 pub(crate) fn timestamp(time: SystemTime) -> String {

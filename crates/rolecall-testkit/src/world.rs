@@ -18,19 +18,28 @@ use crate::wire::{BASE64, ID, random};
 /// use rolecall_testkit::{Account, IamRole, IamUser};
 /// let account = Account::new("111122223333").user(IamUser::new("ann")).role(IamRole::new("orders"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Account {
     pub(crate) id: String,
     users: Vec<IamUser>,
     roles: Vec<IamRole>,
     providers: Vec<(String, Vec<String>)>,
+    /// Their names.
+    #[cfg(feature = "s3")]
+    pub(crate) buckets: Vec<String>,
+    /// Region, name and text.
+    #[cfg(feature = "secrets-manager")]
+    pub(crate) secrets: Vec<(String, String, String)>,
+    /// Region and name.
+    #[cfg(feature = "ecr")]
+    pub(crate) repositories: Vec<(String, String)>,
 }
 
 impl Account {
     /// An empty account with this 12-digit id.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), users: Vec::new(), roles: Vec::new(), providers: Vec::new() }
+        Self { id: id.into(), ..Self::default() }
     }
 
     /// With a user, who gets an access key.
@@ -363,7 +372,7 @@ pub(crate) fn host_and_path(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
-/// The condition keys that a request to the local STS has, or rightly has not, since the parameter that would bring
+/// The condition keys that a request to the local AWS has, or rightly has not, since the parameter that would bring
 /// them is refused. Any other would be absent here and present at AWS.
 const CONDITION_KEYS: &[&str] = &[
     "sts:ExternalId",
@@ -374,6 +383,8 @@ const CONDITION_KEYS: &[&str] = &[
     "sts:SourceIdentity",
     "sts:TransitiveTagKeys",
     "aws:TagKeys",
+    "s3:prefix",
+    "s3:delimiter",
 ];
 
 /// The first key that is not known.
