@@ -38,11 +38,11 @@ fn json_is_a_line_a_step_and_a_summary() {
     let (summary, steps) = lines.split_last().unwrap();
     for step in steps {
         let keys: Vec<&String> = step.as_object().unwrap().keys().collect();
-        assert_eq!(keys.len(), 5, "{step}");
+        assert_eq!(keys.len(), 6, "{step}");
         assert!(
             step["step"].is_string() && step["expected"].is_string() && step["got"].is_string()
         );
-        assert_eq!(step["ok"], true, "{step}");
+        assert_eq!((&step["ok"], &step["asked"]), (&true.into(), &true.into()), "{step}");
         assert!(step["ms"].is_number(), "{step}");
     }
     let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
@@ -54,13 +54,18 @@ fn json_is_a_line_a_step_and_a_summary() {
         "a token for an audience that the role does not trust",
         "an expired token",
         "a token signed by another key",
+        "S3: put an object outside the prefix",
+        "S3: list another prefix",
+        "S3: list with the session of the hop before",
+        "Secrets Manager: a secret outside the prefixes",
+        "ECR: a repository outside",
     ] {
         let name = format!("denied: {denied}");
         assert!(names.contains(&name.as_str()), "{name:?} is not in {names:?}");
     }
     assert_eq!((&summary["summary"], &summary["failed"]), (&true.into(), &0.into()));
     assert_eq!(summary["steps"], steps.len());
-    assert!(summary["sts_calls"]["AssumeRole"].as_u64().unwrap() > 0);
+    assert!(summary["calls"]["AssumeRole"].as_u64().unwrap() > 0);
 }
 
 #[test]

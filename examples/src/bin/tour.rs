@@ -1,41 +1,54 @@
-//! The tour: from a web identity token to a session two roles further, on an embedded local AWS.
+//! The tour: from a web identity token to a session two roles further, and what that is for.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rolecall_examples::tour::{self, Format, Stage, Trouble};
+use rolecall_examples::Plain;
+use rolecall_examples::tour::{self, Account, Format, Stage, Trouble};
 use tracing_subscriber::EnvFilter;
 
-/// Shows what rolecall does, on an embedded local AWS: no account, no network.
+/// Shows what rolecall does, on an embedded local AWS: no account, no network. With --live, on the account that the
+/// environment points to; docs/live.md says what it needs.
 #[derive(Parser)]
 #[command(name = "tour", version)]
 struct Arguments {
     /// Print a line of JSON for each step, and a last one that sums up.
     #[arg(long)]
     json: bool,
+    /// Run on the account that the environment points to; what is made there is taken away again.
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    account: Account,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { json } = Arguments::parse();
+    let arguments = Arguments::parse();
     let filter = EnvFilter::builder().with_env_var("RUST_LOG").from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
-    match tour(if json { Format::Json } else { Format::Table }).await {
+    match tour(&arguments).await {
         // What failed stands in the report.
         Ok(failed) => ExitCode::from(u8::from(failed > 0)),
-        Err(trouble) => {
+        Err(error) => {
             // If standard error is gone too, there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "tour: it could not go on: {trouble}");
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "tour: it could not go on: {error}");
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-async fn tour(format: Format) -> Result<usize, Trouble> {
-    let stage = Stage::set().await?;
-    let report = tour::run(&stage).await?;
+async fn tour(arguments: &Arguments) -> Result<usize, Plain> {
+    let trouble = |trouble: Trouble| Plain::new(trouble.to_string());
+    let report = if arguments.live {
+        tour::live(&arguments.account).await?
+    } else {
+        let stage = Stage::set().await.map_err(trouble)?;
+        tour::run(&stage).await.map_err(trouble)?
+    };
+    let format = if arguments.json { Format::Json } else { Format::Table };
     report.print(format, &mut std::io::stdout().lock())?;
     Ok(report.failed())
 }

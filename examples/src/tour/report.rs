@@ -9,6 +9,8 @@ use rolecall::{ErrorKind, FetchError};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::plain::Plain;
+
 /// How the report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -28,17 +30,19 @@ pub struct Step {
     pub expected: String,
     /// What came of it.
     pub got: String,
-    /// Whether that is what should have.
+    /// Whether that is what should have; true of a step that was not asked for.
     pub ok: bool,
+    /// Whether it was asked for; if not, nothing was done.
+    pub asked: bool,
     /// How long it took, in milliseconds.
     pub ms: f64,
 }
 
-/// All steps, and what the local STS counted.
+/// All steps, and what the local AWS counted.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     steps: Vec<Step>,
-    sts_calls: BTreeMap<String, usize>,
+    calls: BTreeMap<String, usize>,
 }
 
 /// A denial that should come: its kind, STS's code, and what the message must say.
@@ -49,9 +53,18 @@ pub(crate) struct Denied<'a> {
     pub(crate) says: &'a [&'a str],
 }
 
+/// What should come of a step that succeeds.
+#[derive(Clone, Debug)]
+pub(crate) enum Expected {
+    /// Exactly this.
+    Exactly(String),
+    /// Something of this kind, which an account of one's own decides.
+    Some(&'static str),
+}
+
 impl Report {
-    pub(crate) fn count(&mut self, sts_calls: BTreeMap<String, usize>) {
-        self.sts_calls = sts_calls;
+    pub(crate) fn count(&mut self, calls: BTreeMap<String, usize>) {
+        self.calls = calls;
     }
 
     /// The steps, in order.
@@ -76,6 +89,50 @@ impl Report {
             Err(error) => (error.report(), false),
         })
         .await;
+    }
+
+    /// A step on a service that must succeed.
+    pub(crate) async fn does(
+        &mut self,
+        name: &str,
+        expected: Expected,
+        work: impl Future<Output = Result<String, Plain>>,
+    ) {
+        let shown = match &expected {
+            Expected::Exactly(text) => text.clone(),
+            Expected::Some(kind) => (*kind).to_owned(),
+        };
+        self.timed(name, shown, work, |result| match (result, expected) {
+            (Ok(got), Expected::Exactly(expected)) => (got.clone(), got == expected),
+            (Ok(got), Expected::Some(_)) => (got, true),
+            (Err(error), _) => (error.to_string(), false),
+        })
+        .await;
+    }
+
+    /// A step on a service that must be denied, as such: not for want of the thing.
+    pub(crate) async fn is_denied(
+        &mut self,
+        name: &str,
+        work: impl Future<Output = Result<String, Plain>>,
+    ) {
+        self.timed(name, "denied".into(), work, |result| match result {
+            Ok(got) => (format!("allowed: {got}"), false),
+            Err(error) => (error.to_string(), error.is_denied()),
+        })
+        .await;
+    }
+
+    /// A step for which an argument is missing.
+    pub(crate) fn not_asked_for(&mut self, name: &str, missing: &str) {
+        self.steps.push(Step {
+            name: name.to_owned(),
+            expected: String::new(),
+            got: format!("not asked for: give {missing}"),
+            ok: true,
+            asked: false,
+            ms: 0.0,
+        });
     }
 
     /// A step that must be denied.
@@ -112,7 +169,7 @@ impl Report {
         let result = work.await;
         let ms = (begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
         let (got, ok) = judge(result);
-        self.steps.push(Step { name: name.to_owned(), expected, got, ok, ms });
+        self.steps.push(Step { name: name.to_owned(), expected, got, ok, asked: true, ms });
     }
 
     /// Prints every step, and a sum.
@@ -128,7 +185,8 @@ impl Report {
             writeln!(out, "{}", serde_json::to_string(step)?)?;
         }
         let (steps, failed) = (self.steps.len(), self.failed());
-        let line = json!({ "summary": true, "steps": steps, "failed": failed, "sts_calls": self.sts_calls });
+        let line =
+            json!({ "summary": true, "steps": steps, "failed": failed, "calls": self.calls });
         writeln!(out, "{line}")
     }
 
@@ -146,21 +204,31 @@ impl Report {
                 ColumnConstraint::ContentWidth,
             ]);
         for (index, step) in self.steps.iter().enumerate() {
-            let result = match step.ok {
-                true => format!("ok: {}", step.got),
-                false => format!("NOT AS IT SHOULD: {}\nexpected: {}", step.got, step.expected),
+            let result = match (step.asked, step.ok) {
+                (false, _) => step.got.clone(),
+                (true, true) => format!("ok: {}", step.got),
+                (true, false) => {
+                    format!("NOT AS IT SHOULD: {}\nexpected: {}", step.got, step.expected)
+                }
             };
             let number = (index + 1).to_string();
             table.add_row([number, step.name.clone(), result, format!("{:.0} ms", step.ms)]);
         }
         writeln!(out, "{table}")?;
-        let calls = self.sts_calls.iter();
-        let counted: Vec<String> = calls.map(|(name, n)| format!("{n} {name}")).collect();
-        writeln!(out, "The local STS counted {}.", counted.join(", "))?;
-        let (steps, failed) = (self.steps.len(), self.failed());
+        if !self.calls.is_empty() {
+            let calls = self.calls.iter();
+            let counted: Vec<String> = calls.map(|(name, n)| format!("{n} {name}")).collect();
+            writeln!(out, "The local AWS counted {}.", counted.join(", "))?;
+        }
+        let asked = self.steps.iter().filter(|step| step.asked).count();
+        let (left_out, failed) = (self.steps.len() - asked, self.failed());
         match failed {
-            0 => writeln!(out, "All {steps} steps did as they should."),
-            _ => writeln!(out, "{failed} of {steps} steps did not do as they should."),
+            0 => write!(out, "All {asked} steps did as they should")?,
+            _ => write!(out, "{failed} of {asked} steps did not do as they should")?,
+        }
+        match left_out {
+            0 => writeln!(out, "."),
+            _ => writeln!(out, "; {left_out} were not asked for."),
         }
     }
 }
@@ -203,8 +271,7 @@ mod tests {
             .collect();
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[1]["ok"], false);
-        let summary =
-            json!({"summary": true, "steps": 2, "failed": 1, "sts_calls": {"AssumeRole": 3}});
+        let summary = json!({"summary": true, "steps": 2, "failed": 1, "calls": {"AssumeRole": 3}});
         assert_eq!(lines[2], summary);
     }
 }

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
-use rolecall::{Chain, Environment, FetchError, ManualClock, Role};
+use rolecall::policy::{
+    EcrAccess, PermissionPolicy, PolicyError, S3Access, SecretsAccess, TrustPolicy,
+    TrustedPrincipal, TrustedServiceAccount,
+};
+use rolecall::{Chain, Clock, Environment, FetchError, ManualClock, Role};
 use rolecall_testkit::{Account, IamRole, LocalAws, OidcIssuer, SetupError, SigningKey};
-use serde_json::json;
 use tempfile::TempDir;
+
+use super::target::{Outside, Secret, Target};
 
 /// What kept the tour from going on: not a step that went wrong, but the stage under it.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub enum Trouble {
     Setup(SetupError),
     /// A file could not be written, or the report.
     Io(std::io::Error),
+    /// A policy cannot be written.
+    Policy(PolicyError),
     /// The stage's own configuration is wrong.
     Config(FetchError),
 }
@@ -23,6 +30,7 @@ impl std::fmt::Display for Trouble {
         match self {
             Self::Setup(error) => write!(f, "{error}"),
             Self::Io(error) => write!(f, "{error}"),
+            Self::Policy(error) => write!(f, "{error}"),
             Self::Config(error) => write!(f, "{}", error.report()),
         }
     }
@@ -39,6 +47,12 @@ impl From<SetupError> for Trouble {
 impl From<std::io::Error> for Trouble {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<PolicyError> for Trouble {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy(error)
     }
 }
 
@@ -61,88 +75,108 @@ pub(crate) const CHECKOUT_ROLE: &str = "arn:aws:iam::111122223333:role/checkout"
 pub(crate) const ORDERS_ROLE: &str = "arn:aws:iam::444455556666:role/orders";
 pub(crate) const BILLING_ROLE: &str = "arn:aws:iam::777788889999:role/billing";
 
+/// The Region of everything.
+pub(crate) const REGION: &str = "eu-west-1";
+/// What the second role is for.
+pub(crate) const BUCKET: &str = "shop-orders";
+pub(crate) const PREFIX: &str = "orders/";
+pub(crate) const SECRETS: [(&str, &str); 2] =
+    [("shop/db", "swordfish"), ("common/tls", "a common certificate")];
+pub(crate) const REPOSITORY: &str = "shop/api";
+/// What is there, too, and not for it.
+pub(crate) const OUTSIDE_PREFIX: &str = "invoices/";
+pub(crate) const OUTSIDE_SECRET: &str = "billing/db";
+pub(crate) const OUTSIDE_REPOSITORY: &str = "billing/api";
+
+/// What the second role may: objects under one prefix, secrets under two, repositories under one.
+pub fn orders_policy() -> Result<PermissionPolicy, Trouble> {
+    let objects = S3Access::under(BUCKET, [PREFIX])?.list().read().write().delete();
+    let secrets = SecretsAccess::under(REGION, ["shop/", "common/"])?.read();
+    let images = EcrAccess::under(REGION, ["shop/"])?.account(ORDERS)?.push().pull().delete();
+    Ok(PermissionPolicy::builder().s3(objects).secrets(secrets).ecr(images).build()?)
+}
+
+/// A cluster that signs tokens, and three accounts on a local AWS.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) aws: LocalAws,
+    pub(crate) cluster: OidcIssuer,
+    pub(crate) tokens: TempDir,
+}
+
+impl Local {
+    /// Starts them; the second role has this permission policy.
+    pub(crate) async fn start(clock: Clock, orders_policy: String) -> Result<Self, Trouble> {
+        let cluster = OidcIssuer::start_on(clock.clone()).await?;
+        let service_account =
+            TrustedServiceAccount::new(&cluster.provider_arn(SHOP), "shop", "checkout")?;
+        let checkout_trust = TrustPolicy::builder().service_account(service_account).build()?;
+        let checkout_may =
+            PermissionPolicy::builder().assume_roles([ORDERS_ROLE, BILLING_ROLE])?.build()?;
+        let checkout = TrustedPrincipal::role(CHECKOUT_ROLE)?.external_id(EXTERNAL_ID)?;
+        let orders_trust = TrustPolicy::builder().principal(checkout).build()?;
+        let nobody_here = TrustedPrincipal::account(ORDERS)?;
+        let billing_trust = TrustPolicy::builder().principal(nobody_here).build()?;
+
+        let mut orders = Account::new(ORDERS)
+            .role(IamRole::new("orders").trust(orders_trust).policy(orders_policy))
+            .bucket(BUCKET)
+            .secret(REGION, OUTSIDE_SECRET, "none of your business")
+            .repository(REGION, REPOSITORY)
+            .repository(REGION, OUTSIDE_REPOSITORY);
+        for (name, value) in SECRETS {
+            orders = orders.secret(REGION, name, value);
+        }
+        let aws = LocalAws::builder()
+            .clock(clock)
+            // The cluster issues tokens for a vault too: known to the account, and not to the role's trust policy.
+            .account(
+                Account::new(SHOP)
+                    .oidc_provider(&cluster, ["sts.amazonaws.com", "vault"])
+                    .role(IamRole::new("checkout").trust(checkout_trust).policy(checkout_may)),
+            )
+            .account(orders)
+            .account(Account::new(BILLING).role(IamRole::new("billing").trust(billing_trust)))
+            .start()
+            .await?;
+        Ok(Self { aws, cluster, tokens: TempDir::new()? })
+    }
+
+    /// Writes a token file, as the kubelet does.
+    pub(crate) async fn write_token(&self, name: &str, token: String) -> Result<PathBuf, Trouble> {
+        let path = self.tokens.path().join(name);
+        tokio::fs::write(&path, token).await?;
+        Ok(path)
+    }
+}
+
 /// What the tour plays on.
 #[derive(Debug)]
 pub struct Stage {
-    aws: LocalAws,
-    cluster: OidcIssuer,
+    local: Local,
     hands: ManualClock,
-    tokens: TempDir,
 }
 
 impl Stage {
     /// Starts the cluster's issuer and the local AWS, and sets up the accounts.
     pub async fn set() -> Result<Self, Trouble> {
+        Self::with_orders_policy(orders_policy()?.to_json()).await
+    }
+
+    /// The same, with another permission policy for the second role.
+    pub async fn with_orders_policy(json: String) -> Result<Self, Trouble> {
         let hands = ManualClock::new();
-        let cluster = OidcIssuer::start_on(hands.clock()).await?;
-        let issuer = cluster.host_and_path();
-        let checkout_trust = json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": { "Federated": cluster.provider_arn(SHOP) },
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": { "StringEquals": {
-                    format!("{issuer}:sub"): "system:serviceaccount:shop:checkout",
-                    format!("{issuer}:aud"): "sts.amazonaws.com",
-                } },
-            }],
-        });
-        let checkout_may = json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Action": "sts:AssumeRole",
-                "Resource": [ORDERS_ROLE, BILLING_ROLE],
-            }],
-        });
-        let orders_trust = json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": { "AWS": CHECKOUT_ROLE },
-                "Action": "sts:AssumeRole",
-                "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
-            }],
-        });
-        let billing_trust = json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": { "AWS": ORDERS },
-                "Action": "sts:AssumeRole",
-            }],
-        });
-        let checkout = IamRole::new("checkout")
-            .trust(checkout_trust.to_string())
-            .policy(checkout_may.to_string());
-        let aws = LocalAws::builder()
-            .clock(hands.clock())
-            // The cluster issues tokens for a vault too: known to the account, and not to the role's trust policy.
-            .account(
-                Account::new(SHOP)
-                    .oidc_provider(&cluster, ["sts.amazonaws.com", "vault"])
-                    .role(checkout),
-            )
-            .account(
-                Account::new(ORDERS).role(IamRole::new("orders").trust(orders_trust.to_string())),
-            )
-            .account(
-                Account::new(BILLING)
-                    .role(IamRole::new("billing").trust(billing_trust.to_string())),
-            )
-            .start()
-            .await?;
-        Ok(Self { aws, cluster, hands, tokens: TempDir::new()? })
+        let local = Local::start(hands.clock(), json).await?;
+        Ok(Self { local, hands })
     }
 
     /// The local AWS.
     pub fn aws(&self) -> &LocalAws {
-        &self.aws
+        &self.local.aws
     }
 
     pub(crate) fn cluster(&self) -> &OidcIssuer {
-        &self.cluster
+        &self.local.cluster
     }
 
     pub(crate) fn hands(&self) -> &ManualClock {
@@ -156,14 +190,12 @@ impl Stage {
 
     /// Where the tokens of the tour are written.
     pub fn token_folder(&self) -> &std::path::Path {
-        self.tokens.path()
+        self.local.tokens.path()
     }
 
-    /// Writes a token file, as the kubelet does.
     pub(crate) async fn write_token(&self, name: &str, token: String) -> Result<PathBuf, Trouble> {
-        let path = self.tokens.path().join(name);
-        tokio::fs::write(&path, format!("{token}\n")).await?;
-        Ok(path)
+        // Who writes such files by hand often leaves a line's end there.
+        self.local.write_token(name, format!("{token}\n")).await
     }
 
     /// The variables that EKS sets in a pod, and the local AWS instead of the real one.
@@ -172,9 +204,9 @@ impl Stage {
             ("AWS_ROLE_ARN", CHECKOUT_ROLE.as_ref()),
             ("AWS_WEB_IDENTITY_TOKEN_FILE", token_file.as_os_str()),
             ("AWS_STS_REGIONAL_ENDPOINTS", "regional".as_ref()),
-            ("AWS_REGION", "eu-west-1".as_ref()),
-            ("AWS_DEFAULT_REGION", "eu-west-1".as_ref()),
-            ("AWS_ENDPOINT_URL_STS", self.aws.endpoint_url().as_ref()),
+            ("AWS_REGION", REGION.as_ref()),
+            ("AWS_DEFAULT_REGION", REGION.as_ref()),
+            ("AWS_ENDPOINT_URL_STS", self.local.aws.endpoint_url().as_ref()),
             ("HOSTNAME", "checkout-7f9c".as_ref()),
         ])
     }
@@ -190,5 +222,37 @@ impl Stage {
         Ok(Role::new(ORDERS_ROLE)
             .and_then(|role| role.external_id(EXTERNAL_ID))
             .map_err(FetchError::from)?)
+    }
+
+    /// What the steps on services reach for, with the sessions at the chain's end and at its base.
+    pub(crate) async fn target(&self, chain: &Chain) -> Target {
+        let config = |provider| async {
+            rolecall::sdk_config(provider)
+                .region(aws_config::Region::new(REGION))
+                .endpoint_url(self.local.aws.endpoint_url())
+                .use_fips(false)
+                .use_dual_stack(false)
+                .time_source(self.hands.clock())
+                .load()
+                .await
+        };
+        let secret =
+            |(id, value): (&str, &str)| Secret { id: id.into(), value: Some(value.into()) };
+        Target {
+            config: config(chain.cached()).await,
+            before: Some(config(chain.base()).await),
+            account: ORDERS.into(),
+            region: REGION.into(),
+            bucket: Some(BUCKET.into()),
+            prefix: Some(PREFIX.into()),
+            secrets: SECRETS.map(secret).into(),
+            repository: Some(REPOSITORY.into()),
+            outside: Outside {
+                prefix: OUTSIDE_PREFIX.into(),
+                secret: OUTSIDE_SECRET.into(),
+                repository: OUTSIDE_REPOSITORY.into(),
+            },
+            run: "1".into(),
+        }
     }
 }

@@ -11,6 +11,7 @@ use rolecall::{
 use tokio::task::JoinSet;
 
 use super::report::{Denied, Report};
+use super::services;
 use super::stage::{BILLING_ROLE, ORDERS_ROLE, Stage, Trouble};
 
 pub(crate) async fn run_all(stage: &Stage, report: &mut Report) -> Result<(), Trouble> {
@@ -20,7 +21,18 @@ pub(crate) async fn run_all(stage: &Stage, report: &mut Report) -> Result<(), Tr
     external_ids(stage, &token_file, report).await?;
     tokens(stage, report).await?;
     cost(stage, &token_file, report).await?;
-    end_of_a_session(stage, &token_file, report).await
+    end_of_a_session(stage, &token_file, report).await?;
+    run_services(stage, report).await
+}
+
+/// What the session at the end of the chain is for.
+pub(crate) async fn run_services(stage: &Stage, report: &mut Report) -> Result<(), Trouble> {
+    let token = stage.cluster().service_account_token("shop", "checkout").sign()?;
+    let token_file = stage.write_token("token", token).await?;
+    let chain = stage.chain(&token_file)?.assume(Stage::orders()?);
+    let target = stage.target(&chain).await;
+    Box::pin(services::run_all(&target, report)).await;
+    Ok(())
 }
 
 /// Token, role, second role; and who we are after each.
@@ -177,7 +189,7 @@ async fn end_of_a_session(
 }
 
 /// Gets the session and says who it is, by what STS said when it was granted.
-async fn signed_in(provider: &Provider) -> Result<String, FetchError> {
+pub(super) async fn signed_in(provider: &Provider) -> Result<String, FetchError> {
     let session = provider.session(FetchContext::caller()).await?;
     let role = session.role();
     let name = role.and_then(|role| role.role_name()).unwrap_or("?");
@@ -187,7 +199,7 @@ async fn signed_in(provider: &Provider) -> Result<String, FetchError> {
 }
 
 /// Asks STS who the session at the end of the chain is.
-async fn who_am_i(chain: &Chain) -> Result<String, FetchError> {
+pub(super) async fn who_am_i(chain: &Chain) -> Result<String, FetchError> {
     let CallerIdentity { principal, account, .. } = chain.caller_identity().await?;
     Ok(match principal {
         Principal::AssumedRole { role, session } => {

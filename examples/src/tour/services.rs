@@ -1,0 +1,143 @@
+//! What the session is for: objects, secrets, images; and what it may not.
+
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::images;
+use super::report::{Expected, Report};
+use super::target::{Secret, Target};
+use crate::plain::Plain;
+
+pub(crate) async fn run_all(target: &Target, report: &mut Report) {
+    objects(target, report).await;
+    secrets(target, report).await;
+    // The SDK's futures are large: on the heap with them.
+    Box::pin(images::run_all(target, report)).await;
+}
+
+fn exactly(text: impl Into<String>) -> Expected {
+    Expected::Exactly(text.into())
+}
+
+async fn objects(target: &Target, report: &mut Report) {
+    const NAMES: [&str; 7] = [
+        "S3: put an object under the prefix",
+        "S3: list it by prefix",
+        "S3: get it, byte for byte",
+        "S3: delete it",
+        "denied: S3: put an object outside the prefix",
+        "denied: S3: list another prefix",
+        "denied: S3: list with the session of the hop before",
+    ];
+    let (bucket, prefix) = match (&target.bucket, &target.prefix) {
+        (Some(bucket), Some(prefix)) => (bucket.as_str(), prefix.as_str()),
+        (bucket, _) => {
+            let missing = if bucket.is_none() { "--bucket" } else { "--prefix" };
+            NAMES.iter().for_each(|name| report.not_asked_for(name, missing));
+            return;
+        }
+    };
+    let [put_name, list_name, get_name, delete_name, outside_name, other_name, before_name] = NAMES;
+    let s3 = aws_sdk_s3::Client::new(&target.config);
+    let folder = format!("{prefix}rolecall-tour-{}/", target.run);
+    let key = format!("{folder}order 1+2.txt");
+    let body = "one order of tea, two of coffee\n".repeat(100);
+
+    report.does(put_name, exactly("put"), put(&s3, bucket, &key, &body)).await;
+    report.does(list_name, exactly(&key), list(&s3, bucket, &folder)).await;
+    let got = async {
+        let output = Box::pin(s3.get_object().bucket(bucket).key(&key).send()).await?;
+        let bytes = output.body.collect().await.map_err(|error| Plain::new(error.to_string()))?;
+        let same = bytes.into_bytes() == body.as_bytes();
+        Ok(if same { "the same bytes".to_owned() } else { "other bytes".to_owned() })
+    };
+    report.does(get_name, exactly("the same bytes"), got).await;
+    let deleted = async {
+        delete(&s3, bucket, &key).await?;
+        list(&s3, bucket, &folder).await
+    };
+    report.does(delete_name, exactly("no keys"), deleted).await;
+
+    let outside = format!("{}rolecall-tour-{}", target.outside.prefix, target.run);
+    let strayed = async {
+        let done = put(&s3, bucket, &outside, &body).await?;
+        // It should not be there: nothing is left behind.
+        delete(&s3, bucket, &outside).await?;
+        Ok(done)
+    };
+    report.is_denied(outside_name, strayed).await;
+    report.is_denied(other_name, list(&s3, bucket, &target.outside.prefix)).await;
+    match &target.before {
+        None => report.not_asked_for(before_name, "--role-arn"),
+        Some(config) => {
+            let before = aws_sdk_s3::Client::new(config);
+            report.is_denied(before_name, list(&before, bucket, prefix)).await;
+        }
+    }
+}
+
+async fn put(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    key: &str,
+    body: &str,
+) -> Result<String, Plain> {
+    let body = ByteStream::from(body.as_bytes().to_vec());
+    Box::pin(s3.put_object().bucket(bucket).key(key).body(body).send()).await?;
+    Ok("put".into())
+}
+
+async fn delete(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<(), Plain> {
+    Box::pin(s3.delete_object().bucket(bucket).key(key).send()).await?;
+    Ok(())
+}
+
+async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> Result<String, Plain> {
+    let output = Box::pin(s3.list_objects_v2().bucket(bucket).prefix(prefix).send()).await?;
+    let keys: Vec<&str> = output.contents().iter().filter_map(|object| object.key()).collect();
+    Ok(if keys.is_empty() { "no keys".into() } else { keys.join(", ") })
+}
+
+async fn secrets(target: &Target, report: &mut Report) {
+    let denied_name = "denied: Secrets Manager: a secret outside the prefixes";
+    if target.secrets.is_empty() {
+        for name in ["Secrets Manager: describe a secret", "Secrets Manager: read it", denied_name]
+        {
+            report.not_asked_for(name, "--secret-id");
+        }
+        return;
+    }
+    let client = aws_sdk_secretsmanager::Client::new(&target.config);
+    for Secret { id, value } in &target.secrets {
+        let described = async {
+            let output = client.describe_secret().secret_id(id).send().await?;
+            Ok(output.name().unwrap_or("a secret without a name").to_owned())
+        };
+        let expected = match value {
+            Some(_) => exactly(id),
+            None => Expected::Some("its name"),
+        };
+        report.does(&format!("Secrets Manager: describe {id}"), expected, described).await;
+        let read = async {
+            let output = client.get_secret_value().secret_id(id).send().await?;
+            let got = output.secret_string().map(str::as_bytes);
+            let got = got.or_else(|| output.secret_binary().map(AsRef::as_ref)).unwrap_or_default();
+            // The value itself is nobody's business.
+            let verdict = match value {
+                Some(value) if got == value.as_bytes() => "the right value".to_owned(),
+                Some(_) => "another value".to_owned(),
+                None => format!("a value of {} bytes", got.len()),
+            };
+            Ok(verdict)
+        };
+        let expected = match value {
+            Some(_) => exactly("the right value"),
+            None => Expected::Some("a value"),
+        };
+        report.does(&format!("Secrets Manager: read {id}"), expected, read).await;
+    }
+    let outside = async {
+        client.get_secret_value().secret_id(&target.outside.secret).send().await?;
+        Ok("a value".to_owned())
+    };
+    report.is_denied(denied_name, outside).await;
+}
