@@ -2,6 +2,10 @@
 //!
 //! The suites themselves are in `suite/`: one test binary.
 
+pub mod accounts;
+pub mod permissions;
+pub mod python;
+
 use std::path::Path;
 
 use rolecall::{Builder, Environment, ManualClock};

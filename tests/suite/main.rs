@@ -6,4 +6,6 @@ mod bad_input;
 mod hit;
 mod into_the_sdk;
 mod leaks;
+mod permissions;
+mod policies_matter;
 mod way;

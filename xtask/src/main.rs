@@ -7,6 +7,7 @@ mod fences;
 mod metadata;
 mod mutants;
 mod package;
+mod python;
 mod run;
 mod test;
 mod tidy;

@@ -2,19 +2,17 @@
 
 use std::process::Command;
 
+use crate::python;
 use crate::run::{Failure, Outcome, attempt, cargo, stream};
 
 /// Runs unit, integration and documentation tests; `args` go to `cargo test`.
 pub(crate) fn run(args: &[String]) -> Outcome {
-    prepare()?;
+    c_compiler()?;
+    let python = python::prepare()?;
     let mut test = cargo()?;
+    test.env("ROLECALL_PYTHON", python);
     test.args(["test", "--workspace", "--locked"]).args(args);
     stream(&mut test)
-}
-
-/// What the tests need besides cargo, in the order in which it is looked for.
-fn prepare() -> Outcome {
-    c_compiler()
 }
 
 /// aws-lc-sys, the cryptography under rustls, is built from C.

@@ -98,6 +98,7 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("root user"),
+            Self::User { path, name } if path == "/" => write!(f, "user {name}"),
             Self::User { path, name } => write!(f, "user {path}{name}"),
             Self::AssumedRole { role, session } => write!(f, "role {role}, session {session}"),
             Self::FederatedUser { name } => write!(f, "federated user {name}"),

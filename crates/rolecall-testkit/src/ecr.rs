@@ -170,8 +170,10 @@ fn upload_layer_part(call: &Call<'_>) -> Result<Value, Fault> {
     let input: Part = call.input()?;
     let registry = input.registry_id.as_deref();
     on_repository(call, registry, &input.repository_name, |repository, account| {
-        let upload =
-            repository.uploads.get_mut(&input.upload_id).ok_or_else(|| no_upload(&input.upload_id))?;
+        let upload = repository
+            .uploads
+            .get_mut(&input.upload_id)
+            .ok_or_else(|| no_upload(&input.upload_id))?;
         let bytes = STANDARD.decode(&input.layer_part_blob).map_err(|_| {
             Fault::new(400, "InvalidParameterException", "layerPartBlob is not base64")
         })?;
@@ -261,10 +263,14 @@ fn put_image(call: &Call<'_>) -> Result<Value, Fault> {
     let input: Put = call.input()?;
     let registry = input.registry_id.as_deref();
     on_repository(call, registry, &input.repository_name, |repository, account| {
-        let manifest = store::Manifest::parse(&input.image_manifest, input.image_manifest_media_type)?;
+        let manifest =
+            store::Manifest::parse(&input.image_manifest, input.image_manifest_media_type)?;
         if let Some(missing) = manifest.blobs.iter().find(|b| repository.layer(b).is_none()) {
-            let message = format!("Layers with digests '[{missing}]' required for pushing image into repository with \
-                                   name '{}' in the registry with id '{account}' do not exist", input.repository_name);
+            let message = format!(
+                "Layers with digests '[{missing}]' required for pushing image into repository with \
+                                   name '{}' in the registry with id '{account}' do not exist",
+                input.repository_name
+            );
             return Err(Fault::new(400, "LayersNotFoundException", message));
         }
         if input.image_digest.as_ref().is_some_and(|given| *given != manifest.digest) {

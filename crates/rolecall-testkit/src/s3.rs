@@ -147,9 +147,9 @@ impl S3Host for Hosts {
             Some(rest) => rest.rsplit_once(".s3").and_then(|(bucket, region)| {
                 (region.is_empty() || region.starts_with('.')).then_some(bucket)
             }),
-            None => name.strip_suffix(".s3.localhost").or_else(|| {
-                name.strip_suffix(".localhost").filter(|rest| *rest != "s3")
-            }),
+            None => name
+                .strip_suffix(".s3.localhost")
+                .or_else(|| name.strip_suffix(".localhost").filter(|rest| *rest != "s3")),
         };
         let host = VirtualHost::new(name);
         Ok(match bucket {

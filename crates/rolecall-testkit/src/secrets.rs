@@ -205,7 +205,8 @@ fn create(call: &Call<'_>) -> Result<Value, Fault> {
     call.authorize(&secret.arn, call.account())?;
     let mut store = call.shared.secrets();
     if store.0.contains_key(&place) {
-        let message = format!("The operation failed because the secret {} already exists.", input.name);
+        let message =
+            format!("The operation failed because the secret {} already exists.", input.name);
         return Err(Fault::new(400, "ResourceExistsException", message));
     }
     if store.0.len() >= MOST_SECRETS {

@@ -17,9 +17,9 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::record::{Call, Record};
-use crate::{sigv4, sts};
 use crate::wire::{self, Fault};
 use crate::world::{Account, World};
+use crate::{sigv4, sts};
 
 /// What kept a local AWS or an issuer from starting.
 ///

@@ -97,9 +97,11 @@ impl Refusal {
         let mismatch = "The request signature we calculated does not match the signature you provided. Check your AWS \
                         Secret Access Key and signing method. Consult the service documentation for details.";
         let (status, code, message) = match (self, dialect) {
-            (Self::Missing, Query) => {
-                (403, "MissingAuthenticationToken", "Request is missing Authentication Token".into())
-            }
+            (Self::Missing, Query) => (
+                403,
+                "MissingAuthenticationToken",
+                "Request is missing Authentication Token".into(),
+            ),
             (Self::Missing, Json) => (
                 400,
                 "MissingAuthenticationTokenException",
@@ -116,9 +118,11 @@ impl Refusal {
                 "RequestTimeTooSkewed",
                 "The difference between the request time and the current time is too large.".into(),
             ),
-            (Self::WrongScope, Query) => {
-                (403, "SignatureDoesNotMatch", "Credential should be scoped to the right service and date.".into())
-            }
+            (Self::WrongScope, Query) => (
+                403,
+                "SignatureDoesNotMatch",
+                "Credential should be scoped to the right service and date.".into(),
+            ),
             (Self::WrongScope, Json) => (
                 400,
                 "InvalidSignatureException",
@@ -130,7 +134,8 @@ impl Refusal {
                 "The authorization header is malformed; the Credential is mal-formed".into(),
             ),
             (Self::UnknownKey, Query) => {
-                return Fault::new(403, "InvalidClientTokenId", invalid_token).because("no such key");
+                return Fault::new(403, "InvalidClientTokenId", invalid_token)
+                    .because("no such key");
             }
             (Self::WrongToken, Query) => {
                 return Fault::new(403, "InvalidClientTokenId", invalid_token)
@@ -144,18 +149,26 @@ impl Refusal {
                 "InvalidAccessKeyId",
                 "The AWS Access Key Id you provided does not exist in our records.".into(),
             ),
-            (Self::WrongToken, Rest) => {
-                (400, "InvalidToken", "The provided token is malformed or otherwise invalid.".into())
-            }
+            (Self::WrongToken, Rest) => (
+                400,
+                "InvalidToken",
+                "The provided token is malformed or otherwise invalid.".into(),
+            ),
             (Self::Mismatch, Query | Rest) => (403, "SignatureDoesNotMatch", mismatch.into()),
             (Self::Mismatch, Json) => (400, "InvalidSignatureException", mismatch.into()),
-            (Self::Expired, Query) => {
-                (403, "ExpiredToken", "The security token included in the request is expired".into())
+            (Self::Expired, Query) => (
+                403,
+                "ExpiredToken",
+                "The security token included in the request is expired".into(),
+            ),
+            (Self::Expired, Json) => (
+                400,
+                "ExpiredTokenException",
+                "The security token included in the request is expired".into(),
+            ),
+            (Self::Expired, Rest) => {
+                (400, "ExpiredToken", "The provided token has expired.".into())
             }
-            (Self::Expired, Json) => {
-                (400, "ExpiredTokenException", "The security token included in the request is expired".into())
-            }
-            (Self::Expired, Rest) => (400, "ExpiredToken", "The provided token has expired.".into()),
         };
         Fault::new(status, code, message)
     }

@@ -26,7 +26,9 @@ async fn run(arguments: Arguments) -> Result<(), Plain> {
     for arn in &arguments.role_arn {
         roles.push(Role::new(arn)?);
     }
-    if let (Some(id), Some(last)) = (arguments.external_id, roles.pop()) {
+    if let Some(id) = arguments.external_id
+        && let Some(last) = roles.pop()
+    {
         roles.push(last.external_id(id)?);
     }
 

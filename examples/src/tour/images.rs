@@ -33,7 +33,8 @@ pub(crate) async fn run_all(target: &Target, report: &mut Report) {
     };
     let [login, absent, upload, push, manifest, layer, delete, outside] = NAMES;
     let client = Client::new(&target.config);
-    let ecr = Repository { client: &client, name: repository };
+    let endpoint = target.config.endpoint_url();
+    let ecr = Repository { client: &client, name: repository, endpoint };
     let image = Image::new(&target.run);
 
     let registry = format!("{}.dkr.ecr.{}.amazonaws.com", target.account, target.region);
@@ -52,7 +53,7 @@ pub(crate) async fn run_all(target: &Target, report: &mut Report) {
     report.does(layer, exactly("the same bytes"), ecr.pull_layer(&image.layer)).await;
     report.does(delete, exactly("deleted"), ecr.delete(&image)).await;
 
-    let elsewhere = Repository { client: &client, name: &target.outside.repository };
+    let elsewhere = Repository { name: &target.outside.repository, ..ecr };
     report.is_denied(outside, elsewhere.pull_manifest(&image)).await;
 }
 
@@ -141,6 +142,8 @@ fn tar(name: &str, content: &[u8]) -> Vec<u8> {
 struct Repository<'a> {
     client: &'a Client,
     name: &'a str,
+    /// If it is not AWS's own.
+    endpoint: Option<&'a str>,
 }
 
 impl Repository<'_> {
@@ -194,6 +197,11 @@ impl Repository<'_> {
         let request = self.client.get_download_url_for_layer().repository_name(self.name);
         let output = request.layer_digest(digest(layer)).send().await?;
         let url = output.download_url().ok_or_else(|| Plain::new("ECR sent no URL"))?;
+        if let Some(endpoint) = self.endpoint.filter(|endpoint| host(endpoint) != host(url)) {
+            let text =
+                format!("the layer's URL leads from {endpoint} to {}: not followed", host(url));
+            return Err(Plain::new(text));
+        }
         let got = download(url, layer.len()).await?;
         Ok(if got == layer { "the same bytes".into() } else { "other bytes".into() })
     }
@@ -205,6 +213,12 @@ impl Repository<'_> {
         let failures: Vec<&str> = failures.collect();
         Ok(if failures.is_empty() { "deleted".into() } else { failures.join(", ") })
     }
+}
+
+/// The host of a URL, without its port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':', '?']).next().unwrap_or_default()
 }
 
 /// How long a download may take.

@@ -34,7 +34,9 @@ pub(crate) struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("repositories", &self.repositories.len()).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("repositories", &self.repositories.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,7 +158,8 @@ impl Repository {
     pub(super) fn keep_image(&mut self, image: &Manifest, tag: Option<&str>) -> Result<(), Fault> {
         let tagged = tag.is_none_or(|tag| self.tags.get(tag) == Some(&image.digest));
         if tagged && self.images.contains_key(&image.digest) {
-            let message = format!("Image with digest '{}' and this tag already exists", image.digest);
+            let message =
+                format!("Image with digest '{}' and this tag already exists", image.digest);
             return Err(Fault::new(400, "ImageAlreadyExistsException", message));
         }
         if self.images.len() >= MOST_IMAGES || self.tags.len() >= MOST_IMAGES {
@@ -213,10 +216,13 @@ pub(super) struct Manifest {
 impl Manifest {
     pub(super) fn parse(text: &str, media_type: Option<String>) -> Result<Self, Fault> {
         let invalid = |why: &str| {
-            let message = format!("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{why}'");
+            let message = format!(
+                "Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{why}'"
+            );
             Fault::new(400, "InvalidParameterException", message)
         };
-        let value: Value = serde_json::from_str(text).map_err(|_| invalid("Invalid JSON syntax"))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|_| invalid("Invalid JSON syntax"))?;
         let named = value["mediaType"].as_str().map(str::to_owned);
         let media_type = media_type.or(named).ok_or_else(|| invalid("no media type"))?;
         let layers = value["layers"].as_array().ok_or_else(|| invalid("no layers"))?;

@@ -277,7 +277,8 @@ impl S3 for Objects {
             0 => super::store::Page::default(),
             keys => self.0.s3().list(&input.bucket, &prefix, delimiter, &after, keys)?,
         };
-        let encoded = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
+        let encoded =
+            input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
         let shown = |text: String| match encoded {
             true => utf8_percent_encode(&text, PLAIN).to_string(),
             false => text,

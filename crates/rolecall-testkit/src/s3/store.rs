@@ -111,7 +111,8 @@ impl Store {
 
     pub(super) fn put(&mut self, bucket: &str, key: String, object: Object) -> S3Result<()> {
         let held = self.object(bucket, &key)?;
-        let bytes = self.bytes - held.as_ref().map_or(0, |held| held.bytes.len()) + object.bytes.len();
+        let bytes =
+            self.bytes - held.as_ref().map_or(0, |held| held.bytes.len()) + object.bytes.len();
         let objects = self.objects + usize::from(held.is_none());
         if bytes > MOST_BYTES || objects > MOST_OBJECTS {
             let message = format!(
@@ -147,11 +148,8 @@ impl Store {
         let keys = &self.bucket(bucket)?.objects;
         let mut page = Page::default();
         let mut last = String::new();
-        let from: Bound<&str> = if after < prefix {
-            Bound::Included(prefix)
-        } else {
-            Bound::Excluded(after)
-        };
+        let from: Bound<&str> =
+            if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
         for (key, object) in keys.range::<str, _>((from, Bound::Unbounded)) {
             let Some(rest) = key.strip_prefix(prefix) else { break };
             let common = delimiter.and_then(|delimiter| {
@@ -237,7 +235,11 @@ mod tests {
             ("x", None, 1000, ""),
             ("z", Some("/"), 1, ""),
         ] {
-            assert_eq!(listed(&store, prefix, delimiter, most), expected, "{prefix} {delimiter:?} {most}");
+            assert_eq!(
+                listed(&store, prefix, delimiter, most),
+                expected,
+                "{prefix} {delimiter:?} {most}"
+            );
         }
     }
 

@@ -1,7 +1,5 @@
 //! The tour as a command: what it prints, and how it ends.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::process::{Command, Output};
 
 use serde_json::Value;

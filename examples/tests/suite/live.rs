@@ -1,0 +1,163 @@
+//! `tour --live`, as an IAM user, on the local AWS and on a server that is not ours: what is allowed and what is denied
+//! is the same on both.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rolecall::policy::{PermissionPolicy, TrustPolicy, TrustedPrincipal};
+use rolecall_examples::tour::orders_policy;
+use rolecall_tests::accounts::Server;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const SHOP: &str = "111122223333";
+const ORDERS: &str = "444455556666";
+const CHECKOUT: &str = "arn:aws:iam::111122223333:role/checkout";
+const ORDERS_ROLE: &str = "arn:aws:iam::444455556666:role/orders";
+
+/// What the server that is not ours does otherwise, by the step's name.
+const DIFFERENCES: &[(&str, &str)] = &[(
+    "ECR: pull its layer, byte for byte",
+    "ministack keeps no layers, and its URLs lead to AWS: the tour does not follow them",
+)];
+
+fn document(json: &str) -> Value {
+    serde_json::from_str(json).unwrap()
+}
+
+fn accounts() -> Value {
+    let may = |role: &str| {
+        let policy = PermissionPolicy::builder().assume_roles([role]).unwrap().build().unwrap();
+        json!({ "assume": document(&policy.to_json()) })
+    };
+    let trusts = |trusted: TrustedPrincipal| {
+        document(&TrustPolicy::builder().principal(trusted).build().unwrap().to_json())
+    };
+    let ann = TrustedPrincipal::user("arn:aws:iam::111122223333:user/ann").unwrap();
+    let checkout = TrustedPrincipal::role(CHECKOUT).unwrap().external_id("shop-4711").unwrap();
+    json!({
+        SHOP: {
+            "users": { "ann": { "policies": may(CHECKOUT) } },
+            "roles": { "checkout": { "trust": trusts(ann), "policies": may(ORDERS_ROLE) } },
+        },
+        ORDERS: {
+            "roles": { "orders": {
+                "trust": trusts(checkout),
+                "policies": { "orders": document(&orders_policy().unwrap().to_json()) },
+            } },
+            "buckets": ["shop-orders"],
+            "secrets": { "shop/db": "a", "common/tls": "b", "billing/db": "c" },
+            "repositories": ["shop/api", "billing/api"],
+        },
+    })
+}
+
+const EVERYTHING: &[&str] = &[
+    "--role-arn",
+    CHECKOUT,
+    "--role-arn",
+    ORDERS_ROLE,
+    "--external-id",
+    "shop-4711",
+    "--bucket",
+    "shop-orders",
+    "--prefix",
+    "orders/",
+    "--secret-id",
+    "shop/db",
+    "--secret-id",
+    "common/tls",
+    "--repository",
+    "shop/api",
+];
+
+/// Runs the tour, and gives its exit code and its lines of JSON.
+async fn live(server: &Server, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tour"));
+    command.env_clear().envs(server.variables(SHOP, "ann"));
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/none");
+    command.args(["--live", "--json"]).args(arguments).kill_on_drop(true);
+    let run = command.stdin(Stdio::null()).output();
+    let output = tokio::time::timeout(Duration::from_secs(120), run).await.unwrap().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    let lines = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (output.status.code(), lines, String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn the_steps_come_out_the_same_on_both_servers() {
+    let [local, ministack] = Server::both("eu-west-1", accounts()).await.unwrap();
+    let (code, ours, error) = live(&local, EVERYTHING).await;
+    assert_eq!(code, Some(0), "{ours:?} {error}");
+    assert_eq!(ours.last().unwrap()["failed"], 0);
+    let denied = |line: &&Value| line["step"].as_str().is_some_and(|s| s.starts_with("denied: "));
+    assert_eq!(ours.iter().filter(denied).count(), 7, "{ours:?}");
+
+    let (_, theirs, _) = live(&ministack, EVERYTHING).await;
+    let names =
+        |lines: &[Value]| -> Vec<Value> { lines.iter().map(|line| line["step"].clone()).collect() };
+    assert_eq!(names(&ours), names(&theirs));
+    let other: Vec<&Value> = theirs.iter().filter(|line| line["ok"] == false).collect();
+    let listed: Vec<&str> = DIFFERENCES.iter().map(|(step, _)| *step).collect();
+    let found: Vec<&str> = other.iter().map(|line| line["step"].as_str().unwrap()).collect();
+    assert_eq!(found, listed, "{other:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_it_makes_is_left_behind() {
+    let server = Server::local("eu-west-1", &accounts()).await.unwrap();
+    let (code, ..) = live(&server, EVERYTHING).await;
+    assert_eq!(code, Some(0));
+    // A second run finds neither object nor image of the first, and its listing is exact.
+    let (code, lines, _) = live(&server, EVERYTHING).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    let got = |name: &str| lines.iter().find(|line| line["step"] == name).unwrap()["got"].clone();
+    assert_eq!(got("S3: delete it"), "no keys");
+    assert_eq!(got("ECR: delete the image"), "deleted");
+}
+
+#[tokio::test]
+async fn a_step_whose_argument_is_missing_is_not_asked_for() {
+    let server = Server::local("eu-west-1", &accounts()).await.unwrap();
+    let roles = &EVERYTHING[..6];
+    let (code, lines, error) = live(&server, roles).await;
+    assert_eq!(code, Some(0), "{lines:?} {error}");
+    for (step, missing) in [
+        ("S3: put an object under the prefix", "--bucket"),
+        ("denied: S3: list another prefix", "--bucket"),
+        ("Secrets Manager: read it", "--secret-id"),
+        ("ECR: push the image", "--repository"),
+    ] {
+        let line = lines.iter().find(|line| line["step"] == step).unwrap();
+        assert_eq!((&line["asked"], &line["ok"]), (&false.into(), &true.into()), "{line}");
+        assert_eq!(line["got"], format!("not asked for: give {missing}"));
+    }
+    let (code, lines, _) = live(&server, &[]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(lines[0]["got"], "user ann, account 111122223333");
+    assert_eq!(lines.iter().filter(|line| line["asked"] == true).count(), 1, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_too_much_or_too_little_fails_the_tour() {
+    let wrong = |edit: fn(&mut Value)| {
+        let mut accounts = accounts();
+        edit(&mut accounts[ORDERS]["roles"]["orders"]["policies"]["orders"]["Statement"]);
+        accounts
+    };
+    for (edit, step) in [
+        (
+            (|policy: &mut Value| {
+                *policy = json!([{ "Effect": "Allow", "Action": "*", "Resource": "*" }]);
+            }) as fn(&mut Value),
+            "denied: S3: put an object outside the prefix",
+        ),
+        (|policy| policy[1]["Action"] = json!("s3:GetObject"), "S3: delete it"),
+    ] {
+        let server = Server::local("eu-west-1", &wrong(edit)).await.unwrap();
+        let (code, lines, _) = live(&server, EVERYTHING).await;
+        assert_eq!(code, Some(1));
+        let line = lines.iter().find(|line| line["step"] == step).unwrap();
+        assert_eq!(line["ok"], false, "{line}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The programs, as a person runs them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod bad_input;
+mod command;
+mod live;

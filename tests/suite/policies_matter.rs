@@ -1,0 +1,115 @@
+//! Nothing in the tour's generated policy is there for nothing: without any one action, or with any one resource
+//! narrowed, a named step fails.
+
+use rolecall_examples::tour::{self, Stage, orders_policy};
+use serde_json::{Value, json};
+
+fn policy() -> Value {
+    serde_json::from_str(&orders_policy().unwrap().to_json()).unwrap()
+}
+
+/// The names of the steps that go wrong under this policy.
+async fn failing(policy: &Value) -> Vec<String> {
+    let stage = Stage::with_orders_policy(policy.to_string()).await.unwrap();
+    let report = Box::pin(tour::run_services(&stage)).await.unwrap();
+    let failed = report.steps().iter().filter(|step| !step.ok);
+    failed.map(|step| step.name.clone()).collect()
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(many) => many.clone(),
+        one => vec![one.clone()],
+    }
+}
+
+/// The policy without this action; a statement that has no other goes with it.
+fn without(action: &str) -> Value {
+    let mut policy = policy();
+    let mut statements = list(&policy["Statement"]);
+    for statement in &mut statements {
+        let kept: Vec<Value> =
+            list(&statement["Action"]).into_iter().filter(|a| a != action).collect();
+        statement["Action"] = kept.into();
+    }
+    statements.retain(|statement| statement["Action"] != json!([]));
+    policy["Statement"] = statements.into();
+    policy
+}
+
+#[tokio::test]
+async fn as_it_is_every_step_does_as_it_should() {
+    assert_eq!(failing(&policy()).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_any_one_action_a_named_step_fails() {
+    let rows = [
+        ("s3:ListBucket", "S3: list it by prefix"),
+        ("s3:GetObject", "S3: get it, byte for byte"),
+        ("s3:PutObject", "S3: put an object under the prefix"),
+        ("s3:DeleteObject", "S3: delete it"),
+        ("secretsmanager:DescribeSecret", "Secrets Manager: describe shop/db"),
+        ("secretsmanager:GetSecretValue", "Secrets Manager: read shop/db"),
+        ("ecr:GetAuthorizationToken", "ECR: log in"),
+        ("ecr:BatchCheckLayerAvailability", "ECR: the layer is not there yet"),
+        ("ecr:InitiateLayerUpload", "ECR: upload the layer and the configuration"),
+        ("ecr:UploadLayerPart", "ECR: upload the layer and the configuration"),
+        ("ecr:CompleteLayerUpload", "ECR: upload the layer and the configuration"),
+        ("ecr:PutImage", "ECR: push the image"),
+        ("ecr:BatchGetImage", "ECR: pull its manifest"),
+        ("ecr:GetDownloadUrlForLayer", "ECR: pull its layer, byte for byte"),
+        ("ecr:BatchDeleteImage", "ECR: delete the image"),
+    ];
+    let of_policy = list(&policy()["Statement"]);
+    let mut actions: Vec<Value> = of_policy.iter().flat_map(|s| list(&s["Action"])).collect();
+    actions.sort_by_key(ToString::to_string);
+    let mut known: Vec<Value> = rows.iter().map(|(action, _)| json!(action)).collect();
+    known.sort_by_key(ToString::to_string);
+    assert_eq!(actions, known, "each action of the policy has its row");
+    for (action, step) in rows {
+        let failed = failing(&without(action)).await;
+        assert!(failed.contains(&step.to_owned()), "without {action}: {failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_any_one_resource_narrowed_a_named_step_fails() {
+    let rows = [
+        ("arn:aws:s3:::shop-orders", "arn:aws:s3:::shop-orders-2", "S3: list it by prefix"),
+        ("orders/*", "orders/never/*", "S3: list it by prefix"),
+        (
+            "arn:aws:s3:::shop-orders/orders/*",
+            "arn:aws:s3:::shop-orders/orders/never/*",
+            "S3: put an object under the prefix",
+        ),
+        (
+            "arn:aws:secretsmanager:eu-west-1:*:secret:shop/*",
+            "arn:aws:secretsmanager:eu-west-1:*:secret:shop/never/*",
+            "Secrets Manager: read shop/db",
+        ),
+        (
+            "arn:aws:secretsmanager:eu-west-1:*:secret:common/*",
+            "arn:aws:secretsmanager:eu-west-2:*:secret:common/*",
+            "Secrets Manager: read common/tls",
+        ),
+        ("*", "arn:aws:ecr:eu-west-1:444455556666:repository/*", "ECR: log in"),
+        (
+            "arn:aws:ecr:eu-west-1:444455556666:repository/shop/*",
+            "arn:aws:ecr:eu-west-1:444455556666:repository/shop/never/*",
+            "ECR: push the image",
+        ),
+    ];
+    let text = policy().to_string();
+    let quoted = |text: &str| format!("\"{text}\"");
+    let statements = list(&policy()["Statement"]);
+    let resources: usize = statements.iter().map(|s| list(&s["Resource"]).len()).sum();
+    // All resources, and the condition on listing.
+    assert_eq!(rows.len(), 1 + resources, "each resource has its row");
+    for (resource, narrowed, step) in rows {
+        let changed = text.replacen(&quoted(resource), &quoted(narrowed), 1);
+        assert_ne!(changed, text, "{resource} is in the policy");
+        let failed = failing(&serde_json::from_str(&changed).unwrap()).await;
+        assert!(failed.contains(&step.to_owned()), "{narrowed}: {failed:?}");
+    }
+}
