@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -163,7 +165,16 @@ fn check(name: &str, content: &Content) -> Result<(), Fault> {
     }
     let length = match content {
         Content::Text(text) => text.len(),
-        Content::Binary(base64) => base64.len() / 4 * 3,
+        Content::Binary(base64) => match STANDARD.decode(base64) {
+            Ok(bytes) => bytes.len(),
+            Err(_) => {
+                return Err(Fault::new(
+                    400,
+                    "SerializationException",
+                    "SecretBinary is not base64",
+                ));
+            }
+        },
     };
     if length > LONGEST_SECRET {
         return Err(Fault::new(

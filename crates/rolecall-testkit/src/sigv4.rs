@@ -69,6 +69,8 @@ pub(crate) enum Refusal {
     WrongScope,
     UnknownKey,
     WrongToken,
+    #[cfg(feature = "s3")]
+    UnsignedHeader,
     Mismatch,
     Expired,
 }
@@ -154,6 +156,12 @@ impl Refusal {
                 "InvalidToken",
                 "The provided token is malformed or otherwise invalid.".into(),
             ),
+            #[cfg(feature = "s3")]
+            (Self::UnsignedHeader, _) => (
+                403,
+                "AccessDenied",
+                "There were headers present in the request which were not signed".into(),
+            ),
             (Self::Mismatch, Query | Rest) => (403, "SignatureDoesNotMatch", mismatch.into()),
             (Self::Mismatch, Json) => (400, "InvalidSignatureException", mismatch.into()),
             (Self::Expired, Query) => (
@@ -180,15 +188,19 @@ pub(crate) fn scope(headers: &HeaderMap) -> Option<(&str, &str)> {
     Authorization::parse(header).map(|authorization| (authorization.service, authorization.region))
 }
 
+/// Whose key a request to S3 names, after every check but that of the signature itself and of the key's end.
 #[cfg(feature = "s3")]
-/// Whose key a request names, after every check but that of the signature itself and of the key's end.
 pub(crate) fn named(
     headers: &HeaderMap,
     service: &str,
     world: &World,
     now: SystemTime,
 ) -> Result<Key, Refusal> {
-    checked(headers, service, world, now).map(|(_, _, key)| key)
+    let (authorization, _, key) = checked(headers, service, world, now)?;
+    let signed = |name: &str| authorization.signed_headers.contains(&name);
+    let all_signed =
+        headers.keys().all(|name| !name.as_str().starts_with("x-amz-") || signed(name.as_str()));
+    if all_signed { Ok(key) } else { Err(Refusal::UnsignedHeader) }
 }
 
 fn checked<'a>(

@@ -332,9 +332,24 @@ async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
             let message = format!("the local AWS takes objects of up to {LONGEST_OBJECT} bytes");
             Err(fault(S3ErrorCode::EntityTooLarge, message))
         }
-        // A chunk whose signature is wrong, or a connection that ended.
-        Err(_) => Err(S3ErrorCode::IncompleteBody.into()),
+        // The crate's errors have no public types: their text is all there is.
+        Err(error) => Err(match error.to_string() {
+            text if text.contains("Sha256Mismatch") => other_body(),
+            text if text.contains("SignatureMismatch") => {
+                S3Error::new(S3ErrorCode::SignatureDoesNotMatch)
+            }
+            _ => S3Error::new(S3ErrorCode::IncompleteBody),
+        }),
     }
+}
+
+/// The body is not what its hash was signed for.
+fn other_body() -> S3Error {
+    let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
+    let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    let mut error = fault(code, message);
+    error.set_status_code(axum::http::StatusCode::BAD_REQUEST);
+    error
 }
 
 fn verify_checksum(given: &Checksum, bytes: &[u8]) -> S3Result<()> {

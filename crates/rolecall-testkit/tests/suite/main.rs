@@ -2,6 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
+mod ecr;
+#[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
+mod s3;
+#[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
+mod secrets;
+#[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
+mod services;
 mod wire;
 
 use std::time::Duration;
