@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod bad_input;
+mod beside_the_sdk;
 mod clients;
 mod hit;
 mod into_the_sdk;

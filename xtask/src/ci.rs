@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::metadata::Workspace;
 use crate::run::{Failure, Outcome, cargo, stream};
 use crate::{deny, fences, package, test, tidy};
 
@@ -19,6 +20,11 @@ const STEPS: &[Step] = &[
         name: "clippy",
         alone: "cargo clippy --workspace --all-targets --locked -- -D warnings",
         run: clippy,
+    },
+    Step {
+        name: "features",
+        alone: "cargo clippy --package <one> --no-default-features [--features <one>] -- -D warnings",
+        run: features,
     },
     Step {
         name: "doc",
@@ -59,6 +65,20 @@ fn clippy() -> Outcome {
     let mut clippy = cargo()?;
     clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
     stream(&mut clippy)
+}
+
+/// What has features builds with none of them, and with each alone.
+fn features() -> Outcome {
+    for package in Workspace::load()?.packages.iter().filter(|package| !package.features.is_empty())
+    {
+        for feature in std::iter::once("").chain(package.features.iter().map(String::as_str)) {
+            let mut clippy = cargo()?;
+            clippy.args(["clippy", "--locked", "--no-default-features", "--features", feature]);
+            clippy.args(["--package", &package.name, "--", "-D", "warnings"]);
+            stream(&mut clippy)?;
+        }
+    }
+    Ok(())
 }
 
 fn doc() -> Outcome {

@@ -24,6 +24,8 @@ pub(crate) struct Package {
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
     pub(crate) readme: Option<PathBuf>,
+    /// Its features, but for `default`.
+    pub(crate) features: Vec<String>,
     /// The root file of each target: libraries, programs, tests, examples.
     pub(crate) targets: Vec<Target>,
 }
@@ -70,8 +72,11 @@ fn package(value: &Value) -> Outcome<Package> {
     let manifest = PathBuf::from(string(value, "manifest_path")?);
     let readme = optional(value, "readme")
         .map(|readme| manifest.parent().unwrap_or(Path::new("")).join(readme));
+    let features = value["features"].as_object().into_iter().flatten();
+    let features = features.map(|(name, _)| name.clone()).filter(|name| name != "default");
     Ok(Package {
         name: string(value, "name")?,
+        features: features.collect(),
         version: string(value, "version")?,
         publishable: value["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
         description: optional(value, "description"),
@@ -118,6 +123,7 @@ mod tests {
         "packages": [
             {"name": "a", "version": "0.1.0", "manifest_path": "/w/a/Cargo.toml", "publish": null, "readme": "README.md",
              "description": " ", "license": "MIT", "license_file": null,
+             "features": {"default": ["one"], "one": [], "two": ["dep:x"]},
              "targets": [{"kind": ["lib"], "src_path": "/w/a/src/lib.rs"},
                          {"kind": ["test"], "src_path": "/w/a/tests/it.rs"}]},
             {"name": "b", "version": "0.1.0", "manifest_path": "/w/b/Cargo.toml", "publish": [], "readme": null,
@@ -130,6 +136,7 @@ mod tests {
         let a = workspace.package("a").unwrap();
         assert!(a.publishable);
         assert_eq!(a.description, None, "blank is none");
+        assert_eq!(a.features, ["one", "two"]);
         assert_eq!(a.readme.as_deref(), Some(Path::new("/w/a/README.md")));
         assert_eq!(
             a.targets.iter().map(|target| target.shipped).collect::<Vec<_>>(),

@@ -56,7 +56,7 @@ impl Copy {
         for name in ["Cargo.toml", "Cargo.lock", "README.md", "clippy.toml"] {
             copy_file(&workspace.root.join(name), &copy.sources.join(name))?;
         }
-        for name in ["crates", "examples", "tests", "xtask"] {
+        for name in ["crates", "docs", "examples", "tests", "xtask"] {
             copy_folder(&workspace.root.join(name), &copy.sources.join(name))?;
         }
         Ok(copy)
@@ -76,7 +76,7 @@ impl Copy {
         let mut test = cargo()?;
         test.current_dir(&self.sources)
             .env("CARGO_TARGET_DIR", &self.target)
-            .args(["test", "--locked", "--tests", "--package", mutant.package])
+            .args(["test", "--locked", "--tests", "--all-features", "--package", mutant.package])
             .arg(mutant.noticed_by);
         let answer = attempt(&mut test);
         write(&path, &whole)?;

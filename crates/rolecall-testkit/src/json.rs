@@ -75,7 +75,7 @@ pub(crate) async fn serve(shared: &Shared, service: &'static Service, request: R
     };
     let now = shared.clock.wall();
     let signed = Signed::of(&head, &body);
-    let key = match sigv4::verify(&signed, service.name, &shared.world(), now) {
+    let key = match sigv4::verify(&signed, &shared.world(), now) {
         Ok(key) => key,
         Err(refusal) => return failed(refusal.fault(Dialect::Json)).of(operation),
     };

@@ -7,6 +7,13 @@
 //!
 //! What it does not know (an operation, a parameter) it refuses; it ignores nothing.
 //!
+//! # Services beside STS
+//!
+//! S3, Secrets Manager and ECR are features: `s3`, `secrets-manager`, `ecr`. They stand behind the same signatures and
+//! policies, at the same endpoint, and are filled by `Account::bucket`, `Account::secret` and `Account::repository`, or by
+//! their own operations. Their data is in memory and bounded. There are no policies on resources: who is to reach into an
+//! account assumes a role of it.
+//!
 //! # A test with it
 //!
 //! ```

@@ -91,7 +91,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, mut request: Request) -> Answer 
 /// Everything about the signature but the signature itself, which is checked with the body.
 fn caller(shared: &Shared, request: &Request) -> Result<Key, Refusal> {
     let now = shared.clock.wall();
-    let key = sigv4::named(request.headers(), "s3", &shared.world(), now)?;
+    let key = sigv4::named(request.headers(), &shared.world(), now)?;
     sigv4::not_ended(&key, now)?;
     Ok(key)
 }

@@ -66,7 +66,7 @@ pub(crate) enum Refusal {
     Missing,
     Incomplete(&'static str),
     Skewed(String),
-    WrongScope,
+    WrongDate,
     UnknownKey,
     WrongToken,
     #[cfg(feature = "s3")]
@@ -120,17 +120,17 @@ impl Refusal {
                 "RequestTimeTooSkewed",
                 "The difference between the request time and the current time is too large.".into(),
             ),
-            (Self::WrongScope, Query) => (
+            (Self::WrongDate, Query) => (
                 403,
                 "SignatureDoesNotMatch",
-                "Credential should be scoped to the right service and date.".into(),
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP".into(),
             ),
-            (Self::WrongScope, Json) => (
+            (Self::WrongDate, Json) => (
                 400,
                 "InvalidSignatureException",
-                "Credential should be scoped to the right service and date.".into(),
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP".into(),
             ),
-            (Self::WrongScope, Rest) => (
+            (Self::WrongDate, Rest) => (
                 400,
                 "AuthorizationHeaderMalformed",
                 "The authorization header is malformed; the Credential is mal-formed".into(),
@@ -190,13 +190,8 @@ pub(crate) fn scope(headers: &HeaderMap) -> Option<(&str, &str)> {
 
 /// Whose key a request to S3 names, after every check but that of the signature itself and of the key's end.
 #[cfg(feature = "s3")]
-pub(crate) fn named(
-    headers: &HeaderMap,
-    service: &str,
-    world: &World,
-    now: SystemTime,
-) -> Result<Key, Refusal> {
-    let (authorization, _, key) = checked(headers, service, world, now)?;
+pub(crate) fn named(headers: &HeaderMap, world: &World, now: SystemTime) -> Result<Key, Refusal> {
+    let (authorization, _, key) = checked(headers, world, now)?;
     let signed = |name: &str| authorization.signed_headers.contains(&name);
     let all_signed =
         headers.keys().all(|name| !name.as_str().starts_with("x-amz-") || signed(name.as_str()));
@@ -205,7 +200,6 @@ pub(crate) fn named(
 
 fn checked<'a>(
     headers: &'a HeaderMap,
-    service: &str,
     world: &World,
     now: SystemTime,
 ) -> Result<(Authorization<'a>, SystemTime, Key), Refusal> {
@@ -219,8 +213,9 @@ fn checked<'a>(
     if let Some(message) = skew(date, signed_at, now) {
         return Err(Refusal::Skewed(message));
     }
-    if authorization.service != service || !date.starts_with(authorization.date) {
-        return Err(Refusal::WrongScope);
+    // The service in the scope is that which was asked: the server goes by it.
+    if !date.starts_with(authorization.date) {
+        return Err(Refusal::WrongDate);
     }
     let key = world.key(authorization.access_key_id).ok_or(Refusal::UnknownKey)?;
     if key.credentials.session_token() != header("x-amz-security-token") {
@@ -230,13 +225,8 @@ fn checked<'a>(
 }
 
 /// The owner of the key that signed this request, after every check.
-pub(crate) fn verify(
-    request: &Signed<'_>,
-    service: &str,
-    world: &World,
-    now: SystemTime,
-) -> Result<Key, Refusal> {
-    let (authorization, signed_at, key) = checked(request.headers, service, world, now)?;
+pub(crate) fn verify(request: &Signed<'_>, world: &World, now: SystemTime) -> Result<Key, Refusal> {
+    let (authorization, signed_at, key) = checked(request.headers, world, now)?;
     // What is not among the signed headers (the host, the date, the token) makes another signature.
     let expected = signature(request, &authorization, &key.credentials, signed_at);
     if expected.is_none_or(|expected| !same(&expected, authorization.signature)) {

@@ -84,7 +84,7 @@ fn signed(
     now: SystemTime,
     run: impl FnOnce(&Key) -> Result<String, Fault>,
 ) -> Outcome {
-    let key = sigv4::verify(request, "sts", &shared.world(), now);
+    let key = sigv4::verify(request, &shared.world(), now);
     match key {
         Err(refusal) => {
             let fault = refusal.fault(Dialect::Query);

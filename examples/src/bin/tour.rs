@@ -7,6 +7,7 @@ use clap::Parser;
 use rolecall_examples::Plain;
 use rolecall_examples::tour::{self, Account, Format, Stage, Trouble};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Shows what rolecall does, on an embedded local AWS: no account, no network. With --live, on the account that the
 /// environment points to; docs/live.md says what it needs.
@@ -26,7 +27,13 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::builder().with_env_var("RUST_LOG").from_env_lossy();
+    let mut filter = EnvFilter::builder().with_env_var("RUST_LOG").from_env_lossy();
+    // At TRACE the SDK writes out what services answer: a registry's password is in some of it.
+    if filter.max_level_hint() == Some(LevelFilter::TRACE)
+        && let Ok(no_bodies) = "aws_smithy_runtime=debug".parse()
+    {
+        filter = filter.add_directive(no_bodies);
+    }
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     match tour(&arguments).await {

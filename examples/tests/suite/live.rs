@@ -161,3 +161,32 @@ async fn a_role_that_may_too_much_or_too_little_fails_the_tour() {
         assert_eq!(line["ok"], false, "{line}");
     }
 }
+
+/// The policies of docs/live.md, in its order.
+fn documented() -> Vec<String> {
+    let text = include_str!("../../../docs/live.md");
+    let blocks = text.split("```json\n").skip(1);
+    blocks.map(|block| block.split_once("```").unwrap().0.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_policies_in_the_document_are_those_that_the_tour_runs_under() {
+    let accounts = accounts();
+    let ann = &accounts[SHOP]["users"]["ann"]["policies"]["assume"];
+    let checkout = &accounts[SHOP]["roles"]["checkout"];
+    let orders = &accounts[ORDERS]["roles"]["orders"];
+    let used = [
+        ann,
+        &checkout["policies"]["assume"],
+        &checkout["trust"],
+        &orders["trust"],
+        &orders["policies"]["orders"],
+    ];
+    let documented = documented();
+    assert_eq!(documented.len(), used.len());
+    for (documented, used) in documented.iter().zip(used) {
+        assert_eq!(document(documented), *used);
+    }
+    // As the builders write them, to the letter.
+    assert_eq!(documented[4], orders_policy().unwrap().to_json());
+}

@@ -10,6 +10,12 @@ const CACHED: &str = "crates/rolecall-cache/src/cached.rs";
 const IN_FLIGHT: &str = "crates/rolecall-cache/src/cached/in_flight.rs";
 const EVALUATE: &str = "crates/rolecall-policy/src/evaluate.rs";
 
+const S3: &str = "crates/rolecall-testkit/src/s3.rs";
+const S3_OBJECTS: &str = "crates/rolecall-testkit/src/s3/objects.rs";
+const ECR: &str = "crates/rolecall-testkit/src/ecr.rs";
+const BUILD: &str = "crates/rolecall-policy/src/build.rs";
+
+const POLICY: &str = "rolecall-policy";
 const TESTKIT: &str = "rolecall-testkit";
 const CACHE: &str = "rolecall-cache";
 
@@ -110,8 +116,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         TESTKIT,
         "local STS: a session's end",
         SIGV4,
-        "if key.credentials.expiry().is_some_and(|expiry| expiry <= now) {",
-        "if key.credentials.expiry().is_some_and(|expiry| expiry <= SystemTime::UNIX_EPOCH) {",
+        "Some(expiry) if expiry <= now =>",
+        "Some(expiry) if expiry <= SystemTime::UNIX_EPOCH =>",
         "a_session_ends_by_the_servers_clock",
     ),
     mutant(
@@ -132,10 +138,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         TESTKIT,
-        "local STS: SigV4, the service that it is signed for",
-        SIGV4,
-        "if authorization.service != service || !date.starts_with(authorization.date) {",
-        "if service.is_empty() || !date.starts_with(authorization.date) {",
+        "local AWS: the service that a request is signed for",
+        "crates/rolecall-testkit/src/server.rs",
+        "Some(\"sts\") | None =>",
+        "Some(\"sts\" | \"sqs\") | None =>",
         "a_signature_for_another_service_is_refused",
     ),
     mutant(
@@ -153,6 +159,126 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "        if !known(key) {",
         "        if key.is_empty() {",
         "worlds_that_cannot_be_are_refused",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: the caller's policies",
+        S3,
+        ".map_err(|message| S3Error::with_message(S3ErrorCode::AccessDenied, message))",
+        ".or(Ok(()))",
+        "policies_are_held_against_buckets_keys_and_prefixes",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: the prefix that is listed, as a condition",
+        S3,
+        "context = context.with(&format!(\"s3:{parameter}\"), value);",
+        "context = context.with(&format!(\"s3:{parameter}\"), format!(\"orders/{value}\"));",
+        "policies_are_held_against_buckets_keys_and_prefixes",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: a session's end",
+        S3,
+        "    sigv4::not_ended(&key, now)?;\n",
+        "    let _ = sigv4::not_ended(&key, now);\n",
+        "keys_and_sessions_are_held_against_what_was_issued",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: headers that are not signed",
+        SIGV4,
+        "if all_signed { Ok(key) }",
+        "if all_signed || !headers.is_empty() { Ok(key) }",
+        "what_was_changed_on_the_way_is_refused",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: an object's checksum",
+        S3_OBJECTS,
+        "        verify_checksum(&given, &bytes)?;\n",
+        "        let _ = verify_checksum(&given, &bytes);\n",
+        "what_was_changed_on_the_way_is_refused",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: that there is no such object learns who may list",
+        S3_OBJECTS,
+        "        if may_list {\n",
+        "        if may_list || !key.is_empty() {\n",
+        "that_there_is_no_object_learns_who_may_list",
+    ),
+    mutant(
+        TESTKIT,
+        "local S3: who owns the bucket",
+        S3_OBJECTS,
+        "Some(expected) if *expected != owner =>",
+        "Some(expected) if expected.is_empty() =>",
+        "buckets_that_are_not_there_or_none",
+    ),
+    mutant(
+        TESTKIT,
+        "local AWS: another account's resources",
+        "crates/rolecall-testkit/src/iam.rs",
+        "Decision::Allow if caller.account() != account =>",
+        "Decision::Allow if account.is_empty() =>",
+        "policies_are_held_against_buckets_keys_and_prefixes",
+    ),
+    mutant(
+        TESTKIT,
+        "local Secrets Manager: the caller's policies",
+        "crates/rolecall-testkit/src/json.rs",
+        ".map_err(|message| Fault::new(400, \"AccessDeniedException\", message))",
+        ".or(Ok(()))",
+        "policies_are_held_against_secrets",
+    ),
+    mutant(
+        TESTKIT,
+        "local Secrets Manager: 64 KB",
+        "crates/rolecall-testkit/src/secrets.rs",
+        "if length > LONGEST_SECRET {",
+        "if length > LONGEST_SECRET + 1 {",
+        "a_secret_of_64_kb_and_no_longer_one",
+    ),
+    mutant(
+        TESTKIT,
+        "local ECR: a layer's digest",
+        ECR,
+        "if !input.layer_digests.contains(&digest) {",
+        "if input.layer_digests.is_empty() {",
+        "uploads_that_are_not_right_are_refused",
+    ),
+    mutant(
+        TESTKIT,
+        "local ECR: the end of a layer's URL",
+        "crates/rolecall-testkit/src/ecr/store.rs",
+        "(now < offer.2).then",
+        "(now < offer.2 + OFFER).then",
+        "an_image_with_a_layer_of_20_mb_is_pushed_in_parts_and_pulled_byte_for_byte",
+    ),
+    mutant(
+        POLICY,
+        "policies: a prefix ends in a slash",
+        BUILD,
+        "if !prefix.ends_with('/') || prefix == \"/\" {",
+        "if prefix.is_empty() || prefix == \"/\" {",
+        "what_would_let_in_more_than_was_named_is_refused",
+    ),
+    mutant(
+        POLICY,
+        "policies: a prefix is no pattern",
+        BUILD,
+        "if prefix.contains(['*', '?']) || prefix.contains(\"${\") {",
+        "if prefix.contains(\"${\") {",
+        "what_would_let_in_more_than_was_named_is_refused",
+    ),
+    mutant(
+        POLICY,
+        "policies: listing is narrowed to the prefixes",
+        "crates/rolecall-policy/src/build/s3.rs",
+        "condition: (!patterns.is_empty())",
+        "condition: patterns.is_empty()",
+        "each_line_allows_what_it_names_and_nothing_beside_it",
     ),
     mutant(
         CACHE,
