@@ -40,16 +40,20 @@ impl Server {
     /// Both servers, with the same accounts: what `python/provision.py` reads under `accounts`.
     pub async fn both(region: &str, accounts: Value) -> Result<[Self; 2], NoServer> {
         let local = Self::local(region, &accounts).await?;
+        Ok([local, Self::ministack(region, accounts).await?])
+    }
+
+    /// The server that is not ours, with these accounts.
+    pub async fn ministack(region: &str, accounts: Value) -> Result<Self, Trouble> {
         let ministack = Ministack::start().await?;
         let keys = ministack.provision(region, accounts).await?;
-        let ministack = Self {
+        Ok(Self {
             name: "ministack",
             url: ministack.endpoint_url().to_owned(),
             region: region.to_owned(),
             keys,
             _running: Running::Ministack { _server: Box::new(ministack) },
-        };
-        Ok([local, ministack])
+        })
     }
 
     /// The local AWS with these accounts.

@@ -10,4 +10,5 @@ mod into_the_sdk;
 mod leaks;
 mod permissions;
 mod policies_matter;
+mod trust;
 mod way;

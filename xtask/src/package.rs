@@ -110,6 +110,7 @@ mod tests {
             description: None,
             license: None,
             readme: None,
+            features: Vec::new(),
             targets: Vec::new(),
         }
     }
