@@ -18,6 +18,8 @@ use rolecall::{ErrorKind, FetchError};
 pub struct Plain {
     text: String,
     code: Option<String>,
+    /// A service refused it, by its policies.
+    denied: bool,
     /// What is wrong is what was asked for, not what came of it.
     usage: bool,
 }
@@ -25,7 +27,7 @@ pub struct Plain {
 impl Plain {
     /// Something that went wrong.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), code: None, usage: false }
+        Self { text: text.into(), code: None, denied: false, usage: false }
     }
 
     /// Something that was asked for wrongly.
@@ -38,9 +40,9 @@ impl Plain {
         self.code.as_deref()
     }
 
-    /// Whether a policy denied it. S3's answer to a HEAD has no body, and so no code but the status.
+    /// Whether a service denied it. That STS denied the session is another thing.
     pub fn is_denied(&self) -> bool {
-        matches!(self.code(), Some("AccessDenied" | "AccessDeniedException" | "Forbidden"))
+        self.denied
     }
 
     /// The same, about this thing.
@@ -70,6 +72,7 @@ impl From<FetchError> for Plain {
         Self {
             text: error.report(),
             code: error.code().map(str::to_owned),
+            denied: false,
             usage: configuration && error.code().is_none(),
         }
     }
@@ -132,7 +135,10 @@ impl Plain {
             Some((_, hint)) => format!("{said}; look at: {hint}"),
             None => said,
         };
-        Self { text, code, usage: false }
+        // S3's answer to a HEAD has no body, and so no code but the status.
+        let denied =
+            matches!(code.as_deref(), Some("AccessDenied" | "AccessDeniedException" | "Forbidden"));
+        Self { text, code, denied, usage: false }
     }
 }
 
@@ -197,5 +203,30 @@ fn last(error: Cause<'_>) -> String {
     match texts.find(|text| !text.contains(&bottom)) {
         Some(above) if chain.len() > 2 => format!("{above}: {bottom}"),
         _ => bottom,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_sts_denied_the_session_is_no_services_denial() {
+        let error = FetchError::new(ErrorKind::Denied, "no").with_code("AccessDenied");
+        let plain = Plain::from(error);
+        assert_eq!((plain.code(), plain.is_denied()), (Some("AccessDenied"), false));
+        assert_eq!(plain.exit_code(), 1);
+    }
+
+    #[test]
+    fn what_is_configured_wrongly_ends_with_2() {
+        for (kind, code) in [
+            (ErrorKind::NotConfigured, 2),
+            (ErrorKind::InvalidConfig, 2),
+            (ErrorKind::TokenUnavailable, 1),
+            (ErrorKind::Unavailable, 1),
+        ] {
+            assert_eq!(Plain::from(FetchError::new(kind, "x")).exit_code(), code, "{kind}");
+        }
     }
 }

@@ -154,8 +154,17 @@ const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
 impl Ministack {
     /// Starts one on a free port, and waits until it answers.
     pub async fn start() -> Result<Self, Trouble> {
+        // A port that was free may be another's by the time that ministack takes it.
+        for _ in 0..2 {
+            if let Ok(started) = Self::try_to_start().await {
+                return Ok(started);
+            }
+        }
+        Self::try_to_start().await
+    }
+
+    async fn try_to_start() -> Result<Self, Trouble> {
         let python = Python::new()?;
-        // Free now; should another take it meanwhile, ministack does not come up, and says why.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
         let port = free.map_err(|error| io("a free port", error))?.port();
         let log = python.home().join("ministack.log");

@@ -170,15 +170,16 @@ fn upload_layer_part(call: &Call<'_>) -> Result<Value, Fault> {
     let input: Part = call.input()?;
     let registry = input.registry_id.as_deref();
     on_repository(call, registry, &input.repository_name, |repository, account| {
-        let upload = repository
-            .uploads
-            .get_mut(&input.upload_id)
-            .ok_or_else(|| no_upload(&input.upload_id))?;
         let bytes = STANDARD.decode(&input.layer_part_blob).map_err(|_| {
             Fault::new(400, "InvalidParameterException", "layerPartBlob is not base64")
         })?;
+        repository.room_for(bytes.len())?;
+        let upload = repository.uploads.get_mut(&input.upload_id);
+        let upload = upload.ok_or_else(|| no_upload(&input.upload_id))?;
         let have = upload.bytes.len();
-        if input.part_first_byte != have || input.part_last_byte + 1 != have + bytes.len() {
+        if input.part_first_byte != have
+            || input.part_last_byte.checked_add(1) != Some(have + bytes.len())
+        {
             let message = format!("Layer part received is invalid: the next begins at byte {have}");
             return Err(Fault::new(400, "InvalidLayerPartException", message));
         }
@@ -238,7 +239,7 @@ fn complete_layer_upload(call: &Call<'_>) -> Result<Value, Fault> {
             );
             return Err(Fault::new(400, "LayerAlreadyExistsException", message));
         }
-        repository.keep_layer(&input.upload_id, &digest)?;
+        repository.keep_layer(&input.upload_id, &digest);
         Ok(json!({
             "registryId": account,
             "repositoryName": input.repository_name,

@@ -271,10 +271,13 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<
 }
 
 /// Which service a request is for: what it is signed for, as there is one endpoint for all; STS has an operation
-/// that is not signed.
+/// that is not signed. Who does not sign is told so in the words of the service.
 async fn ask(shared: &Arc<Shared>, request: Request, request_id: &str) -> (&'static str, Answer) {
-    let scope = sigv4::scope(request.headers()).map(|(service, _)| service.to_owned());
-    match scope.as_deref() {
+    let signed_for = sigv4::scope(request.headers()).map(|(service, _)| service);
+    #[cfg(any(feature = "secrets-manager", feature = "ecr"))]
+    let signed_for = signed_for.or_else(|| targeted(request.headers()));
+    let service = signed_for.map(str::to_owned);
+    match service.as_deref() {
         #[cfg(feature = "s3")]
         Some("s3") => ("s3", crate::s3::serve(shared, request).await),
         #[cfg(feature = "secrets-manager")]
@@ -300,6 +303,22 @@ async fn ask(shared: &Arc<Shared>, request: Request, request_id: &str) -> (&'sta
             ("unknown", Answer::failed(wire::failure(&fault, request_id), fault))
         }
     }
+}
+
+/// The service that an operation of the JSON protocol belongs to.
+#[cfg(any(feature = "secrets-manager", feature = "ecr"))]
+fn targeted(headers: &axum::http::HeaderMap) -> Option<&'static str> {
+    let target = headers.get("x-amz-target")?.to_str().ok()?;
+    let services: &[&crate::json::Service] = &[
+        #[cfg(feature = "secrets-manager")]
+        &crate::secrets::SERVICE,
+        #[cfg(feature = "ecr")]
+        &crate::ecr::SERVICE,
+    ];
+    let service = services.iter().find(|service| {
+        target.strip_prefix(service.target).is_some_and(|rest| rest.starts_with('.'))
+    })?;
+    Some(service.name)
 }
 
 /// A server that ends with this value, its connections with it.

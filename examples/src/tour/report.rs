@@ -59,7 +59,7 @@ pub(crate) enum Expected {
     /// Exactly this.
     Exactly(String),
     /// Something of this kind, which an account of one's own decides.
-    Some(&'static str),
+    Any(&'static str),
 }
 
 impl Report {
@@ -100,11 +100,11 @@ impl Report {
     ) {
         let shown = match &expected {
             Expected::Exactly(text) => text.clone(),
-            Expected::Some(kind) => (*kind).to_owned(),
+            Expected::Any(kind) => (*kind).to_owned(),
         };
         self.timed(name, shown, work, |result| match (result, expected) {
             (Ok(got), Expected::Exactly(expected)) => (got.clone(), got == expected),
-            (Ok(got), Expected::Some(_)) => (got, true),
+            (Ok(got), Expected::Any(_)) => (got, true),
             (Err(error), _) => (error.to_string(), false),
         })
         .await;

@@ -144,15 +144,21 @@ impl Repository {
         Some(id)
     }
 
-    /// What was uploaded becomes a layer.
-    pub(super) fn keep_layer(&mut self, upload: &str, digest: &str) -> Result<(), Fault> {
-        let held: usize = self.layers.values().map(Bytes::len).sum();
-        let upload = self.uploads.remove(upload).unwrap_or_default();
-        if held + upload.bytes.len() > MOST_BYTES {
+    /// Whether this many bytes more are taken.
+    pub(super) fn room_for(&self, more: usize) -> Result<(), Fault> {
+        let layers: usize = self.layers.values().map(Bytes::len).sum();
+        let uploads: usize = self.uploads.values().map(|upload| upload.bytes.len()).sum();
+        let images: usize = self.images.values().map(|image| image.text.len()).sum();
+        if layers + uploads + images + more > MOST_BYTES {
             return Err(full("bytes in one repository"));
         }
-        self.layers.insert(digest.to_owned(), upload.bytes.into());
         Ok(())
+    }
+
+    /// What was uploaded becomes a layer.
+    pub(super) fn keep_layer(&mut self, upload: &str, digest: &str) {
+        let upload = self.uploads.remove(upload).unwrap_or_default();
+        self.layers.insert(digest.to_owned(), upload.bytes.into());
     }
 
     pub(super) fn keep_image(&mut self, image: &Manifest, tag: Option<&str>) -> Result<(), Fault> {
@@ -165,6 +171,7 @@ impl Repository {
         if self.images.len() >= MOST_IMAGES || self.tags.len() >= MOST_IMAGES {
             return Err(full("images in one repository"));
         }
+        self.room_for(image.text.len())?;
         self.images.insert(image.digest.clone(), image.clone());
         if let Some(tag) = tag {
             self.tags.insert(tag.to_owned(), image.digest.clone());

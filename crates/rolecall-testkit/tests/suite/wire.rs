@@ -36,6 +36,15 @@ async fn requests_that_no_sdk_would_send_are_refused() {
             // To S3, that is a listing of buckets by nobody.
             if cfg!(feature = "s3") { "<Code>AccessDenied</Code>" } else { "404 Not Found" },
         ),
+        (
+            post("X-Amz-Target: secretsmanager.GetSecretValue\r\n", "{}"),
+            // In the words of the service, if it is there.
+            if cfg!(feature = "secrets-manager") {
+                "\"__type\":\"MissingAuthenticationTokenException\""
+            } else {
+                "<Code>InvalidAction</Code>"
+            },
+        ),
         (post("", &"x".repeat(300_000)), "413 Payload Too Large"),
     ] {
         let answer = raw(&world, &request).await;
