@@ -12,3 +12,4 @@ mod permissions;
 mod policies_matter;
 mod trust;
 mod way;
+mod wire_contract;

@@ -17,8 +17,11 @@
 //! # }
 //! ```
 
+mod file;
+mod mfa;
 mod role;
 mod source;
 
+pub use mfa::MfaCodes;
 pub use role::Role;
 pub use source::AssumeRole;

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rolecall_core::{
-    ErrorKind, FetchContext, FetchError, Place, Session, SessionName, SessionSource,
+    ErrorKind, FetchContext, FetchError, Place, Session, SessionDuration, SessionName,
+    SessionSource,
 };
 use rolecall_sts::{AssumeRoleRequest, StsClient, refuses_signer};
 
-use crate::Role;
+use crate::{MfaCodes, Role};
 
 /// The hop from a parent's session to a role's.
 ///
@@ -32,6 +33,7 @@ pub struct AssumeRole {
     request: AssumeRoleRequest,
     sts: StsClient,
     index: usize,
+    codes: Option<Arc<dyn MfaCodes>>,
 }
 
 impl AssumeRole {
@@ -43,13 +45,20 @@ impl AssumeRole {
         session_name: SessionName,
     ) -> Self {
         let request = role.request(&session_name);
-        Self { parent: Arc::new(parent), role, request, sts, index: 1 }
+        Self { parent: Arc::new(parent), role, request, sts, index: 1, codes: None }
     }
 
     /// Its place in the chain, from 1, for errors.
     #[must_use]
     pub fn at_hop(mut self, index: usize) -> Self {
         self.index = index;
+        self
+    }
+
+    /// Where the codes of the role's MFA device come from.
+    #[must_use]
+    pub fn mfa_codes(mut self, codes: impl MfaCodes) -> Self {
+        self.codes = Some(Arc::new(codes));
         self
     }
 
@@ -70,13 +79,46 @@ impl AssumeRole {
     }
 
     async fn assume(&self, signer: &Session, cx: FetchContext) -> Result<Session, FetchError> {
-        self.sts.assume_role(signer, &self.request, cx).await.map_err(|error| {
+        let assumed = match self.refused_in_advance(signer) {
+            Some(error) => Err(error),
+            None => self.ask(signer, cx).await,
+        };
+        assumed.map_err(|error| {
             let error = match (error.kind(), error.code()) {
                 (ErrorKind::Denied, Some(_)) => error.with_hint(self.what_to_look_at(signer)),
                 _ => error,
             };
             error.at(Place::hop(self.index, self.role.arn().clone()))
         })
+    }
+
+    async fn ask(&self, signer: &Session, cx: FetchContext) -> Result<Session, FetchError> {
+        let Some(serial) = &self.role.mfa_serial else {
+            return self.sts.assume_role(signer, &self.request, cx).await;
+        };
+        let Some(codes) = &self.codes else {
+            let message =
+                format!("the role is asked for with MFA, and nothing gives codes of {serial}");
+            return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("give a source of MFA codes with the role"));
+        };
+        let mut request = self.request.clone();
+        request.mfa = Some((serial.clone(), codes.code(serial).await?));
+        self.sts.assume_role(signer, &request, cx).await
+    }
+
+    /// What STS would refuse for what the parent's session is.
+    fn refused_in_advance(&self, signer: &Session) -> Option<FetchError> {
+        let asked = self.request.duration?;
+        signer.role()?;
+        if asked <= SessionDuration::LONGEST_IN_A_CHAIN {
+            return None;
+        }
+        let message = format!(
+            "the session is asked for {asked}, and a role that a role's session assumes is granted for one hour at most"
+        );
+        let hint = "the role's duration: one hour or less, as STS refuses more in a chain";
+        Some(FetchError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
     }
 
     fn what_to_look_at(&self, signer: &Session) -> String {

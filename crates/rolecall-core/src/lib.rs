@@ -33,7 +33,9 @@ pub use clock::{Clock, Elapsed, ManualClock, Moment};
 pub use environment::{Environment, FileError, FileFault};
 pub use error::{ErrorKind, FetchError, Place};
 pub use params::{
-    AccountId, ExternalId, InvalidParameter, RoleArn, SessionDuration, SessionName, limits,
+    AccountId, ExternalId, InvalidParameter, MfaCode, MfaSerial, PolicyArn, ProvidedContext,
+    ProviderId, RoleArn, SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,
+    limits,
 };
 pub use provider::{ProviderSource, SourceProvider};
 pub use session::{AssumedRole, Lineage, Session, SessionBuilder};

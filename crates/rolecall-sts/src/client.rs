@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, Answer, DateHeader};
 use crate::endpoint::Endpoint;
-use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest};
+use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, wire};
 
 /// How long a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -85,16 +85,12 @@ impl StsClient {
         request: &AssumeRoleRequest,
         cx: FetchContext,
     ) -> Result<Session, FetchError> {
+        self.in_partition(request.role.partition())?;
         let signed = self.signed_by(signer)?;
+        let secrets = [&secrets_of(signer)[..], &wire::secrets_of(request)].concat();
         let answer = self
-            .attempts(cx, "AssumeRole", &secrets_of(signer), |date| {
-                self.0
-                    .sdk
-                    .assume_role()
-                    .role_arn(request.role.as_str())
-                    .role_session_name(request.session_name.as_str())
-                    .set_external_id(request.external_id.as_ref().map(ToString::to_string))
-                    .set_duration_seconds(seconds(request.duration))
+            .attempts(cx, "AssumeRole", &secrets, |date| {
+                wire::assume_role(self.0.sdk.assume_role(), request)
                     .customize()
                     .config_override(signed.clone())
                     .interceptor(date)
@@ -112,15 +108,10 @@ impl StsClient {
         request: &WebIdentityRequest,
         cx: FetchContext,
     ) -> Result<Session, FetchError> {
+        self.in_partition(request.role.partition())?;
         let answer = self
             .attempts(cx, "AssumeRoleWithWebIdentity", &[token], |date| {
-                self.0
-                    .sdk
-                    .assume_role_with_web_identity()
-                    .role_arn(request.role.as_str())
-                    .role_session_name(request.session_name.as_str())
-                    .web_identity_token(token)
-                    .set_duration_seconds(seconds(request.duration))
+                wire::web_identity(self.0.sdk.assume_role_with_web_identity(), token, request)
                     .customize()
                     .interceptor(date)
                     .send()
@@ -152,6 +143,20 @@ impl StsClient {
         CallerIdentity::parse(arn, answer.output.user_id().unwrap_or_default()).ok_or_else(|| {
             FetchError::new(ErrorKind::InvalidResponse, format!("STS's answer names {arn:?}"))
         })
+    }
+
+    /// A role is reached by an endpoint of its own partition alone.
+    fn in_partition(&self, role: &str) -> Result<(), FetchError> {
+        let region = self.0.endpoint.region();
+        if region.partition() == role {
+            return Ok(());
+        }
+        let message = format!(
+            "the role is in the partition {role}, and the Region {region} is in {}",
+            region.partition()
+        );
+        Err(FetchError::new(ErrorKind::InvalidConfig, message)
+            .with_hint("the role's ARN, or AWS_REGION: a Region of the role's partition"))
     }
 
     fn signed_by(&self, signer: &Session) -> Result<Builder, FetchError> {
@@ -222,10 +227,6 @@ impl fmt::Debug for StsClient {
 fn secrets_of(signer: &Session) -> [&str; 2] {
     let keys = signer.credentials();
     [keys.secret_access_key(), keys.session_token().unwrap_or_default()]
-}
-
-fn seconds(duration: Option<rolecall_core::SessionDuration>) -> Option<i32> {
-    duration.and_then(|duration| i32::try_from(duration.as_secs()).ok())
 }
 
 /// Sets up a [`StsClient`].

@@ -45,6 +45,32 @@ impl Region {
     }
 }
 
+/// How the codes of a partition's Regions begin; all others are in `aws`. (AWS SDKs' partitions metadata.)
+const PARTITIONS: &[(&str, &str)] = &[
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
+impl Region {
+    /// The partition that the Region is in, as ARNs name it: `aws`, `aws-cn`, `aws-us-gov`, ...
+    ///
+    /// ```
+    /// use rolecall_sts::Region;
+    /// assert_eq!(Region::parse("eu-west-1")?.partition(), "aws");
+    /// assert_eq!(Region::parse("cn-north-1")?.partition(), "aws-cn");
+    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// ```
+    pub fn partition(&self) -> &'static str {
+        let found = PARTITIONS.iter().find(|(start, _)| self.0.starts_with(start));
+        found.map_or("aws", |(_, partition)| *partition)
+    }
+}
+
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

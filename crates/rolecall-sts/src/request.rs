@@ -1,4 +1,7 @@
-use rolecall_core::{ExternalId, RoleArn, SessionDuration, SessionName};
+use rolecall_core::{
+    ExternalId, MfaCode, MfaSerial, PolicyArn, ProvidedContext, ProviderId, RoleArn,
+    SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,
+};
 
 /// What AssumeRole is asked for.
 ///
@@ -22,12 +25,35 @@ pub struct AssumeRoleRequest {
     pub external_id: Option<ExternalId>,
     /// `DurationSeconds`; one hour when absent.
     pub duration: Option<SessionDuration>,
+    /// `Tags` and `TransitiveTagKeys`.
+    pub tags: SessionTags,
+    /// `SourceIdentity`.
+    pub source_identity: Option<SourceIdentity>,
+    /// `Policy`.
+    pub policy: Option<SessionPolicy>,
+    /// `PolicyArns`.
+    pub policy_arns: Vec<PolicyArn>,
+    /// `SerialNumber` and `TokenCode`.
+    pub mfa: Option<(MfaSerial, MfaCode)>,
+    /// `ProvidedContexts`.
+    pub provided_contexts: Vec<ProvidedContext>,
 }
 
 impl AssumeRoleRequest {
     /// With what is required.
     pub fn new(role: RoleArn, session_name: SessionName) -> Self {
-        Self { role, session_name, external_id: None, duration: None }
+        Self {
+            role,
+            session_name,
+            external_id: None,
+            duration: None,
+            tags: SessionTags::new(),
+            source_identity: None,
+            policy: None,
+            policy_arns: Vec::new(),
+            mfa: None,
+            provided_contexts: Vec::new(),
+        }
     }
 }
 
@@ -51,11 +77,24 @@ pub struct WebIdentityRequest {
     pub session_name: SessionName,
     /// `DurationSeconds`; one hour when absent.
     pub duration: Option<SessionDuration>,
+    /// `ProviderId`: for OAuth 2.0 access tokens, never for OIDC tokens.
+    pub provider_id: Option<ProviderId>,
+    /// `Policy`.
+    pub policy: Option<SessionPolicy>,
+    /// `PolicyArns`.
+    pub policy_arns: Vec<PolicyArn>,
 }
 
 impl WebIdentityRequest {
     /// With what is required.
     pub fn new(role: RoleArn, session_name: SessionName) -> Self {
-        Self { role, session_name, duration: None }
+        Self {
+            role,
+            session_name,
+            duration: None,
+            provider_id: None,
+            policy: None,
+            policy_arns: Vec::new(),
+        }
     }
 }

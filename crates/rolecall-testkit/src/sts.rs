@@ -42,9 +42,6 @@ pub(crate) async fn serve(shared: &Shared, request: Request, request_id: &str) -
     answer.of(outcome.operation).by(outcome.caller)
 }
 
-/// How long a session of a session may be.
-const LONGEST_IN_A_CHAIN: Duration = Duration::from_secs(3600);
-
 async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
     let refused = |result| Outcome { operation: "Unknown", caller: None, result: Err(result) };
     let Some(mut form) = Form::parse(request.body) else {
@@ -138,7 +135,7 @@ fn assume_role(
     }
 
     let longest = role.max_session;
-    if key.owner.role.is_some() && duration.as_duration() > LONGEST_IN_A_CHAIN {
+    if key.owner.role.is_some() && duration > SessionDuration::LONGEST_IN_A_CHAIN {
         return Err(invalid(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         ));

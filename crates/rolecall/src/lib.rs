@@ -70,12 +70,13 @@ mod sdk;
 
 pub use chain::{Chain, Provider};
 pub use from_env::{Builder, builder, from_env};
-pub use rolecall_assume_role::{AssumeRole, Role};
+pub use rolecall_assume_role::{AssumeRole, MfaCodes, Role};
 pub use rolecall_cache::{Cached, Refresh};
 pub use rolecall_core::{
     AccountId, AssumedRole, Clock, Environment, ErrorKind, ExternalId, FetchContext, FetchError,
-    InvalidParameter, Lineage, ManualClock, Moment, Place, ProviderSource, RoleArn, Session,
-    SessionDuration, SessionName, SessionSource, SourceProvider, Urgency,
+    InvalidParameter, Lineage, ManualClock, MfaCode, MfaSerial, Moment, Place, PolicyArn,
+    ProvidedContext, ProviderId, ProviderSource, RoleArn, Session, SessionDuration, SessionName,
+    SessionPolicy, SessionSource, SessionTags, SourceIdentity, SourceProvider, Urgency,
 };
 pub use rolecall_sts::{CallerIdentity, Endpoint, Principal, Region, StsClient};
 pub use rolecall_web_identity::{UnverifiedClaims, WebIdentity, WebIdentityConfig};

@@ -23,6 +23,9 @@ impl SessionDuration {
     /// What STS takes when nothing is asked for: one hour.
     pub const DEFAULT: Self = Self(limits::DEFAULT_DURATION_SECONDS);
 
+    /// The most that a role's session is granted when it assumes another role: one hour.
+    pub const LONGEST_IN_A_CHAIN: Self = Self(limits::LONGEST_IN_A_CHAIN_SECONDS);
+
     /// From whole seconds.
     pub fn from_secs(seconds: u64) -> Result<Self, InvalidParameter> {
         match u32::try_from(seconds) {

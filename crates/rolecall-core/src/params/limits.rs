@@ -53,6 +53,32 @@ pub const SESSION_NAME: TextLimit =
 /// `ExternalId`.
 pub const EXTERNAL_ID: TextLimit =
     TextLimit { field: "external id", length: 2..=1224, punctuation: "+=,.@:/-" };
+/// `SourceIdentity`.
+pub const SOURCE_IDENTITY: TextLimit =
+    TextLimit { field: "source identity", length: 2..=64, punctuation: "+=,.@-" };
+/// `SerialNumber`: of an MFA device.
+pub const MFA_SERIAL: TextLimit =
+    TextLimit { field: "MFA serial number", length: 9..=256, punctuation: "+=/:,.@-" };
+/// `ProviderId`, of OAuth 2.0 providers that are no OIDC providers: a host name.
+pub const PROVIDER_ID: RangeInclusive<usize> = 4..=2048;
+/// `TokenCode`, in digits.
+pub const MFA_CODE_DIGITS: usize = 6;
+/// `Tags`, and `TransitiveTagKeys`: how many.
+pub const MOST_TAGS: usize = 50;
+/// `Key` of `Tags`, in characters.
+pub const TAG_KEY_LENGTH: RangeInclusive<usize> = 1..=128;
+/// `Value` of `Tags`, in characters.
+pub const TAG_VALUE_LENGTH: RangeInclusive<usize> = 0..=256;
+/// The punctuation of tags, beside letters, numbers and spaces of any language.
+pub const TAG_PUNCTUATION: &str = "_.:/=+-@";
+/// `PolicyArns`: how many.
+pub const MOST_POLICY_ARNS: usize = 10;
+/// `Policy` and `PolicyArns` together, in characters.
+pub const MOST_POLICY_TEXT: usize = 2048;
+/// `ProvidedContexts`: how many.
+pub const MOST_PROVIDED_CONTEXTS: usize = 5;
+/// `ContextAssertion`, in characters.
+pub const CONTEXT_ASSERTION_LENGTH: RangeInclusive<usize> = 4..=2048;
 /// An IAM role's or user's name, in an ARN.
 pub const IAM_NAME: TextLimit = TextLimit { field: "name", length: 1..=64, punctuation: "+=,.@-" };
 /// The length of an ARN, in characters.
@@ -61,5 +87,7 @@ pub const ARN_LENGTH: RangeInclusive<usize> = 20..=2048;
 pub const DURATION_SECONDS: RangeInclusive<u32> = 900..=43_200;
 /// What STS takes for `DurationSeconds` when none is sent.
 pub const DEFAULT_DURATION_SECONDS: u32 = 3600;
+/// The most that STS grants for `DurationSeconds` to a role's session that assumes a role.
+pub const LONGEST_IN_A_CHAIN_SECONDS: u32 = 3600;
 /// `WebIdentityToken`, in characters.
 pub const WEB_IDENTITY_TOKEN_LENGTH: RangeInclusive<usize> = 4..=20_000;

@@ -1,13 +1,21 @@
 //! STS's parameters, parsed once.
 
 mod arn;
+mod context;
 mod duration;
 pub mod limits;
+mod mfa;
+mod policy;
+mod tags;
 mod text;
 
 pub use arn::{AccountId, RoleArn};
+pub use context::ProvidedContext;
 pub use duration::SessionDuration;
-pub use text::{ExternalId, SessionName};
+pub use mfa::{MfaCode, MfaSerial};
+pub use policy::{PolicyArn, SessionPolicy};
+pub use tags::SessionTags;
+pub use text::{ExternalId, ProviderId, SessionName, SourceIdentity};
 
 /// A value that STS would refuse: which parameter, what is wrong with the value, and the rule.
 ///
@@ -33,6 +41,22 @@ pub struct InvalidParameter {
 }
 
 impl InvalidParameter {
+    /// A fault that only those who put parameters together can find.
+    ///
+    /// ```
+    /// use rolecall_core::InvalidParameter;
+    /// let error = InvalidParameter::of("policy ARN", "x", "there are 10 already", "there are at most 10");
+    /// assert_eq!(error.to_string(), "policy ARN \"x\": there are 10 already; there are at most 10");
+    /// ```
+    pub fn of(
+        field: &'static str,
+        value: &str,
+        fault: impl Into<String>,
+        rule: impl Into<String>,
+    ) -> Self {
+        Self::new(field, value, fault, rule)
+    }
+
     fn new(
         field: &'static str,
         value: &str,
@@ -114,5 +138,7 @@ macro_rules! parsed_text {
 }
 pub(crate) use parsed_text;
 
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,57 @@ impl ExternalId {
     }
 }
 
+/// Who is behind a session, in CloudTrail and for policies (`sts:SourceIdentity`). It stays for all sessions that are
+/// assumed from it: no hop can set another.
+///
+/// 2 to 64 characters of ASCII letters, digits and `_+=,.@-`. The trust policy must allow `sts:SetSourceIdentity`.
+///
+/// ```
+/// use rolecall_core::SourceIdentity;
+/// assert_eq!(SourceIdentity::parse("ann@shop.example").unwrap().as_str(), "ann@shop.example");
+/// assert!(SourceIdentity::parse("Ann Other").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceIdentity(String);
+
+parsed_text!(SourceIdentity);
+
+impl SourceIdentity {
+    /// Parses a source identity.
+    pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
+        parse(value, &limits::SOURCE_IDENTITY).map(Self)
+    }
+}
+
+/// The host name of an OAuth 2.0 identity provider that is no OIDC provider: `www.amazon.com`, `graph.facebook.com`.
+/// Not for OIDC tokens.
+///
+/// ```
+/// use rolecall_core::ProviderId;
+/// assert!(ProviderId::parse("www.amazon.com").is_ok());
+/// assert!(ProviderId::parse("https://www.amazon.com").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderId(String);
+
+parsed_text!(ProviderId);
+
+impl ProviderId {
+    /// Parses a provider's host name.
+    pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
+        let rule = "a provider id is a host name of 4 to 2048 characters, without scheme and port";
+        let known = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        let fault = if !limits::PROVIDER_ID.contains(&value.chars().count()) {
+            "its length is not right"
+        } else if !value.bytes().all(known) {
+            "it is no host name"
+        } else {
+            return Ok(Self(value.to_owned()));
+        };
+        Err(InvalidParameter::new("provider id", value, fault, rule))
+    }
+}
+
 /// The name of a role session: in CloudTrail, in the session's ARN, and for policies (`sts:RoleSessionName`).
 ///
 /// 2 to 64 characters of ASCII letters, digits and `_+=,.@-`.

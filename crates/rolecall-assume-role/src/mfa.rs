@@ -1,0 +1,29 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use rolecall_core::{FetchError, MfaCode, MfaSerial};
+
+/// Where MFA codes come from: a person at a terminal, a hardware token.
+///
+/// A code is good for one call, so each fetch asks for one, also a refresh in the background that nobody waits for. Where
+/// a person answers, let the session lapse instead: keep a session without refreshing it.
+///
+/// ```
+/// use rolecall_assume_role::MfaCodes;
+/// use rolecall_core::{FetchError, MfaCode, MfaSerial};
+///
+/// #[derive(Debug)]
+/// struct Fixed;
+///
+/// #[async_trait::async_trait]
+/// impl MfaCodes for Fixed {
+///     async fn code(&self, _serial: &MfaSerial) -> Result<MfaCode, FetchError> {
+///         Ok(MfaCode::parse("123456")?)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait MfaCodes: fmt::Debug + Send + Sync + 'static {
+    /// The code that this device shows now.
+    async fn code(&self, serial: &MfaSerial) -> Result<MfaCode, FetchError>;
+}
