@@ -8,6 +8,7 @@ mod clients;
 mod hit;
 mod into_the_sdk;
 mod leaks;
+mod parameters;
 mod permissions;
 mod policies_matter;
 mod trust;

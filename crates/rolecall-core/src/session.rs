@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 
-use crate::{AccountId, Clock, Moment, RoleArn};
+use crate::{AccountId, Clock, Moment, RoleArn, SessionTags, SourceIdentity};
 
 /// Temporary credentials + who they are + when they end. Cloning costs one reference count.
 ///
@@ -31,6 +31,8 @@ struct Inner {
     account: Option<AccountId>,
     measured: Option<Measured>,
     packed_policy_size: Option<u8>,
+    source_identity: Option<SourceIdentity>,
+    tags: SessionTags,
     lineage: Lineage,
 }
 
@@ -51,6 +53,8 @@ impl Session {
                 account: None,
                 measured: None,
                 packed_policy_size: None,
+                source_identity: None,
+                tags: SessionTags::new(),
                 lineage: Lineage::default(),
             },
         }
@@ -110,6 +114,17 @@ impl Session {
         self.0.packed_policy_size
     }
 
+    /// Who is behind the session, where that was set or is handed on by the session that assumed it.
+    pub fn source_identity(&self) -> Option<&SourceIdentity> {
+        self.0.source_identity.as_ref()
+    }
+
+    /// The session's tags, as far as they are known: those that were asked for, and the transitive ones of the session
+    /// that assumed it. Tags of the role itself, and those that a web identity token brings, are not here.
+    pub fn tags(&self) -> &SessionTags {
+        &self.0.tags
+    }
+
     /// How this session came about.
     pub fn lineage(&self) -> &Lineage {
         &self.0.lineage
@@ -124,6 +139,7 @@ impl fmt::Debug for Session {
             .field("account", &self.0.account)
             .field("expires_at", &self.expires_at())
             .field("lifetime", &self.lifetime())
+            .field("source_identity", &self.0.source_identity)
             .field("lineage", &self.0.lineage)
             .finish_non_exhaustive()
     }
@@ -178,6 +194,20 @@ impl SessionBuilder {
     #[must_use]
     pub fn packed_policy_size(mut self, per_cent: Option<u8>) -> Self {
         self.inner.packed_policy_size = per_cent;
+        self
+    }
+
+    /// Who is behind the session.
+    #[must_use]
+    pub fn source_identity(mut self, identity: Option<SourceIdentity>) -> Self {
+        self.inner.source_identity = identity;
+        self
+    }
+
+    /// The session's tags.
+    #[must_use]
+    pub fn tags(mut self, tags: SessionTags) -> Self {
+        self.inner.tags = tags;
         self
     }
 

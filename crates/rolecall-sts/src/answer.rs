@@ -64,6 +64,7 @@ pub(crate) trait Grant {
     fn credentials(&self) -> Option<&types::Credentials>;
     fn user(&self) -> Option<&types::AssumedRoleUser>;
     fn packed_policy_size(&self) -> Option<i32>;
+    fn source_identity(&self) -> Option<&str>;
 }
 
 macro_rules! grant {
@@ -80,6 +81,10 @@ macro_rules! grant {
             #[expect(deprecated, reason = "its successor is not sent by every server")]
             fn packed_policy_size(&self) -> Option<i32> {
                 self.packed_policy_size()
+            }
+
+            fn source_identity(&self) -> Option<&str> {
+                self.source_identity()
             }
         }
     };
@@ -123,7 +128,8 @@ pub(crate) fn session<T: Grant>(
     let session = Session::builder(credentials)
         .account(account)
         .lifetime(answer.sent, lifetime, clock)
-        .packed_policy_size(answer.output.packed_policy_size().and_then(|n| u8::try_from(n).ok()));
+        .packed_policy_size(answer.output.packed_policy_size().and_then(|n| u8::try_from(n).ok()))
+        .source_identity(answer.output.source_identity().and_then(|id| id.try_into().ok()));
     // Not every server says who the session is.
     Ok(match answer.output.user() {
         Some(user) => session.role(AssumedRole::new(user.arn(), user.assumed_role_id())),

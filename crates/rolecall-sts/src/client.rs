@@ -98,7 +98,8 @@ impl StsClient {
             })
             .await?;
         let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
-        Ok(session.assumed_by(signer, request.role.clone()).build())
+        let tags = signer.tags().handed_on(&request.tags);
+        Ok(session.tags(tags).assumed_by(signer, request.role.clone()).build())
     }
 
     /// AssumeRoleWithWebIdentity. Nobody signs: the token is the proof.

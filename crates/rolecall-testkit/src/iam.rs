@@ -11,9 +11,10 @@ use crate::world::Key;
 pub(crate) fn context_of(key: &Key) -> Context {
     let caller = &key.owner.caller;
     let principal = key.owner.role.as_ref().map_or(caller.arn(), RoleArn::as_str);
-    Context::new()
+    let context = Context::new()
         .with("aws:PrincipalArn", principal)
-        .with("aws:PrincipalAccount", caller.account())
+        .with("aws:PrincipalAccount", caller.account());
+    key.owner.carried.context(context)
 }
 
 /// Whether the caller may do this to a resource of `account`. The error is AWS's message.

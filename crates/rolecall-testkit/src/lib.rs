@@ -59,9 +59,11 @@
 
 #[cfg(feature = "ecr")]
 mod ecr;
+mod grant;
 mod iam;
 #[cfg(any(feature = "secrets-manager", feature = "ecr"))]
 mod json;
+mod mfa;
 mod oidc;
 mod record;
 #[cfg(feature = "s3")]

@@ -79,6 +79,11 @@ impl LocalAws {
         self.shared.world().user(account, user)
     }
 
+    /// What a user's MFA device shows now, by the server's clock. Each code is taken once.
+    pub fn mfa_code(&self, account: &str, user: &str) -> Option<String> {
+        self.shared.world().mfa_code(account, user, self.shared.clock.wall())
+    }
+
     /// The newest calls, oldest first; at most 10,000.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.record().calls()

@@ -3,15 +3,16 @@
 use std::time::{Duration, SystemTime};
 
 use rolecall_core::{ExternalId, InvalidParameter, RoleArn, SessionDuration, SessionName};
-use rolecall_policy::{Caller, Context, Trust, Verdict, assume_role as decide};
+use rolecall_policy::{Caller, Context, Decision, Trust, Verdict, assume_role as decide};
 
 use axum::extract::Request;
 
+use crate::grant::{Asked, Carried};
 use crate::server::{Answer, Shared};
 use crate::sigv4::{self, Dialect, Signed};
 use crate::wire::{self, Fault, Form, escape, timestamp};
 use crate::world::{Key, host_and_path};
-use crate::{iam, web_identity};
+use crate::{iam, mfa, web_identity};
 
 /// What became of a call.
 struct Outcome {
@@ -104,34 +105,48 @@ fn assume_role(
     let name = required(&mut form, "RoleSessionName", "roleSessionName", SessionName::parse)?;
     let external_id = optional(&mut form, "ExternalId", "externalId", ExternalId::parse)?;
     let duration = duration(&mut form)?;
+    let asked = Asked::of_assume_role(&mut form)?;
+    let mfa = mfa::of_request(&mut form)?;
     all_taken(&form)?;
 
     let caller = &key.owner.caller;
+    let carried = &key.owner.carried;
     let mut context = iam::context_of(key).with("sts:RoleSessionName", name.as_str());
+    context = asked.context(carried, context);
     if let Some(id) = &external_id {
         context = context.with("sts:ExternalId", id.as_str());
     }
 
     let mut world = shared.world();
-    let action = "sts:AssumeRole";
-    let denied = |reason: String| {
+    if let Some((serial, code)) = &mfa {
+        world.check_mfa(caller.arn(), serial, code, now)?;
+        context = context.with("aws:MultiFactorAuthPresent", "true");
+    }
+    let denied_to = |action: &str, reason: String| {
         let message = format!(
             "User: {} is not authorized to perform: {action} on resource: {arn}",
             caller.arn()
         );
         Fault::new(403, "AccessDenied", message).because(reason)
     };
+    let denied = |reason: String| denied_to("sts:AssumeRole", reason);
     // Whoever asks does not learn whether there is such a role.
     let role =
         world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role".into()))?;
-    let trust = role
-        .trust
-        .as_ref()
-        .map_or(Trust::NotTrusted, |policy| policy.evaluate(caller, action, &context));
-    let identity = key.owner.identity_decision(action, arn.as_str(), &context);
-    match decide(caller, arn.account().as_str(), trust, identity) {
-        Verdict::Allowed => {}
-        verdict => return Err(denied(verdict.to_string())),
+    for action in ["sts:AssumeRole"].into_iter().chain(asked.actions(carried)) {
+        let trust = role
+            .trust
+            .as_ref()
+            .map_or(Trust::NotTrusted, |policy| policy.evaluate(caller, action, &context));
+        let identity = key.owner.role_decision(action, arn.as_str(), &context);
+        match decide(caller, arn.account().as_str(), trust, identity) {
+            Verdict::Allowed => {}
+            verdict => return Err(denied_to(action, verdict.to_string())),
+        }
+        // They narrow also what a trust policy gives to a role by its name.
+        if carried.decision(action, arn.as_str(), &context) != Decision::Allow {
+            return Err(denied_to(action, "the caller's session policies do not let it".into()));
+        }
     }
 
     let longest = role.max_session;
@@ -141,7 +156,8 @@ fn assume_role(
         ));
     }
     check_max_session(duration, longest)?;
-    let session = world.issue(&arn, &name, now + duration.as_duration());
+    let carried = asked.granted(carried, arn.account().as_str(), &world)?;
+    let session = world.issue(&arn, &name, now + duration.as_duration(), carried);
     session.map(|key| granted(&key)).ok_or_else(|| denied("there is no such role".into()))
 }
 
@@ -157,6 +173,13 @@ async fn assume_role_with_web_identity(
         return Err(constraint("", "webIdentityToken", "have length between 4 and 20000"));
     }
     let duration = duration(&mut form)?;
+    let asked = Asked::of_policies(&mut form)?;
+    if form.take("ProviderId").is_some() {
+        // API Reference: "Do not specify this value for OpenID Connect ID tokens."
+        return Err(invalid(
+            "ProviderId is for OAuth 2.0 access tokens, and this is an OpenID Connect ID token",
+        ));
+    }
     all_taken(&form)?;
 
     let action = "sts:AssumeRoleWithWebIdentity";
@@ -178,18 +201,27 @@ async fn assume_role_with_web_identity(
     for audience in claims.audiences().iter().filter(|a| provider.client_ids.contains(a)) {
         context = context.with(&format!("{issuer}:aud"), audience);
     }
+    let nobody = Carried::default();
+    let (tags, transitive) = claims.tags();
+    let asked = asked.with_claims(tags, transitive, claims.source_identity())?;
+    context = asked.context(&nobody, context);
     let mut world = shared.world();
     let role = world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role"))?;
     let caller = Caller::federated(&provider.arn);
-    let trust = role
-        .trust
-        .as_ref()
-        .map_or(Trust::NotTrusted, |policy| policy.evaluate(&caller, action, &context));
-    if !trust.is_allowed() {
-        return Err(denied("the role's trust policy does not let the token"));
+    for action in [action].into_iter().chain(asked.actions(&nobody)) {
+        let trust = role
+            .trust
+            .as_ref()
+            .map_or(Trust::NotTrusted, |policy| policy.evaluate(&caller, action, &context));
+        if !trust.is_allowed() {
+            return Err(denied(&format!(
+                "the role's trust policy does not let the token {action}"
+            )));
+        }
     }
     check_max_session(duration, role.max_session)?;
-    let session = world.issue(&arn, &name, now + duration.as_duration());
+    let carried = asked.granted(&nobody, arn.account().as_str(), &world)?;
+    let session = world.issue(&arn, &name, now + duration.as_duration(), carried);
     let session = session.ok_or_else(|| denied("there is no such role"))?;
     Ok(format!(
         "{}<SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken><Audience>{}</Audience><Provider>{}</Provider>",
@@ -212,10 +244,18 @@ fn caller_identity(key: &Key) -> String {
 
 fn granted(key: &Key) -> String {
     let credentials = &key.credentials;
+    let carried = &key.owner.carried;
+    let identity = carried.source_identity.as_deref().map_or_else(String::new, |identity| {
+        format!("<SourceIdentity>{}</SourceIdentity>", escape(identity))
+    });
+    let packed = match carried.packed {
+        0 => String::new(),
+        packed => format!("<PackedPolicySize>{packed}</PackedPolicySize>"),
+    };
     format!(
         "<Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey><SessionToken>{}</SessionToken>\
          <Expiration>{}</Expiration></Credentials><AssumedRoleUser><Arn>{}</Arn>\
-         <AssumedRoleId>{}</AssumedRoleId></AssumedRoleUser>",
+         <AssumedRoleId>{}</AssumedRoleId></AssumedRoleUser>{identity}{packed}",
         credentials.access_key_id(),
         credentials.secret_access_key(),
         credentials.session_token().unwrap_or_default(),
@@ -225,17 +265,17 @@ fn granted(key: &Key) -> String {
     )
 }
 
-fn invalid(message: impl Into<String>) -> Fault {
+pub(crate) fn invalid(message: impl Into<String>) -> Fault {
     Fault::new(400, "ValidationError", message)
 }
 
-fn constraint(value: &str, field: &str, must: &str) -> Fault {
+pub(crate) fn constraint(value: &str, field: &str, must: &str) -> Fault {
     invalid(format!(
         "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: Member must {must}"
     ))
 }
 
-fn optional<T>(
+pub(crate) fn optional<T>(
     form: &mut Form,
     parameter: &str,
     field: &str,

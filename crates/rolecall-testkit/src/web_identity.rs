@@ -1,5 +1,6 @@
 //! Whose token it is: OIDC, verified by the issuer's keys over HTTP.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -27,6 +28,20 @@ pub(crate) struct Claims {
     azp: Option<String>,
     exp: u64,
     nbf: Option<u64>,
+    #[serde(rename = "https://aws.amazon.com/tags", default)]
+    tags: Tags,
+    #[serde(rename = "https://aws.amazon.com/source_identity")]
+    source_identity: Option<String>,
+}
+
+/// Session tags, as a token has them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tags {
+    #[serde(default)]
+    principal_tags: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    transitive_tag_keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +52,15 @@ enum Audience {
 }
 
 impl Claims {
+    /// Tags, and the keys of those that are transitive.
+    pub(crate) fn tags(&self) -> (&BTreeMap<String, Vec<String>>, &[String]) {
+        (&self.tags.principal_tags, &self.tags.transitive_tag_keys)
+    }
+
+    pub(crate) fn source_identity(&self) -> Option<&str> {
+        self.source_identity.as_deref()
+    }
+
     pub(crate) fn audiences(&self) -> &[String] {
         match &self.audience {
             Audience::One(one) => std::slice::from_ref(one),

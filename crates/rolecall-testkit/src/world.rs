@@ -5,12 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use rolecall_core::limits::DURATION_SECONDS;
-use rolecall_core::{AccountId, RoleArn, SessionDuration, SessionName};
+use rolecall_core::{
+    AccountId, MfaCode, MfaSerial, PolicyArn, RoleArn, SessionDuration, SessionName,
+};
 use rolecall_policy::{Caller, Context, Decision, PermissionPolicy, TrustPolicy};
 
+use crate::grant::Carried;
+use crate::mfa::Device;
 use crate::oidc::OidcIssuer;
 use crate::server::SetupError;
-use crate::wire::{BASE64, ID, random};
+use crate::wire::{BASE64, Fault, ID, random};
 
 /// An account: who is in it, and which identity providers it trusts.
 ///
@@ -25,6 +29,8 @@ pub struct Account {
     users: Vec<IamUser>,
     roles: Vec<IamRole>,
     providers: Vec<(String, Vec<String>)>,
+    /// ARN's end and document.
+    managed: Vec<(String, String)>,
     /// Their names.
     #[cfg(feature = "s3")]
     pub(crate) buckets: Vec<String>,
@@ -54,6 +60,16 @@ impl Account {
         self
     }
 
+    /// With a managed policy, as JSON, which can be a session policy by its ARN. A path may stand before the name.
+    pub fn managed_policy(
+        mut self,
+        path_and_name: impl Into<String>,
+        json: impl Into<String>,
+    ) -> Self {
+        self.managed.push((path_and_name.into(), json.into()));
+        self
+    }
+
     /// With an OIDC identity provider: tokens of this issuer for one of these client ids (audiences).
     pub fn oidc_provider<C: Into<String>>(
         mut self,
@@ -79,17 +95,27 @@ impl Account {
 pub struct IamUser {
     name: String,
     policies: Vec<String>,
+    mfa: bool,
 }
 
 impl IamUser {
     /// A user who may do nothing.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), policies: Vec::new() }
+        Self { name: name.into(), policies: Vec::new(), mfa: false }
     }
 
     /// With one more identity policy, as JSON.
     pub fn policy(mut self, json: impl Into<String>) -> Self {
         self.policies.push(json.into());
+        self
+    }
+}
+
+impl IamUser {
+    /// With a virtual MFA device, `arn:aws:iam::<account>:mfa/<user>`: [`LocalAws::mfa_code`](crate::LocalAws::mfa_code)
+    /// says what it shows.
+    pub fn mfa_device(mut self) -> Self {
+        self.mfa = true;
         self
     }
 }
@@ -148,6 +174,9 @@ pub(crate) struct World {
     /// By account and issuer.
     providers: HashMap<(String, String), Provider>,
     users: BTreeMap<(String, String), String>,
+    managed: HashMap<String, PermissionPolicy>,
+    /// By the user's ARN.
+    mfa: HashMap<String, Device>,
     keys: HashMap<String, Key>,
     /// Issued keys, oldest first.
     issued: VecDeque<String>,
@@ -183,12 +212,29 @@ pub(crate) struct Owner {
     pub(crate) user_id: String,
     /// The role's ARN, where it is a session.
     pub(crate) role: Option<RoleArn>,
+    pub(crate) carried: Carried,
     policies: Vec<PermissionPolicy>,
 }
 
 impl Owner {
-    /// What the caller's own policies say.
+    /// What the caller's own policies say, and those of its session.
+    #[cfg(any(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
     pub(crate) fn identity_decision(
+        &self,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Decision {
+        let own = self.role_decision(action, resource, context);
+        match (own, self.carried.decision(action, resource, context)) {
+            (Decision::ExplicitDeny, _) | (_, Decision::ExplicitDeny) => Decision::ExplicitDeny,
+            (Decision::Allow, Decision::Allow) => Decision::Allow,
+            _ => Decision::ImplicitDeny,
+        }
+    }
+
+    /// What the user's or the role's policies say.
+    pub(crate) fn role_decision(
         &self,
         action: &str,
         resource: &str,
@@ -209,6 +255,8 @@ impl World {
             roles: HashMap::new(),
             providers: HashMap::new(),
             users: BTreeMap::new(),
+            managed: HashMap::new(),
+            mfa: HashMap::new(),
             keys: HashMap::new(),
             issued: VecDeque::new(),
         };
@@ -245,8 +293,14 @@ impl World {
                 caller: Caller::user(&account.id, arn),
                 user_id: format!("AIDA{}", random(ID, 17)),
                 role: None,
+                carried: Carried::default(),
                 policies,
             };
+            if user.mfa {
+                let serial = format!("arn:aws:iam::{}:mfa/{}", account.id, user.name);
+                let device = Device::new(serial, random(BASE64, 20).into_bytes());
+                self.mfa.insert(owner.caller.arn().to_owned(), device);
+            }
             let credentials = Credentials::builder()
                 .access_key_id(format!("AKIA{}", random(ID, 16)))
                 .secret_access_key(random(BASE64, 40))
@@ -290,6 +344,16 @@ impl World {
             let made = Role { arn: arn.clone(), id, trust, policies, max_session };
             self.roles.insert(arn.to_string(), made);
         }
+        for (path_and_name, json) in &account.managed {
+            let what = format!("managed policy {path_and_name:?}");
+            let arn = format!("arn:aws:iam::{}:policy/{path_and_name}", account.id);
+            let arn = PolicyArn::parse(&arn).map_err(|error| wrong(&what, &error))?;
+            let policy = PermissionPolicy::parse(json).map_err(|error| wrong(&what, &error))?;
+            unknown_key(&mut policy.condition_keys()).map_err(|error| wrong(&what, &error))?;
+            if self.managed.insert(arn.to_string(), policy).is_some() {
+                return Err(wrong(&what, &"there are two of this name"));
+            }
+        }
         for (issuer, client_ids) in &account.providers {
             let arn =
                 format!("arn:aws:iam::{}:oidc-provider/{}", account.id, host_and_path(issuer));
@@ -312,6 +376,28 @@ impl World {
         self.providers.get(&(account.to_owned(), issuer.to_owned())).cloned()
     }
 
+    /// A managed policy of an account, by its ARN.
+    pub(crate) fn managed_policy(&self, account: &str, arn: &str) -> Option<PermissionPolicy> {
+        let of_account = arn.split(':').nth(4) == Some(account);
+        of_account.then(|| self.managed.get(arn).cloned()).flatten()
+    }
+
+    /// What a user's MFA device shows.
+    pub(crate) fn mfa_code(&self, account: &str, user: &str, now: SystemTime) -> Option<String> {
+        let arn = format!("arn:aws:iam::{account}:user/{user}");
+        self.mfa.get(&arn).map(|device| device.code(now))
+    }
+
+    pub(crate) fn check_mfa(
+        &mut self,
+        caller: &str,
+        serial: &MfaSerial,
+        code: &MfaCode,
+        now: SystemTime,
+    ) -> Result<(), Fault> {
+        Device::check(self.mfa.get_mut(caller), serial, code, now)
+    }
+
     pub(crate) fn key(&self, access_key_id: &str) -> Option<Key> {
         self.keys.get(access_key_id).cloned()
     }
@@ -322,6 +408,7 @@ impl World {
         role: &RoleArn,
         session: &SessionName,
         expires: SystemTime,
+        carried: Carried,
     ) -> Option<Key> {
         let role = self.roles.get(role.as_str())?;
         let account = role.arn.account();
@@ -334,6 +421,7 @@ impl World {
             ),
             user_id: format!("{}:{session}", role.id),
             role: Some(role.arn.clone()),
+            carried,
             policies: role.policies.clone(),
         };
         let credentials = Credentials::builder()
@@ -381,6 +469,8 @@ const CONDITION_KEYS: &[&str] = &[
     "aws:PrincipalAccount",
     "aws:FederatedProvider",
     "sts:SourceIdentity",
+    "aws:SourceIdentity",
+    "aws:MultiFactorAuthPresent",
     "sts:TransitiveTagKeys",
     "aws:TagKeys",
     "s3:prefix",
@@ -392,6 +482,7 @@ fn unknown(keys: &mut dyn Iterator<Item = &str>, issuers: &[&str]) -> Option<Str
     let known = |key: &str| {
         CONDITION_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
             || key.to_lowercase().starts_with("aws:requesttag/")
+            || key.to_lowercase().starts_with("aws:principaltag/")
             || issuers.iter().any(|issuer| {
                 let claim = key.strip_prefix(issuer).and_then(|rest| rest.strip_prefix(':'));
                 claim.is_some_and(|claim| matches!(claim, "sub" | "aud"))

@@ -79,6 +79,29 @@ impl SessionTags {
         Ok(self)
     }
 
+    /// What a session has that is assumed from one with these tags and asks for `more`: the transitive ones of these, and
+    /// those. Where both have a key, STS refuses the request; here the first stays.
+    ///
+    /// ```
+    /// use rolecall_core::SessionTags;
+    /// let parent = SessionTags::new().tag("Tenant", "4711")?.tag("Team", "tea")?.transitive("Tenant")?;
+    /// let child = parent.handed_on(&SessionTags::new().tag("Job", "nightly")?);
+    /// assert_eq!(child.iter().collect::<Vec<_>>(), [("Job", "nightly"), ("Tenant", "4711")]);
+    /// # Ok::<(), rolecall_core::InvalidParameter>(())
+    /// ```
+    #[must_use]
+    pub fn handed_on(&self, more: &Self) -> Self {
+        let mut next = more.clone();
+        for key in &self.transitive {
+            if let Some(held) = same(self.tags.keys(), key) {
+                next.tags.retain(|other, _| other.to_lowercase() != held.to_lowercase());
+                next.tags.insert(held.clone(), self.tags[held].clone());
+            }
+            next.transitive.insert(key.clone());
+        }
+        next
+    }
+
     /// Keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))

@@ -4,6 +4,7 @@
 
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 mod ecr;
+mod grants;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 mod s3;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
@@ -545,10 +546,15 @@ async fn malformed_parameters_are_named() {
 async fn what_it_does_not_know_is_refused_and_not_ignored() {
     let world = World::new().await;
     let client = world.client(Some(world.user(SHOP, "ann")));
+    let context = aws_sdk_sts::types::ProvidedContext::builder()
+        .provider_arn("arn:aws:iam::aws:contextProvider/IdentityCenter")
+        .context_assertion("assertion")
+        .build();
     let request =
-        client.assume_role().role_arn(OPEN).role_session_name("test").source_identity("ann");
+        client.assume_role().role_arn(OPEN).role_session_name("test").provided_contexts(context);
     let told_ = told(&request.send().await.unwrap_err().into_service_error());
-    assert_eq!(told_, "ValidationError: the local STS does not know the parameter SourceIdentity");
+    let expected = "ValidationError: the local STS does not know the parameter ProvidedContexts.member.1.ProviderArn";
+    assert_eq!(told_, expected);
     let other = told(&client.get_session_token().send().await.unwrap_err().into_service_error());
     assert!(
         other.starts_with("InvalidAction: Could not find operation GetSessionToken"),
