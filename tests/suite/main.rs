@@ -11,6 +11,7 @@ mod leaks;
 mod parameters;
 mod permissions;
 mod policies_matter;
+mod tokens;
 mod trust;
 mod way;
 mod wire_contract;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::{ErrorKind, FetchError};
 
@@ -107,6 +108,28 @@ impl Environment {
         read.map_err(fail)
     }
 
+    /// When a file was last written, by the wall clock; `None` where that cannot be known. For error messages.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use rolecall_core::Environment;
+    /// assert_eq!(Environment::process().modified("/no/such/file".as_ref()).await, None);
+    /// # }
+    /// ```
+    pub async fn modified(&self, path: &Path) -> Option<SystemTime> {
+        if let Kind::Fixed(fixed) = &*self.0
+            && fixed.files.contains_key(path)
+        {
+            return None;
+        }
+        let owned = path.to_owned();
+        let look = move || std::fs::metadata(owned).and_then(|metadata| metadata.modified()).ok();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(look).await.ok().flatten(),
+            Err(_) => look(),
+        }
+    }
+
     /// The machine's name: `HOSTNAME` (in a pod, the pod's name), else what the system says.
     pub fn host_name(&self) -> Option<String> {
         if let Ok(Some(name)) = self.var("HOSTNAME") {
@@ -150,15 +173,15 @@ impl fmt::Debug for Environment {
 }
 
 fn read_regular_file(path: &Path, limit: usize) -> Result<Vec<u8>, FileFault> {
-    // Opening a pipe would block until somebody writes: look before.
-    let metadata = std::fs::metadata(path).map_err(|error| FileFault::of(&error))?;
+    let file = open(path).map_err(|error| FileFault::of(&error))?;
+    // Of the file that is open: whoever replaces it meanwhile changes nothing.
+    let metadata = file.metadata().map_err(|error| FileFault::of(&error))?;
     if metadata.is_dir() {
         return Err(FileFault::Directory);
     }
     if !metadata.is_file() {
         return Err(FileFault::NotRegular);
     }
-    let file = std::fs::File::open(path).map_err(|error| FileFault::of(&error))?;
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     // Not grown while it is read: what holds a secret is not left behind in freed memory.
     let size = usize::try_from(metadata.len()).unwrap_or(limit).min(limit);
@@ -168,6 +191,23 @@ fn read_regular_file(path: &Path, limit: usize) -> Result<Vec<u8>, FileFault> {
         return Err(FileFault::TooLarge { limit });
     }
     Ok(contents)
+}
+
+/// Opens without waiting: a pipe would, until somebody writes.
+#[cfg(unix)]
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let without_waiting = rustix::fs::OFlags::NONBLOCK.bits();
+    let flags = i32::try_from(without_waiting).unwrap_or(0);
+    std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    if std::fs::metadata(path)?.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    std::fs::File::open(path)
 }
 
 #[cfg(unix)]

@@ -139,6 +139,22 @@ pub fn refuses_signer(error: &rolecall_core::FetchError) -> bool {
     })
 }
 
+/// Whether STS refused the web identity token: another one may do.
+///
+/// ```
+/// use rolecall_core::{ErrorKind, FetchError};
+/// let error = FetchError::new(ErrorKind::TokenRejected, "expired").with_code("ExpiredTokenException");
+/// assert!(rolecall_sts::refuses_token(&error));
+/// ```
+pub fn refuses_token(error: &rolecall_core::FetchError) -> bool {
+    // That of its two meanings which is not the token's fault is of another kind.
+    error.code().is_some_and(|code| {
+        TABLE.iter().any(|(row, _, class)| {
+            *row == code && class.again == Again::RereadToken && class.kind == error.kind()
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

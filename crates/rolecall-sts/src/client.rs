@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::config::{
     BehaviorVersion, Builder, IdentityCache, SharedHttpClient, SharedIdentityCache,
@@ -16,7 +16,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency};
+use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Moment, Session, Urgency};
 
 use tokio::time::Instant;
 
@@ -60,6 +60,8 @@ struct Inner {
     no_cache: SharedIdentityCache,
     endpoint: Endpoint,
     clock: Clock,
+    /// What time it was there when it last answered.
+    server_time: Mutex<Option<(SystemTime, Moment)>>,
 }
 
 impl StsClient {
@@ -76,6 +78,24 @@ impl StsClient {
     /// Where it calls.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    /// The time by STS's own clock, from the `Date` of its last answer and the time that has gone by since; `None` before
+    /// it has answered. A wrong or stepped wall clock of this machine changes nothing in it.
+    ///
+    /// ```
+    /// use rolecall_sts::{Endpoint, Region, StsClient};
+    /// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
+    /// assert_eq!(sts.server_time(), None);
+    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// ```
+    pub fn server_time(&self) -> Option<SystemTime> {
+        let (date, seen) = (*self.server_time_seen())?;
+        date.checked_add(self.0.clock.now() - seen)
+    }
+
+    fn server_time_seen(&self) -> MutexGuard<'_, Option<(SystemTime, Moment)>> {
+        self.0.server_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// AssumeRole, signed by `signer`. An error says nothing of the hop: the source that calls does.
@@ -201,7 +221,11 @@ impl StsClient {
         loop {
             let date = DateHeader::default();
             let sent = clock.now();
-            let error = match send(date.clone()).await {
+            let answered = send(date.clone()).await;
+            if let Some(date) = date.get() {
+                *self.server_time_seen() = Some((date, clock.now()));
+            }
+            let error = match answered {
                 Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
                 Err(error) => answer::error(&error, &self.0.endpoint, secrets),
             };
@@ -282,7 +306,8 @@ impl StsClientBuilder {
                     .build(),
             );
         let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());
-        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock }))
+        let server_time = Mutex::new(None);
+        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, server_time }))
     }
 }
 

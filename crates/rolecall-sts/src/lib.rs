@@ -27,7 +27,7 @@ mod region;
 mod request;
 mod wire;
 
-pub use classify::{Again, Class, class_of, refuses_signer};
+pub use classify::{Again, Class, class_of, refuses_signer, refuses_token};
 pub use client::{StsClient, StsClientBuilder};
 pub use endpoint::Endpoint;
 pub use identity::{CallerIdentity, Principal};

@@ -22,7 +22,9 @@
 mod claims;
 mod source;
 mod token;
+mod tokens;
 
 pub use claims::UnverifiedClaims;
 pub use source::{WebIdentity, WebIdentityConfig};
 pub use token::WebIdentityToken;
+pub use tokens::{TokenFile, TokenFn, TokenSource, TokenVariable};

@@ -1,14 +1,16 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rolecall_core::{
-    Environment, ErrorKind, FetchContext, FetchError, Place, RoleArn, Session, SessionDuration,
-    SessionName, SessionSource,
+    Clock, Environment, ErrorKind, FetchContext, FetchError, Place, PolicyArn, RoleArn, Session,
+    SessionDuration, SessionName, SessionPolicy, SessionSource,
 };
-use rolecall_sts::{StsClient, WebIdentityRequest};
+use rolecall_sts::{StsClient, WebIdentityRequest, refuses_token};
 
 use crate::claims::UnverifiedClaims;
 use crate::token::WebIdentityToken;
+use crate::tokens::{TokenFile, TokenSource};
 
 /// Which role a workload assumes by its token, and where the token is.
 ///
@@ -37,6 +39,10 @@ pub struct WebIdentityConfig {
     pub session_name: SessionName,
     /// How long it is asked for; one hour when absent.
     pub duration: Option<SessionDuration>,
+    /// An inline session policy.
+    pub policy: Option<SessionPolicy>,
+    /// Managed policies as session policies.
+    pub policy_arns: Vec<PolicyArn>,
 }
 
 const ROLE: &str = "AWS_ROLE_ARN";
@@ -45,7 +51,9 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 impl WebIdentityConfig {
     /// With what is required.
     pub fn new(role: RoleArn, token_file: impl Into<PathBuf>, session_name: SessionName) -> Self {
-        Self { role, token_file: token_file.into(), session_name, duration: None }
+        let token_file = token_file.into();
+        let (duration, policy, policy_arns) = (None, None, Vec::new());
+        Self { role, token_file, session_name, duration, policy, policy_arns }
     }
 
     /// By `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_SESSION_NAME`. `None` when neither of the first
@@ -77,7 +85,8 @@ impl WebIdentityConfig {
     }
 }
 
-/// Sessions by AssumeRoleWithWebIdentity. The token file is read anew for each.
+/// Sessions by AssumeRoleWithWebIdentity. The token is read anew for each, and looked at: one that has ended by STS's
+/// clock is not sent. If STS refuses it, it is read once more, and sent once more if it changed.
 ///
 /// ```
 /// use rolecall_core::{Environment, RoleArn, SessionName};
@@ -92,53 +101,129 @@ impl WebIdentityConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct WebIdentity {
-    config: WebIdentityConfig,
+    tokens: Arc<dyn TokenSource>,
     request: WebIdentityRequest,
     sts: StsClient,
-    environment: Environment,
+    clock: Clock,
 }
 
 impl WebIdentity {
     /// A source for this role and token file, which is read through `environment`.
     pub fn new(config: WebIdentityConfig, sts: StsClient, environment: Environment) -> Self {
-        let mut request = WebIdentityRequest::new(config.role.clone(), config.session_name.clone());
+        let mut request = WebIdentityRequest::new(config.role, config.session_name);
         request.duration = config.duration;
-        Self { config, request, sts, environment }
+        request.policy = config.policy;
+        request.policy_arns = config.policy_arns;
+        Self::with_tokens(TokenFile::new(config.token_file, environment), request, sts)
     }
 
-    /// What it was made of.
-    pub fn config(&self) -> &WebIdentityConfig {
-        &self.config
+    /// A source for this request, with tokens from wherever.
+    ///
+    /// ```
+    /// use rolecall_core::{Environment, RoleArn, SessionName};
+    /// use rolecall_sts::{Endpoint, Region, StsClient, WebIdentityRequest};
+    /// use rolecall_web_identity::{TokenVariable, WebIdentity};
+    ///
+    /// let role = RoleArn::parse("arn:aws:iam::111122223333:role/deploy")?;
+    /// let request = WebIdentityRequest::new(role, SessionName::parse("job-4711")?);
+    /// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
+    /// let tokens = TokenVariable::new("CI_JOB_JWT", Environment::process());
+    /// let source = WebIdentity::with_tokens(tokens, request, sts);
+    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// ```
+    pub fn with_tokens(
+        tokens: impl TokenSource,
+        request: WebIdentityRequest,
+        sts: StsClient,
+    ) -> Self {
+        Self { tokens: Arc::new(tokens), request, sts, clock: Clock::system() }
+    }
+
+    /// The clock by which the age of a token's file is told.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The role that it assumes.
+    pub fn role(&self) -> &RoleArn {
+        &self.request.role
     }
 
     async fn exchange(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        let token = WebIdentityToken::read(&self.config.token_file, &self.environment).await?;
+        let token = self.tokens.token().await?;
+        match self.send(&token, cx).await {
+            Err(error) if refuses_token(&error) => match self.tokens.token().await {
+                Ok(renewed) if renewed.expose() != token.expose() => self.send(&renewed, cx).await,
+                // The same, or none: what STS said of it stands.
+                _ => Err(error),
+            },
+            result => result,
+        }
+    }
+
+    async fn send(
+        &self,
+        token: &WebIdentityToken,
+        cx: FetchContext,
+    ) -> Result<Session, FetchError> {
+        let claims = UnverifiedClaims::of(token.expose());
+        if let Some(ended) = claims.as_ref().filter(|claims| self.has_ended(claims)) {
+            return Err(self.expired(ended).await);
+        }
         let exchanged =
             self.sts.assume_role_with_web_identity(token.expose(), &self.request, cx).await;
-        exchanged.map_err(|error| match self.what_to_look_at(&error, &token) {
+        exchanged.map_err(|error| match self.what_to_look_at(&error, claims.as_ref()) {
             Some(hint) => error.with_hint(hint),
             None => error,
         })
     }
 
-    fn what_to_look_at(&self, error: &FetchError, token: &WebIdentityToken) -> Option<String> {
-        let role = &self.config.role;
-        let file = self.config.token_file.display();
-        let says = match UnverifiedClaims::of(token.expose()) {
+    /// STS would refuse it, so it need not be asked. By STS's clock: this machine's may be wrong, and no signature
+    /// depends on it here. Before STS has said what time it is, it is asked.
+    fn has_ended(&self, claims: &UnverifiedClaims) -> bool {
+        match (claims.expires_at(), self.sts.server_time()) {
+            (Some(end), Some(now)) => end <= now,
+            _ => false,
+        }
+    }
+
+    async fn expired(&self, claims: &UnverifiedClaims) -> FetchError {
+        let place = self.tokens.describe();
+        let message = format!("the web identity token {place} has expired ({claims})");
+        let age =
+            self.tokens.renewed().await.and_then(|at| self.clock.wall().duration_since(at).ok());
+        let written = match age.map(|age| age.as_secs() / 60) {
+            Some(minutes) => format!(" (it was last written {minutes} min ago)"),
+            None => String::new(),
+        };
+        FetchError::new(ErrorKind::TokenUnavailable, message)
+            .with_hint(format!("who renews it{written}"))
+    }
+
+    fn what_to_look_at(
+        &self,
+        error: &FetchError,
+        claims: Option<&UnverifiedClaims>,
+    ) -> Option<String> {
+        let role = &self.request.role;
+        let place = self.tokens.describe();
+        let says = match claims {
             Some(claims) => format!("the token ({claims})"),
             None => "the token (which is no JWT)".to_owned(),
         };
         match (error.kind(), error.code()) {
             (ErrorKind::TokenRejected, Some("ExpiredTokenException")) => {
-                Some(format!("{says} in {file}: who renews it, and this machine's clock"))
+                Some(format!("{says} {place}: who renews it, and this machine's clock"))
             }
             (ErrorKind::TokenRejected, Some(_)) => Some(format!(
-                "{says} in {file}: account {} must have an OIDC provider for its iss, with its aud as client id, \
+                "{says} {place}: account {} must have an OIDC provider for its iss, with its aud as client id, \
                  whose keys signed it",
                 role.account()
             )),
             (ErrorKind::Denied, Some(_)) => Some(format!(
-                "{says} in {file}: the trust policy of {role} must allow sts:AssumeRoleWithWebIdentity to the OIDC \
+                "{says} {place}: the trust policy of {role} must allow sts:AssumeRoleWithWebIdentity to the OIDC \
                  provider of its iss, with conditions on :sub and :aud that it meets"
             )),
             _ => None,
@@ -149,7 +234,7 @@ impl WebIdentity {
 #[async_trait]
 impl SessionSource for WebIdentity {
     async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        let place = || Place::Base(format!("web identity, {}", self.config.role));
+        let place = || Place::Base(format!("web identity, {}", self.request.role));
         self.exchange(cx).await.map_err(|error| error.at(place()))
     }
 }

@@ -18,11 +18,23 @@ pub struct WebIdentityToken(Zeroizing<String>);
 /// Room for the longest token and white space around it.
 const LARGEST_FILE: usize = 64 * 1024;
 
+/// How often a file that is missing is looked for again, at once.
+const MISSED: usize = 2;
+
 const ONE_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE: it must name a file that holds one token";
 
 impl WebIdentityToken {
-    /// Takes a token as it stands in a file. The error says what is wrong and shows nothing of the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Takes a token, with white space around it or not. The error ([`ErrorKind::TokenUnavailable`]) says what is wrong
+    /// and shows nothing of the text.
+    pub fn parse(text: &str) -> Result<Self, FetchError> {
+        Self::checked(text).map_err(|fault| {
+            let message = format!("the web identity token: {fault}");
+            FetchError::new(ErrorKind::TokenUnavailable, message)
+        })
+    }
+
+    /// The error is the fault alone.
+    pub(crate) fn checked(text: &str) -> Result<Self, String> {
         let token = text.trim();
         if token.is_empty() {
             return Err("it is empty".into());
@@ -44,7 +56,18 @@ impl WebIdentityToken {
             let message = format!("the web identity token file {}: {fault}", path.display());
             FetchError::new(ErrorKind::TokenUnavailable, message)
         };
-        let contents = match environment.read_file(path, LARGEST_FILE).await {
+        let mut contents = environment.read_file(path, LARGEST_FILE).await;
+        // The kubelet takes the old directory away as soon as the link points to the new one: who was on the way
+        // through the old finds nothing there.
+        for _ in 0..MISSED {
+            match &contents {
+                Err(error) if error.fault == FileFault::Missing => {
+                    contents = environment.read_file(path, LARGEST_FILE).await;
+                }
+                _ => break,
+            }
+        }
+        let contents = match contents {
             Ok(contents) => Zeroizing::new(contents),
             Err(error) => {
                 let hint = match error.fault {
@@ -61,7 +84,7 @@ impl WebIdentityToken {
         };
         let text = std::str::from_utf8(&contents)
             .map_err(|_| unavailable("it is no token: it is not text".into()));
-        text.and_then(|text| Self::parse(text).map_err(unavailable))
+        text.and_then(|text| Self::checked(text).map_err(unavailable))
             .map_err(|error| error.with_hint(ONE_TOKEN))
     }
 
@@ -80,6 +103,9 @@ impl fmt::Debug for WebIdentityToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    mod swaps;
 
     async fn read(contents: impl Into<Vec<u8>>) -> Result<WebIdentityToken, FetchError> {
         let env = Environment::fixed([("A", "b")]).with_file("/token", contents);

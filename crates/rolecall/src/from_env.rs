@@ -7,8 +7,8 @@ use rolecall_core::{
     Clock, Environment, ErrorKind, FetchContext, FetchError, Place, ProviderSource, Session,
     SessionName, SessionSource,
 };
-use rolecall_sts::{Endpoint, StsClient};
-use rolecall_web_identity::{WebIdentity, WebIdentityConfig};
+use rolecall_sts::{Endpoint, StsClient, WebIdentityRequest};
+use rolecall_web_identity::{TokenSource, WebIdentity, WebIdentityConfig};
 
 use crate::chain::{Chain, With};
 
@@ -115,7 +115,32 @@ impl Builder {
         let description = format!("web identity as {} ({why})", config.role);
         let with = self.with()?;
         let base = WebIdentity::new(config, with.sts.clone(), self.environment);
-        Ok(Chain::on(Arc::new(base), description, with))
+        Ok(Chain::on(Arc::new(base.clock(self.clock)), description, with))
+    }
+
+    /// A chain on a web identity whose tokens come from wherever: a variable of a CI system, a broker, a literal.
+    ///
+    /// ```
+    /// use rolecall::{Environment, RoleArn, SessionName, TokenVariable};
+    /// use rolecall::sts::WebIdentityRequest;
+    ///
+    /// let env = Environment::fixed([("AWS_REGION", "eu-west-1"), ("CI_JOB_JWT", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln")]);
+    /// let role = RoleArn::parse("arn:aws:iam::111122223333:role/deploy")?;
+    /// let request = WebIdentityRequest::new(role, SessionName::parse("job-4711")?);
+    /// let tokens = TokenVariable::new("CI_JOB_JWT", env.clone());
+    /// let chain = rolecall::builder().environment(env).from_tokens(tokens, request)?;
+    /// # Ok::<(), rolecall::FetchError>(())
+    /// ```
+    pub fn from_tokens(
+        self,
+        tokens: impl TokenSource,
+        request: WebIdentityRequest,
+    ) -> Result<Chain, FetchError> {
+        let description =
+            format!("web identity as {}, the token {}", request.role, tokens.describe());
+        let with = self.with()?;
+        let base = WebIdentity::with_tokens(tokens, request, with.sts.clone());
+        Ok(Chain::on(Arc::new(base.clock(self.clock)), description, with))
     }
 
     /// A chain on any credentials provider of the SDK; `name` is what errors and lineages call it.

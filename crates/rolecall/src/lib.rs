@@ -79,7 +79,10 @@ pub use rolecall_core::{
     SessionPolicy, SessionSource, SessionTags, SourceIdentity, SourceProvider, Urgency,
 };
 pub use rolecall_sts::{CallerIdentity, Endpoint, Principal, Region, StsClient};
-pub use rolecall_web_identity::{UnverifiedClaims, WebIdentity, WebIdentityConfig};
+pub use rolecall_web_identity::{
+    TokenFile, TokenFn, TokenSource, TokenVariable, UnverifiedClaims, WebIdentity,
+    WebIdentityConfig, WebIdentityToken,
+};
 pub use sdk::sdk_config;
 
 pub use {rolecall_cache as cache, rolecall_policy as policy, rolecall_sts as sts};

@@ -553,8 +553,9 @@ async fn what_it_does_not_know_is_refused_and_not_ignored() {
     let request =
         client.assume_role().role_arn(OPEN).role_session_name("test").provided_contexts(context);
     let told_ = told(&request.send().await.unwrap_err().into_service_error());
-    let expected = "ValidationError: the local STS does not know the parameter ProvidedContexts.member.1.ProviderArn";
-    assert_eq!(told_, expected);
+    let expected =
+        "ValidationError: the local STS does not know the parameter ProvidedContexts.member.1.";
+    assert!(told_.starts_with(expected), "{told_}");
     let other = told(&client.get_session_token().send().await.unwrap_err().into_service_error());
     assert!(
         other.starts_with("InvalidAction: Could not find operation GetSessionToken"),
