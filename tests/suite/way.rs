@@ -227,3 +227,34 @@ async fn a_source_of_ones_own_is_cached_like_any_other() {
     let session = cached.session(cx()).await.unwrap();
     assert_eq!(session.access_key_id(), "AKIAIOSFODNN7EXAMPLE");
 }
+
+#[tokio::test]
+async fn a_wrong_wall_clock_costs_one_call_more_and_then_none() {
+    let world = World::new().await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let key = || world.aws.user_credentials(rolecall_tests::SHOP, "ann").unwrap();
+    let right = world.hands.clock().wall();
+    for (wall, calls) in [(right, 2), (right + 10 * hour, 3), (right - 10 * hour, 3)] {
+        let before = world.aws.count("AssumeRole");
+        let own = rolecall::ManualClock::at(wall);
+        let builder = world.builder().unwrap().clock(own.clock());
+        let chain = builder.from_provider("ann", key()).unwrap();
+        let chain = chain.assume(role(HUB)).assume(role(ORDERS));
+        let session = chain.cached().session(cx()).await.unwrap();
+        assert_eq!(session.expires_at(), Some(wall + hour), "by this machine's own wall clock");
+        assert_eq!(world.aws.count("AssumeRole") - before, calls, "{wall:?}");
+    }
+    // A wrong secret is no matter of time: it is not tried again.
+    let wrong = Credentials::new(
+        key().access_key_id(),
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        None,
+        None,
+        "wrong",
+    );
+    let before = world.aws.count("AssumeRole");
+    let chain = world.builder().unwrap().from_provider("wrong", wrong).unwrap();
+    let error = chain.assume(role(HUB)).cached().session(cx()).await.unwrap_err();
+    assert_eq!(error.code(), Some("SignatureDoesNotMatch"));
+    assert_eq!(world.aws.count("AssumeRole") - before, 1);
+}

@@ -96,6 +96,7 @@ const TABLE: &[Row] = &{
         ),
         ("ValidationError", "", class(InvalidConfig, No, None)),
         ("SignatureDoesNotMatch", "", class(InvalidConfig, No, Some(SKEW))),
+        ("RequestExpired", "", class(InvalidConfig, No, Some(SKEW))),
     ]
 };
 
@@ -137,6 +138,11 @@ pub fn refuses_signer(error: &rolecall_core::FetchError) -> bool {
     error.code().is_some_and(|code| {
         TABLE.iter().any(|(row, _, class)| *row == code && class.again == Again::NewSigner)
     })
+}
+
+/// Whether STS refused the signature as such: for the time in it, or for the secret key.
+pub(crate) fn blames_signature(error: &rolecall_core::FetchError) -> bool {
+    matches!(error.code(), Some("SignatureDoesNotMatch" | "RequestExpired"))
 }
 
 /// Whether STS refused the web identity token: another one may do.
@@ -187,6 +193,7 @@ mod tests {
             (Some("RegionDisabledException"), "", 403, InvalidConfig, Again::No),
             (Some("ValidationError"), "", 400, InvalidConfig, Again::No),
             (Some("SignatureDoesNotMatch"), "", 403, InvalidConfig, Again::No),
+            (Some("RequestExpired"), "", 400, InvalidConfig, Again::No),
             (Some("SomethingNew"), "", 403, Denied, Again::No),
             (Some("SomethingNew"), "", 400, InvalidConfig, Again::No),
         ];

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::config::{
@@ -16,12 +16,14 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Moment, Session, Urgency};
+use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency};
 
 use tokio::time::Instant;
 
 use crate::answer::{self, Answer, DateHeader};
+use crate::classify::blames_signature;
 use crate::endpoint::Endpoint;
+use crate::time::ServerTime;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, wire};
 
 /// How long a connection may take.
@@ -60,8 +62,7 @@ struct Inner {
     no_cache: SharedIdentityCache,
     endpoint: Endpoint,
     clock: Clock,
-    /// What time it was there when it last answered.
-    server_time: Mutex<Option<(SystemTime, Moment)>>,
+    time: ServerTime,
 }
 
 impl StsClient {
@@ -90,12 +91,7 @@ impl StsClient {
     /// # Ok::<(), rolecall_core::FetchError>(())
     /// ```
     pub fn server_time(&self) -> Option<SystemTime> {
-        let (date, seen) = (*self.server_time_seen())?;
-        date.checked_add(self.0.clock.now() - seen)
-    }
-
-    fn server_time_seen(&self) -> MutexGuard<'_, Option<(SystemTime, Moment)>> {
-        self.0.server_time.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.time.now()
     }
 
     /// AssumeRole, signed by `signer`. An error says nothing of the hop: the source that calls does.
@@ -220,15 +216,20 @@ impl StsClient {
         let mut attempt = 1;
         loop {
             let date = DateHeader::default();
-            let sent = clock.now();
+            let (sent, was_off) = (clock.now(), self.0.time.is_off());
             let answered = send(date.clone()).await;
             if let Some(date) = date.get() {
-                *self.server_time_seen() = Some((date, clock.now()));
+                self.0.time.seen(date);
             }
             let error = match answered {
                 Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
                 Err(error) => answer::error(&error, &self.0.endpoint, secrets),
             };
+            if blames_signature(&error) && !was_off && self.0.time.is_off() {
+                // The SDK's client has learnt STS's time from the answer.
+                tracing::warn!(operation, %error, "this machine's clock is wrong: signed once more, by STS's time");
+                continue;
+            }
             tracing::debug!(operation, attempt, %error, "STS call failed");
             let pause = (FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
             let in_time = begun.elapsed() + pause + ATTEMPT_LIMIT <= CALL_LIMIT;
@@ -292,6 +293,7 @@ impl StsClientBuilder {
         let Self { endpoint, clock, http } = self;
         let http = http.unwrap_or_else(|| default_http_client(endpoint.is_loopback()));
         let no_cache = IdentityCache::no_cache();
+        let time = ServerTime::new(clock.clone());
         let config = Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(http)
@@ -306,8 +308,7 @@ impl StsClientBuilder {
                     .build(),
             );
         let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());
-        let server_time = Mutex::new(None);
-        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, server_time }))
+        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, time }))
     }
 }
 

@@ -25,6 +25,7 @@ mod endpoint;
 mod identity;
 mod region;
 mod request;
+mod time;
 mod wire;
 
 pub use classify::{Again, Class, class_of, refuses_signer, refuses_token};

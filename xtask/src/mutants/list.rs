@@ -12,6 +12,7 @@ const EVALUATE: &str = "crates/rolecall-policy/src/evaluate.rs";
 
 const S3: &str = "crates/rolecall-testkit/src/s3.rs";
 const S3_OBJECTS: &str = "crates/rolecall-testkit/src/s3/objects.rs";
+const GRANT: &str = "crates/rolecall-testkit/src/grant.rs";
 const ECR: &str = "crates/rolecall-testkit/src/ecr.rs";
 const BUILD: &str = "crates/rolecall-policy/src/build.rs";
 
@@ -255,6 +256,54 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "(now < offer.2).then",
         "(now < offer.2 + OFFER).then",
         "an_image_with_a_layer_of_20_mb_is_pushed_in_parts_and_pulled_byte_for_byte",
+    ),
+    mutant(
+        TESTKIT,
+        "grants: tags need sts:TagSession",
+        GRANT,
+        "let tagging = !self.tags.is_empty();",
+        "let tagging = false;",
+        "tags_are_allowed_by_the_trust_policy_and_seen_by_it",
+    ),
+    mutant(
+        TESTKIT,
+        "grants: a source identity that is handed on needs sts:SetSourceIdentity",
+        GRANT,
+        "self.source_identity.is_some() || caller.source_identity.is_some()",
+        "self.source_identity.is_some()",
+        "a_source_identity_is_set_once_and_stays",
+    ),
+    mutant(
+        TESTKIT,
+        "grants: transitive tags alone go on",
+        GRANT,
+        ".filter(|(key, _)| caller.transitive.contains(*key))",
+        ".filter(|_| true)",
+        "transitive_tags_go_on_and_cannot_be_changed",
+    ),
+    mutant(
+        TESTKIT,
+        "grants: a session policy narrows the session",
+        STS,
+        "if carried.decision(action, arn.as_str(), &context) != Decision::Allow {",
+        "if carried.decision(action, arn.as_str(), &context) == Decision::ExplicitDeny {",
+        "session_policies_narrow_what_the_role_may",
+    ),
+    mutant(
+        TESTKIT,
+        "grants: a managed policy is one of the role's account",
+        "crates/rolecall-testkit/src/world.rs",
+        "let of_account = arn.split(':').nth(4) == Some(account);",
+        "let of_account = !account.is_empty();",
+        "session_policies_narrow_what_the_role_may",
+    ),
+    mutant(
+        TESTKIT,
+        "grants: an MFA code is taken once",
+        "crates/rolecall-testkit/src/mfa.rs",
+        "self.last = found.or(self.last);",
+        "self.last = None;",
+        "mfa_is_by_a_code_of_the_callers_device_which_is_taken_once",
     ),
     mutant(
         POLICY,
