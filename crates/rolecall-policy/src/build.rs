@@ -229,6 +229,51 @@ fn prefixes<P: Into<String>>(
     Ok(prefixes)
 }
 
+/// Resources with a Region and an account in their ARNs, under prefixes, and what may be done to them.
+#[derive(Clone, Debug)]
+struct Regional {
+    region: String,
+    /// Any, if it is not said.
+    account: Option<String>,
+    prefixes: Vec<String>,
+    actions: Vec<&'static str>,
+}
+
+impl Regional {
+    fn under<P: Into<String>>(
+        region_name: &str,
+        under: impl IntoIterator<Item = P>,
+        known: impl Fn(char) -> bool,
+    ) -> Result<Self, PolicyError> {
+        let (region, prefixes) = (region(region_name)?, prefixes(under, known)?);
+        Ok(Self { region, account: None, prefixes, actions: Vec::new() })
+    }
+
+    fn in_account(mut self, id: &str) -> Result<Self, PolicyError> {
+        self.account = Some(account(id)?);
+        Ok(self)
+    }
+
+    fn may(mut self, actions: &[&'static str]) -> Self {
+        for action in actions {
+            if !self.actions.contains(action) {
+                self.actions.push(action);
+            }
+        }
+        self
+    }
+
+    /// `kind` is what stands before a resource's name.
+    fn grant(self, sid: &'static str, service: &str, kind: &str, methods: &'static str) -> Grant {
+        let Self { region, account, prefixes, actions } = self;
+        let account = account.unwrap_or_else(|| "*".into());
+        let resource =
+            |prefix| Resource::Arn(format!("{service}:{region}:{account}:{kind}{prefix}*"));
+        let resources = prefixes.into_iter().map(resource).collect();
+        Grant { sid, actions, resources, condition: None, methods }
+    }
+}
+
 fn region(region: &str) -> Result<String, PolicyError> {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if region.is_empty() || !region.contains('-') || !region.bytes().all(known) {

@@ -1,4 +1,4 @@
-use super::{Grant, Resource, account, prefixes, region};
+use super::{Grant, Regional, Resource};
 use crate::parse::PolicyError;
 
 /// The actions of a push, of a pull, and of taking images away. (Amazon ECR User Guide, "Pushing a Docker image" and
@@ -26,64 +26,40 @@ const DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct EcrAccess {
-    region: String,
-    account: Option<String>,
-    prefixes: Vec<String>,
-    actions: Vec<&'static str>,
-}
+pub struct EcrAccess(Regional);
 
 impl EcrAccess {
     /// Access to repositories under these prefixes in a Region, in any registry whose repositories the role reaches.
     /// Each prefix ends in `/`.
     pub fn under<P: Into<String>>(
-        region_name: &str,
+        region: &str,
         under: impl IntoIterator<Item = P>,
     ) -> Result<Self, PolicyError> {
         let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/_.-".contains(c);
-        Ok(Self {
-            region: region(region_name)?,
-            account: None,
-            prefixes: prefixes(under, known)?,
-            actions: Vec::new(),
-        })
+        Regional::under(region, under, known).map(Self)
     }
 
     /// In this account's registry alone.
-    pub fn account(mut self, id: &str) -> Result<Self, PolicyError> {
-        self.account = Some(account(id)?);
-        Ok(self)
+    pub fn account(self, id: &str) -> Result<Self, PolicyError> {
+        self.0.in_account(id).map(Self)
     }
 
     /// May push images.
     pub fn push(self) -> Self {
-        self.may(PUSH)
+        Self(self.0.may(PUSH))
     }
 
     /// May pull images.
     pub fn pull(self) -> Self {
-        self.may(PULL)
+        Self(self.0.may(PULL))
     }
 
     /// May delete images.
     pub fn delete(self) -> Self {
-        self.may(DELETE)
-    }
-
-    fn may(mut self, actions: &[&'static str]) -> Self {
-        for action in actions {
-            if !self.actions.contains(action) {
-                self.actions.push(action);
-            }
-        }
-        self
+        Self(self.0.may(DELETE))
     }
 
     pub(super) fn grants(self) -> [Grant; 2] {
-        let Self { region, account, prefixes, actions } = self;
-        let account = account.unwrap_or_else(|| "*".into());
-        let resource =
-            |prefix| Resource::Arn(format!("ecr:{region}:{account}:repository/{prefix}*"));
         let login = Grant {
             sid: "EcrLogin",
             actions: vec!["ecr:GetAuthorizationToken"],
@@ -91,13 +67,6 @@ impl EcrAccess {
             condition: None,
             methods: "",
         };
-        let images = Grant {
-            sid: "EcrImages",
-            actions,
-            resources: prefixes.into_iter().map(resource).collect(),
-            condition: None,
-            methods: "push, pull or delete",
-        };
-        [login, images]
+        [login, self.0.grant("EcrImages", "ecr", "repository/", "push, pull or delete")]
     }
 }

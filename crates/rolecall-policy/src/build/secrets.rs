@@ -1,4 +1,4 @@
-use super::{Grant, Resource, account, prefixes, region};
+use super::{Grant, Regional};
 use crate::parse::PolicyError;
 
 /// Access to the secrets whose names begin with one of several prefixes, in one Region.
@@ -17,65 +17,35 @@ use crate::parse::PolicyError;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct SecretsAccess {
-    region: String,
-    account: Option<String>,
-    prefixes: Vec<String>,
-    actions: Vec<&'static str>,
-}
+pub struct SecretsAccess(Regional);
 
 impl SecretsAccess {
     /// Access to secrets under these prefixes in a Region, in any account whose resources the role reaches. Each prefix
     /// ends in `/`.
     pub fn under<P: Into<String>>(
-        region_name: &str,
+        region: &str,
         under: impl IntoIterator<Item = P>,
     ) -> Result<Self, PolicyError> {
         let known = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
-        Ok(Self {
-            region: region(region_name)?,
-            account: None,
-            prefixes: prefixes(under, known)?,
-            actions: Vec::new(),
-        })
+        Regional::under(region, under, known).map(Self)
     }
 
     /// In this account alone.
-    pub fn account(mut self, id: &str) -> Result<Self, PolicyError> {
-        self.account = Some(account(id)?);
-        Ok(self)
+    pub fn account(self, id: &str) -> Result<Self, PolicyError> {
+        self.0.in_account(id).map(Self)
     }
 
     /// May describe secrets and get their values: `DescribeSecret`, `GetSecretValue`.
     pub fn read(self) -> Self {
-        self.may(&["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"])
+        Self(self.0.may(&["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]))
     }
 
     /// May make secrets and give them values: `CreateSecret`, `PutSecretValue`.
     pub fn write(self) -> Self {
-        self.may(&["secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"])
-    }
-
-    fn may(mut self, actions: &[&'static str]) -> Self {
-        for action in actions {
-            if !self.actions.contains(action) {
-                self.actions.push(action);
-            }
-        }
-        self
+        Self(self.0.may(&["secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"]))
     }
 
     pub(super) fn grant(self) -> Grant {
-        let Self { region, account, prefixes, actions } = self;
-        let account = account.unwrap_or_else(|| "*".into());
-        let resource =
-            |prefix| Resource::Arn(format!("secretsmanager:{region}:{account}:secret:{prefix}*"));
-        Grant {
-            sid: "Secrets",
-            actions,
-            resources: prefixes.into_iter().map(resource).collect(),
-            condition: None,
-            methods: "read or write",
-        }
+        self.0.grant("Secrets", "secretsmanager", "secret:", "read or write")
     }
 }
