@@ -162,6 +162,30 @@ async fn a_role_that_may_too_much_or_too_little_fails_the_tour() {
     }
 }
 
+#[test]
+fn what_is_asked_for_wrongly_ends_with_2() {
+    for (arguments, part) in [
+        (
+            &["--live", "--bucket", "shop-orders", "--prefix", "orders"][..],
+            "--prefix \"orders\" does not end in /",
+        ),
+        (&["--live", "--role-arn", "orders"], "role ARN \"orders\""),
+        (&["--live", "--role-arn", CHECKOUT, "--external-id", "x"], "external id \"x\""),
+        (&["--bucket", "shop-orders"], "--live"),
+        (&["--live", "--prefix", "orders/"], "--bucket"),
+        (&["--live", "--external-id", "shop-4711"], "--role-arn"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tour"));
+        let command = command.env_clear().env("AWS_REGION", "eu-west-1").args(arguments);
+        let key = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+        let command = command.env("AWS_ACCESS_KEY_ID", key.0).env("AWS_SECRET_ACCESS_KEY", key.1);
+        let output = command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(part) && output.stdout.is_empty(), "{arguments:?}: {error}");
+    }
+}
+
 /// The policies of docs/live.md, in its order.
 fn documented() -> Vec<String> {
     let text = include_str!("../../../docs/live.md");
