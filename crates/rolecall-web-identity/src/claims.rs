@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -6,6 +7,7 @@ use aws_smithy_types::date_time::Format;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What a token says of itself. Nothing was verified: for people and for error messages, never for a decision.
 ///
@@ -27,6 +29,56 @@ pub struct UnverifiedClaims {
     subject: Option<String>,
     audiences: Vec<String>,
     expires: Option<u64>,
+    issued: Option<u64>,
+    begins: Option<u64>,
+    kubernetes: Option<KubernetesClaims>,
+    github: Option<GitHubClaims>,
+    source_identity: Option<String>,
+    tags: BTreeMap<String, Vec<String>>,
+    transitive_tag_keys: Vec<String>,
+}
+
+/// What Kubernetes says of the pod that a token was made for: the claim `kubernetes.io`. Not verified.
+///
+/// ```
+/// use rolecall_web_identity::UnverifiedClaims;
+/// // {"kubernetes.io":{"namespace":"shop"}}
+/// let claims = UnverifiedClaims::of("e30.eyJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6InNob3AifX0.c2ln").unwrap();
+/// assert_eq!(claims.kubernetes().unwrap().namespace, "shop");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KubernetesClaims {
+    /// The namespace.
+    pub namespace: String,
+    /// The service account's name.
+    pub service_account: Option<String>,
+    /// The pod's name.
+    pub pod: Option<String>,
+    /// The node's name.
+    pub node: Option<String>,
+}
+
+/// What GitHub Actions says of the job that a token was made for. Not verified.
+///
+/// ```
+/// use rolecall_web_identity::UnverifiedClaims;
+/// // {"repository":"shop/api"}
+/// let claims = UnverifiedClaims::of("e30.eyJyZXBvc2l0b3J5Ijoic2hvcC9hcGkifQ.c2ln").unwrap();
+/// assert_eq!(claims.github().unwrap().repository, "shop/api");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct GitHubClaims {
+    /// `owner/name`.
+    pub repository: String,
+    /// As `refs/heads/main`.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<String>,
+    /// The reusable workflow that the job is of, with its own ref.
+    pub job_workflow_ref: Option<String>,
+    /// The deployment environment.
+    pub environment: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +87,32 @@ struct Wire {
     sub: Option<String>,
     aud: Option<Audience>,
     exp: Option<f64>,
+    iat: Option<f64>,
+    nbf: Option<f64>,
+    // What is of another form is somebody else's: the token is read all the same.
+    #[serde(rename = "kubernetes.io")]
+    kubernetes: Option<Value>,
+    #[serde(rename = "https://aws.amazon.com/source_identity")]
+    source_identity: Option<Value>,
+    #[serde(rename = "https://aws.amazon.com/tags")]
+    tags: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TagClaims {
+    principal_tags: BTreeMap<String, Vec<String>>,
+    transitive_tag_keys: Vec<String>,
+}
+
+fn kubernetes(claim: &Value) -> Option<KubernetesClaims> {
+    let name = |of: &str| claim[of]["name"].as_str().map(str::to_owned);
+    Some(KubernetesClaims {
+        namespace: claim["namespace"].as_str()?.to_owned(),
+        service_account: name("serviceaccount"),
+        pod: name("pod"),
+        node: name("node"),
+    })
 }
 
 #[derive(Deserialize)]
@@ -51,7 +129,18 @@ impl UnverifiedClaims {
         let payload = parts.nth(1)?;
         let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
         let wire: Wire = serde_json::from_slice(&json).ok()?;
+        let tags = wire.tags.and_then(|tags| serde_json::from_value(tags).ok());
+        let tags: TagClaims = tags.unwrap_or_default();
+        // Saturates: no number makes a panic.
+        let seconds = |number: Option<f64>| number.map(|seconds| seconds as u64);
         Some(Self {
+            kubernetes: wire.kubernetes.as_ref().and_then(kubernetes),
+            github: serde_json::from_slice(&json).ok(),
+            source_identity: wire.source_identity.and_then(|id| id.as_str().map(str::to_owned)),
+            tags: tags.principal_tags,
+            transitive_tag_keys: tags.transitive_tag_keys,
+            issued: seconds(wire.iat),
+            begins: seconds(wire.nbf),
             issuer: wire.iss,
             subject: wire.sub,
             audiences: match wire.aud {
@@ -59,8 +148,7 @@ impl UnverifiedClaims {
                 Some(Audience::One(one)) => vec![one],
                 Some(Audience::Many(many)) => many,
             },
-            // Saturates: no number makes a panic.
-            expires: wire.exp.map(|seconds| seconds as u64),
+            expires: seconds(wire.exp),
         })
     }
 
@@ -81,8 +169,47 @@ impl UnverifiedClaims {
 
     /// `exp`.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.expires?))
+        time(self.expires)
     }
+
+    /// `iat`.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        time(self.issued)
+    }
+
+    /// `nbf`.
+    pub fn not_before(&self) -> Option<SystemTime> {
+        time(self.begins)
+    }
+
+    /// The pod, of a Kubernetes token.
+    pub fn kubernetes(&self) -> Option<&KubernetesClaims> {
+        self.kubernetes.as_ref()
+    }
+
+    /// The job, of a GitHub Actions token.
+    pub fn github(&self) -> Option<&GitHubClaims> {
+        self.github.as_ref()
+    }
+
+    /// The source identity that the session will have, if STS believes the token.
+    pub fn source_identity(&self) -> Option<&str> {
+        self.source_identity.as_deref()
+    }
+
+    /// The session tags that the session will have, if STS believes the token; it takes one value for each.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.tags.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
+    }
+
+    /// The keys of those tags that go on to sessions assumed from that one.
+    pub fn transitive_tag_keys(&self) -> &[String] {
+        &self.transitive_tag_keys
+    }
+}
+
+fn time(seconds: Option<u64>) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds?))
 }
 
 impl fmt::Display for UnverifiedClaims {
@@ -135,6 +262,48 @@ mod tests {
         let never = UnverifiedClaims::of(&token(r#"{"exp":1e300}"#)).unwrap();
         assert!(never.to_string().contains("after 1970"), "{never}");
         assert_eq!(never.expires_at(), None);
+    }
+
+    #[test]
+    fn claims_of_kubernetes_github_and_aws() {
+        let claims = UnverifiedClaims::of(&token(
+            r#"{"iat": 1, "nbf": 2, "exp": 3, "kubernetes.io": {"namespace": "shop",
+                "serviceaccount": {"name": "checkout", "uid": "1"}, "pod": {"name": "checkout-7f9c"}},
+                "https://aws.amazon.com/source_identity": "ann",
+                "https://aws.amazon.com/tags": {"principal_tags": {"Tenant": ["4711"]},
+                "transitive_tag_keys": ["Tenant"]}}"#,
+        ))
+        .unwrap();
+        let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(
+            (claims.issued_at(), claims.not_before(), claims.expires_at()),
+            (at(1), at(2), at(3))
+        );
+        let pod = claims.kubernetes().unwrap();
+        assert_eq!(
+            (pod.namespace.as_str(), pod.service_account.as_deref()),
+            ("shop", Some("checkout"))
+        );
+        assert_eq!((pod.pod.as_deref(), pod.node.as_deref()), (Some("checkout-7f9c"), None));
+        assert_eq!((claims.source_identity(), claims.github()), (Some("ann"), None));
+        assert_eq!(claims.tags().collect::<Vec<_>>(), [("Tenant", &["4711".to_owned()][..])]);
+        assert_eq!(claims.transitive_tag_keys(), ["Tenant"]);
+
+        let job = r#"{"repository": "shop/api", "ref": "refs/heads/main", "job_workflow_ref": "shop/ci/x.yml@v1"}"#;
+        let job = UnverifiedClaims::of(&token(job)).unwrap();
+        let job = job.github().unwrap();
+        assert_eq!(
+            (job.repository.as_str(), job.git_ref.as_deref()),
+            ("shop/api", Some("refs/heads/main"))
+        );
+        assert_eq!(job.job_workflow_ref.as_deref(), Some("shop/ci/x.yml@v1"));
+
+        let foreign = r#"{"sub": "s", "kubernetes.io": 1, "https://aws.amazon.com/tags": [], "repository": 2}"#;
+        let foreign = UnverifiedClaims::of(&token(foreign)).unwrap();
+        assert_eq!(
+            (foreign.subject(), foreign.kubernetes(), foreign.github()),
+            (Some("s"), None, None)
+        );
     }
 
     #[test]

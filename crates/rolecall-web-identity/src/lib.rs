@@ -24,7 +24,7 @@ mod source;
 mod token;
 mod tokens;
 
-pub use claims::UnverifiedClaims;
+pub use claims::{GitHubClaims, KubernetesClaims, UnverifiedClaims};
 pub use source::{WebIdentity, WebIdentityConfig};
 pub use token::WebIdentityToken;
 pub use tokens::{TokenFile, TokenFn, TokenSource, TokenVariable};

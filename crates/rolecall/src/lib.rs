@@ -80,8 +80,8 @@ pub use rolecall_core::{
 };
 pub use rolecall_sts::{CallerIdentity, Endpoint, Principal, Region, StsClient};
 pub use rolecall_web_identity::{
-    TokenFile, TokenFn, TokenSource, TokenVariable, UnverifiedClaims, WebIdentity,
-    WebIdentityConfig, WebIdentityToken,
+    GitHubClaims, KubernetesClaims, TokenFile, TokenFn, TokenSource, TokenVariable,
+    UnverifiedClaims, WebIdentity, WebIdentityConfig, WebIdentityToken,
 };
 pub use sdk::sdk_config;
 
