@@ -129,7 +129,13 @@ fn named(call: &Call<'_>, store: &Store, id: &str) -> Result<Named, Fault> {
     let (account, region, name) = match id.strip_prefix("arn:") {
         None => (call.account(), call.region, id),
         Some(rest) => match rest.splitn(6, ':').collect::<Vec<_>>().as_slice() {
-            &[_, "secretsmanager", region, account, "secret", name] => (account, region, name),
+            // Each Region has its own endpoint, which knows its own secrets alone.
+            ["aws", "secretsmanager", region, account, "secret", name]
+                if *region == call.region =>
+            {
+                (*account, *region, *name)
+            }
+            [_, "secretsmanager", _, _, "secret", _] => return Err(not_found()),
             _ => return Err(invalid("Invalid secret ARN.")),
         },
     };
@@ -188,11 +194,30 @@ fn check(name: &str, content: &Content) -> Result<(), Fault> {
 }
 
 fn content(text: Option<String>, binary: Option<String>) -> Result<Content, Fault> {
-    match (text, binary) {
+    match (text.filter(|text| !text.is_empty()), binary.filter(|base64| !base64.is_empty())) {
         (Some(text), None) => Ok(Content::Text(text)),
         (None, Some(base64)) => Ok(Content::Binary(base64)),
-        _ => Err(invalid("You must provide either SecretString or SecretBinary.")),
+        (None, None) => {
+            let message = "You must provide either SecretString or SecretBinary.";
+            Err(Fault::new(400, "InvalidRequestException", message))
+        }
+        (Some(_), Some(_)) => Err(invalid(
+            "You can't specify both a binary secret value and a string secret value in the same secret.",
+        )),
     }
+}
+
+/// The version's id, which SDKs make up. (Secrets Manager API Reference, CreateSecret: `ClientRequestToken`.)
+fn version_id(token: Option<String>) -> Result<String, Fault> {
+    let Some(token) = token else {
+        let message =
+            "You must provide a ClientRequestToken value. We recommend a UUID-type value.";
+        return Err(Fault::new(400, "InvalidRequestException", message));
+    };
+    if !(32..=64).contains(&token.len()) {
+        return Err(invalid("ClientRequestToken must be 32-64 characters long."));
+    }
+    Ok(token)
 }
 
 #[derive(Deserialize)]
@@ -210,12 +235,16 @@ fn create(call: &Call<'_>) -> Result<Value, Fault> {
     let content = content(input.secret_string, input.secret_binary)?;
     check(&input.name, &content)?;
     let place = (call.account().to_owned(), call.region.to_owned(), input.name.clone());
-    let id = input.client_request_token.unwrap_or_else(request_id);
+    let id = version_id(input.client_request_token)?;
     let version = Version { id: id.clone(), value: content, created: call.now };
     let secret = Secret::new(&place, input.description, version, call.now);
     call.authorize(&secret.arn, call.account())?;
     let mut store = call.shared.secrets();
-    if store.0.contains_key(&place) {
+    if let Some(held) = store.0.get(&place) {
+        // The same request once more, as after an answer that was lost.
+        if held.current.id == id && held.current.value == secret.current.value {
+            return Ok(json!({ "ARN": held.arn, "Name": input.name, "VersionId": id }));
+        }
         let message =
             format!("The operation failed because the secret {} already exists.", input.name);
         return Err(Fault::new(400, "ResourceExistsException", message));
@@ -245,8 +274,8 @@ fn put(call: &Call<'_>) -> Result<Value, Fault> {
     call.authorize(&named.arn, &named.place.0)?;
     let content = content(input.secret_string, input.secret_binary)?;
     check(&named.place.2, &content)?;
+    let id = version_id(input.client_request_token)?;
     let secret = store.0.get_mut(&named.place).ok_or_else(not_found)?;
-    let id = input.client_request_token.unwrap_or_else(request_id);
     let known = [Some(&secret.current), secret.previous.as_ref()];
     let same_id = known.into_iter().flatten().find(|version| version.id == id);
     match same_id.map(|version| version.value == content) {

@@ -13,8 +13,10 @@ use axum::http::request::Parts;
 use crate::wire::Fault;
 use crate::world::{Key, World};
 
-/// How far a client's clock may be off.
+/// How far a client's clock may be off. S3 bears more. (S3 API Reference, "Error responses": RequestTimeTooSkewed.)
 const MOST_SKEW: Duration = Duration::from_secs(5 * 60);
+#[cfg(feature = "s3")]
+const MOST_SKEW_AT_S3: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) struct Signed<'a> {
     method: &'a str,
@@ -191,7 +193,7 @@ pub(crate) fn scope(headers: &HeaderMap) -> Option<(&str, &str)> {
 /// Whose key a request to S3 names, after every check but that of the signature itself and of the key's end.
 #[cfg(feature = "s3")]
 pub(crate) fn named(headers: &HeaderMap, world: &World, now: SystemTime) -> Result<Key, Refusal> {
-    let (authorization, _, key) = checked(headers, world, now)?;
+    let (authorization, _, key) = checked(headers, world, now, MOST_SKEW_AT_S3)?;
     let signed = |name: &str| authorization.signed_headers.contains(&name);
     let all_signed =
         headers.keys().all(|name| !name.as_str().starts_with("x-amz-") || signed(name.as_str()));
@@ -202,7 +204,9 @@ fn checked<'a>(
     headers: &'a HeaderMap,
     world: &World,
     now: SystemTime,
+    most_skew: Duration,
 ) -> Result<(Authorization<'a>, SystemTime, Key), Refusal> {
+    let skew = |date, signed_at, now| too_skewed(date, signed_at, now, most_skew);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let authorization = header("authorization").ok_or(Refusal::Missing)?;
     let form = "Authorization header is not of the form AWS4-HMAC-SHA256";
@@ -226,7 +230,7 @@ fn checked<'a>(
 
 /// The owner of the key that signed this request, after every check.
 pub(crate) fn verify(request: &Signed<'_>, world: &World, now: SystemTime) -> Result<Key, Refusal> {
-    let (authorization, signed_at, key) = checked(request.headers, world, now)?;
+    let (authorization, signed_at, key) = checked(request.headers, world, now, MOST_SKEW)?;
     // What is not among the signed headers (the host, the date, the token) makes another signature.
     let expected = signature(request, &authorization, &key.credentials, signed_at);
     if expected.is_none_or(|expected| !same(&expected, authorization.signature)) {
@@ -244,18 +248,24 @@ pub(crate) fn not_ended(key: &Key, now: SystemTime) -> Result<(), Refusal> {
     }
 }
 
-fn skew(date: &str, signed_at: SystemTime, now: SystemTime) -> Option<String> {
+fn too_skewed(
+    date: &str,
+    signed_at: SystemTime,
+    now: SystemTime,
+    most: Duration,
+) -> Option<String> {
+    let minutes = most.as_secs() / 60;
     let basic = |time| DateTime::from(time).fmt(Format::DateTime).unwrap_or_default();
     let basic = |time| basic(time).replace(['-', ':'], "").split('.').next().map(str::to_owned);
     let shown = basic(now).unwrap_or_default();
-    if signed_at + MOST_SKEW < now {
+    if signed_at + most < now {
         return Some(format!(
-            "Signature expired: {date} is now earlier than {shown} (less 5 min.)"
+            "Signature expired: {date} is now earlier than {shown} (less {minutes} min.)"
         ));
     }
-    if now + MOST_SKEW < signed_at {
+    if now + most < signed_at {
         return Some(format!(
-            "Signature not yet current: {date} is still later than {shown} (plus 5 min.)"
+            "Signature not yet current: {date} is still later than {shown} (plus {minutes} min.)"
         ));
     }
     None

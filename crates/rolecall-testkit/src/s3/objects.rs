@@ -94,12 +94,16 @@ impl S3 for Objects {
             ("x-amz-grant-read-acp", input.grant_read_acp.is_some()),
             ("x-amz-grant-write-acp", input.grant_write_acp.is_some()),
             ("x-amz-object-lock-mode", input.object_lock_mode.is_some()),
+            ("x-amz-object-lock-retain-until-date", input.object_lock_retain_until_date.is_some()),
             ("x-amz-object-lock-legal-hold", input.object_lock_legal_hold_status.is_some()),
             ("x-amz-server-side-encryption", input.server_side_encryption.is_some()),
             (
                 "x-amz-server-side-encryption-customer-algorithm",
                 input.sse_customer_algorithm.is_some(),
             ),
+            ("x-amz-server-side-encryption-aws-kms-key-id", input.ssekms_key_id.is_some()),
+            ("x-amz-server-side-encryption-context", input.ssekms_encryption_context.is_some()),
+            ("x-amz-server-side-encryption-bucket-key-enabled", input.bucket_key_enabled.is_some()),
             ("x-amz-storage-class", input.storage_class.is_some()),
             ("x-amz-tagging", input.tagging.is_some()),
             ("x-amz-website-redirect-location", input.website_redirect_location.is_some()),
@@ -173,8 +177,12 @@ impl S3 for Objects {
             ("If-Unmodified-Since", input.if_unmodified_since.is_some()),
             ("partNumber", input.part_number.is_some()),
             ("versionId", input.version_id.is_some()),
-            ("response-content-type", input.response_content_type.is_some()),
+            ("response-cache-control", input.response_cache_control.is_some()),
             ("response-content-disposition", input.response_content_disposition.is_some()),
+            ("response-content-encoding", input.response_content_encoding.is_some()),
+            ("response-content-language", input.response_content_language.is_some()),
+            ("response-content-type", input.response_content_type.is_some()),
+            ("response-expires", input.response_expires.is_some()),
             (
                 "x-amz-server-side-encryption-customer-algorithm",
                 input.sse_customer_algorithm.is_some(),
@@ -223,9 +231,21 @@ impl S3 for Objects {
             ("Range", input.range.is_some()),
             ("partNumber", input.part_number.is_some()),
             ("versionId", input.version_id.is_some()),
+            ("response-cache-control", input.response_cache_control.is_some()),
+            ("response-content-disposition", input.response_content_disposition.is_some()),
+            ("response-content-encoding", input.response_content_encoding.is_some()),
+            ("response-content-language", input.response_content_language.is_some()),
+            ("response-content-type", input.response_content_type.is_some()),
+            ("response-expires", input.response_expires.is_some()),
+            (
+                "x-amz-server-side-encryption-customer-algorithm",
+                input.sse_customer_algorithm.is_some(),
+            ),
         ])?;
         self.check_owner(&input.bucket, input.expected_bucket_owner.as_ref())?;
         let object = self.object(&request, &input.bucket, &input.key)?;
+        let asked = input.checksum_mode.is_some();
+        let checksum = if asked { object.checksum.clone() } else { Checksum::default() };
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
             content_length: i64::try_from(object.bytes.len()).ok(),
@@ -237,6 +257,11 @@ impl S3 for Objects {
             content_disposition: object.headers.content_disposition,
             cache_control: object.headers.cache_control,
             metadata: object.headers.metadata,
+            checksum_crc32: checksum.checksum_crc32,
+            checksum_crc32c: checksum.checksum_crc32c,
+            checksum_crc64nvme: checksum.checksum_crc64nvme,
+            checksum_sha1: checksum.checksum_sha1,
+            checksum_sha256: checksum.checksum_sha256,
             ..HeadObjectOutput::default()
         }))
     }
@@ -249,6 +274,9 @@ impl S3 for Objects {
         refuse(&[
             ("If-Match", input.if_match.is_some()),
             ("versionId", input.version_id.is_some()),
+            ("x-amz-bypass-governance-retention", input.bypass_governance_retention.is_some()),
+            ("x-amz-if-match-last-modified-time", input.if_match_last_modified_time.is_some()),
+            ("x-amz-if-match-size", input.if_match_size.is_some()),
             ("x-amz-mfa", input.mfa.is_some()),
         ])?;
         self.check_owner(&input.bucket, input.expected_bucket_owner.as_ref())?;
@@ -261,6 +289,10 @@ impl S3 for Objects {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = request.input;
+        refuse(&[
+            ("fetch-owner", input.fetch_owner == Some(true)),
+            ("x-amz-optional-object-attributes", input.optional_object_attributes.is_some()),
+        ])?;
         self.check_owner(&input.bucket, input.expected_bucket_owner.as_ref())?;
         let most = input.max_keys.unwrap_or(MOST_KEYS);
         if most < 0 {

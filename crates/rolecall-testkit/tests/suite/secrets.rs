@@ -58,6 +58,12 @@ async fn a_secret_is_created_changed_and_its_previous_value_kept() {
     assert_eq!(code(get().version_stage("OTHER").send().await), "ResourceNotFoundException");
     let again = ann.create_secret().name("shop/new").secret_string("x").send().await;
     assert_eq!(code(again), "ResourceExistsException");
+    let retried = "99999999-2222-3333-4444-555555555555";
+    let create = || ann.create_secret().name("shop/retried").client_request_token(retried);
+    let made = create().secret_string("one").send().await.unwrap();
+    let same = create().secret_string("one").send().await.unwrap();
+    assert_eq!(made.arn(), same.arn(), "the same request once more");
+    assert_eq!(code(create().secret_string("two").send().await), "ResourceExistsException");
 
     // The same request once more changes nothing; another one under its token is refused.
     let token = "11111111-2222-3333-4444-555555555555";
@@ -97,7 +103,10 @@ async fn what_is_no_secret_is_refused() {
     assert_eq!(code(create("a b").secret_string("x").send().await), "ValidationException");
     let long = "n".repeat(513);
     assert_eq!(code(create(&long).secret_string("x").send().await), "ValidationException");
-    assert_eq!(code(create("a").send().await), "InvalidParameterException");
+    assert_eq!(code(create("a").send().await), "InvalidRequestException");
+    assert_eq!(code(create("a").secret_string("").send().await), "InvalidRequestException");
+    let short = create("a").secret_string("x").client_request_token("short").send().await;
+    assert_eq!(code(short), "InvalidParameterException");
     let both = create("a").secret_string("x").secret_binary(Blob::new("x")).send().await;
     assert_eq!(code(both), "InvalidParameterException");
     let unknown = create("a").secret_string("x").kms_key_id("key").send().await;
@@ -145,6 +154,9 @@ async fn policies_are_held_against_secrets() {
     let elsewhere = world.config("carl").into_builder().region(Region::new("eu-west-2")).build();
     let elsewhere = Client::new(&elsewhere).get_secret_value().secret_id("shop/db").send().await;
     assert_eq!(code(elsewhere), "ResourceNotFoundException", "secrets are of a Region");
+    let west = "arn:aws:secretsmanager:eu-west-2:111122223333:secret:shop/db";
+    let elsewhere = client(&world, "ann").get_secret_value().secret_id(west).send().await;
+    assert_eq!(code(elsewhere), "ResourceNotFoundException", "and an endpoint knows its own alone");
 }
 
 #[tokio::test]
