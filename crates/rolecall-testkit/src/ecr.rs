@@ -307,10 +307,17 @@ pub(crate) struct ImageId {
 }
 
 fn image_failure(id: &ImageId) -> Value {
+    let (code, reason) = match (&id.image_digest, &id.image_tag) {
+        (None, None) => ("MissingDigestAndTag", "Neither a digest nor a tag was given"),
+        (Some(digest), _) if !store::is_digest(digest) => {
+            ("InvalidImageDigest", "Invalid image digest")
+        }
+        _ => ("ImageNotFound", "Requested image not found"),
+    };
     json!({
         "imageId": { "imageDigest": id.image_digest, "imageTag": id.image_tag },
-        "failureCode": "ImageNotFound",
-        "failureReason": "Requested image not found",
+        "failureCode": code,
+        "failureReason": reason,
     })
 }
 

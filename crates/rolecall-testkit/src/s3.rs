@@ -48,25 +48,25 @@ impl Account {
 #[derive(Clone)]
 struct Seen {
     key: Key,
-    operation: Arc<Mutex<&'static str>>,
+    /// Known once the signature holds.
+    operation: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Seen {
     fn set(&self, operation: &'static str) {
-        *self.operation.lock().unwrap_or_else(PoisonError::into_inner) = operation;
+        *self.operation.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
     }
 
-    fn get(&self) -> &'static str {
+    fn get(&self) -> Option<&'static str> {
         *self.operation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 pub(crate) async fn serve(shared: &Arc<Shared>, mut request: Request) -> Answer {
     let seen = match caller(shared, &request) {
-        Ok(key) => Seen { key, operation: Arc::new(Mutex::new("Unknown")) },
+        Ok(key) => Seen { key, operation: Arc::default() },
         Err(refusal) => return failed(refusal.fault(Dialect::Rest)),
     };
-    let caller = Some(seen.key.owner.caller.arn().to_owned());
     request.extensions_mut().insert(seen.clone());
 
     let mut builder = S3ServiceBuilder::new(Objects(Arc::clone(shared)));
@@ -85,7 +85,10 @@ pub(crate) async fn serve(shared: &Arc<Shared>, mut request: Request) -> Answer 
         Ok(response) => told(response.map(Body::new)).await,
         Err(_) => failed(Fault::new(500, "InternalError", "the local S3 failed")),
     };
-    answer.of(seen.get()).by(caller)
+    match seen.get() {
+        Some(operation) => answer.of(operation).by(Some(seen.key.owner.caller.arn().to_owned())),
+        None => answer,
+    }
 }
 
 /// Everything about the signature but the signature itself, which is checked with the body.
@@ -175,13 +178,15 @@ const OPERATIONS: &[(&str, &str)] = &[
 #[async_trait::async_trait]
 impl S3Access for Policies {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let Some(seen) = request.extensions_mut().get::<Seen>().cloned() else {
+            return Err(S3ErrorCode::AccessDenied.into());
+        };
         let name = request.s3_op().name();
+        // The signature was checked before this.
+        seen.set("Unknown");
         let Some(&(operation, action)) = OPERATIONS.iter().find(|(known, _)| *known == name) else {
             let message = format!("the local AWS does not know S3's {name}");
             return Err(S3Error::with_message(S3ErrorCode::NotImplemented, message));
-        };
-        let Some(seen) = request.extensions_mut().get::<Seen>().cloned() else {
-            return Err(S3ErrorCode::AccessDenied.into());
         };
         seen.set(operation);
         let (bucket, resource) = match request.s3_path() {

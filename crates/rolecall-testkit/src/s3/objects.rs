@@ -141,10 +141,11 @@ impl S3 for Objects {
                 given.checksum_sha256 = given.checksum_sha256.take().or_else(|| trailer("sha256"));
             });
         }
+        announced(&request.headers, &given)?;
         verify_checksum(&given, &bytes)?;
         let headers = Headers {
             content_type: input.content_type,
-            content_encoding: input.content_encoding,
+            content_encoding: input.content_encoding.and_then(|encoding| of_the_object(&encoding)),
             content_language: input.content_language,
             content_disposition: input.content_disposition,
             cache_control: input.cache_control,
@@ -333,7 +334,7 @@ impl S3 for Objects {
             start_after: input.start_after.map(&shown),
             encoding_type: input.encoding_type,
             continuation_token: input.continuation_token,
-            max_keys: Some(most),
+            max_keys: Some(most.min(MOST_KEYS)),
             key_count: i32::try_from(contents.len() + prefixes.len()).ok(),
             is_truncated: Some(page.next.is_some()),
             next_continuation_token: page.next.map(|key| URL_SAFE_NO_PAD.encode(key)),
@@ -353,6 +354,14 @@ fn token_key(token: &str) -> S3Result<String> {
     key.ok_or_else(|| {
         fault(S3ErrorCode::InvalidArgument, "The continuation token provided is incorrect")
     })
+}
+
+/// `aws-chunked` is how a body came, not how the object is encoded. (S3 API Reference, "Signature calculations for the
+/// Authorization Header: transferring payload in multiple chunks".)
+fn of_the_object(encoding: &str) -> Option<String> {
+    let own = encoding.split(',').map(str::trim).filter(|one| *one != "aws-chunked");
+    let own: Vec<&str> = own.filter(|one| !one.is_empty()).collect();
+    (!own.is_empty()).then(|| own.join(","))
 }
 
 async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
@@ -382,6 +391,28 @@ fn other_body() -> S3Error {
     let mut error = fault(code, message);
     error.set_status_code(axum::http::StatusCode::BAD_REQUEST);
     error
+}
+
+/// A checksum that `x-amz-trailer` announced must have come. (S3 API Reference, "Error responses".)
+fn announced(headers: &axum::http::HeaderMap, given: &Checksum) -> S3Result<()> {
+    let Some(trailer) = headers.get("x-amz-trailer") else { return Ok(()) };
+    let came = match trailer.as_bytes() {
+        b"x-amz-checksum-crc32" => given.checksum_crc32.is_some(),
+        b"x-amz-checksum-crc32c" => given.checksum_crc32c.is_some(),
+        b"x-amz-checksum-crc64nvme" => given.checksum_crc64nvme.is_some(),
+        b"x-amz-checksum-sha1" => given.checksum_sha1.is_some(),
+        b"x-amz-checksum-sha256" => given.checksum_sha256.is_some(),
+        _ => false,
+    };
+    if came {
+        return Ok(());
+    }
+    let code = S3ErrorCode::Custom("MalformedTrailerError".into());
+    let message = "The request contained trailing data that was not well-formed or did not conform to our published \
+                   schema.";
+    let mut error = fault(code, message);
+    error.set_status_code(axum::http::StatusCode::BAD_REQUEST);
+    Err(error)
 }
 
 fn verify_checksum(given: &Checksum, bytes: &[u8]) -> S3Result<()> {

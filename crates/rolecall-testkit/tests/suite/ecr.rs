@@ -84,17 +84,10 @@ async fn push(
 
 /// A plain GET, as whoever holds the URL makes it.
 async fn download(world: &World, url: &str) -> (u16, Vec<u8>) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let path = url.strip_prefix(world.aws.endpoint_url()).unwrap();
-    let address = world.aws.endpoint_url().strip_prefix("http://").unwrap();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
-    (status, answer[end + 4..].to_vec())
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let (status, _, body) = world.raw(request.as_bytes()).await;
+    (status, body)
 }
 
 #[tokio::test]
@@ -212,6 +205,49 @@ async fn uploads_that_are_not_right_are_refused() {
     assert_eq!(code(url), "LayersNotFoundException");
     let unknown = ecr.describe_repositories().send().await;
     assert_eq!(code(unknown), "UnknownOperationException");
+}
+
+#[tokio::test]
+async fn a_tag_is_of_one_image_and_goes_over_to_the_next() {
+    let world = World::new().await;
+    let ecr = client(&world, "ann");
+    let blobs = [&b"one"[..], b"two"];
+    for blob in blobs {
+        upload(&ecr, blob).await;
+    }
+    let [one, two] = [manifest(blobs[0], blobs[1]), manifest(blobs[1], blobs[0])];
+    let [first, second] = [digest(one.as_bytes()), digest(two.as_bytes())];
+    let id = ImageIdentifier::builder;
+    let both = || id().image_tag("latest").image_digest(&first).build();
+    let get = |id: ImageIdentifier| ecr.batch_get_image().repository_name(API).image_ids(id).send();
+    push(&ecr, &one, Some("latest")).await.unwrap();
+    assert_eq!(get(both()).await.unwrap().images().len(), 1);
+    push(&ecr, &two, Some("latest")).await.unwrap();
+    let latest = get(id().image_tag("latest").build()).await.unwrap();
+    assert_eq!(latest.images()[0].image_manifest(), Some(two.as_str()));
+    assert_eq!(get(both()).await.unwrap().images().len(), 0, "the tag is another's now");
+    let untagged = get(id().image_digest(&first).build()).await.unwrap();
+    assert_eq!(untagged.images()[0].image_manifest(), Some(one.as_str()), "it is still there");
+    assert_eq!(code(push(&ecr, &one, None).await), "ImageAlreadyExistsException");
+    let other = ecr.put_image().repository_name(API).image_manifest(&one).image_digest(&second);
+    assert_eq!(code(other.send().await), "ImageDigestDoesNotMatchException");
+
+    // A digest goes with all its tags.
+    push(&ecr, &two, Some("2.0")).await.unwrap();
+    let by_digest = id().image_digest(&second).build();
+    let gone = ecr.batch_delete_image().repository_name(API).image_ids(by_digest).send().await;
+    assert_eq!(gone.unwrap().image_ids()[0].image_digest(), Some(second.as_str()));
+    for (what, id, expected) in [
+        ("a tag of it", id().image_tag("latest").build(), "ImageNotFound"),
+        ("another", id().image_tag("2.0").build(), "ImageNotFound"),
+        ("its digest", id().image_digest(&second).build(), "ImageNotFound"),
+        ("no digest", id().image_digest("nonsense").build(), "InvalidImageDigest"),
+        ("nothing", id().build(), "MissingDigestAndTag"),
+    ] {
+        let got = get(id).await.unwrap();
+        let failed = got.failures()[0].failure_code().unwrap().as_str().to_owned();
+        assert_eq!((what, failed.as_str()), (what, expected));
+    }
 }
 
 #[tokio::test]

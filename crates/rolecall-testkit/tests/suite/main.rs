@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
+mod chunks;
+#[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 mod ecr;
 mod grants;
+#[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
+mod record;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 mod s3;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]

@@ -66,6 +66,11 @@ async fn a_streamed_body_comes_back_byte_for_byte() {
     std::fs::write(&path, &body).unwrap();
     put(&s3, "streamed", ByteStream::from_path(&path).await.unwrap()).await;
     assert!(got(&s3, "streamed").await == body);
+    let head = s3.head_object().bucket(BUCKET).key("streamed");
+    let head = head.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+    // How it came is not how it is kept; the checksum that came at its end is.
+    assert_eq!(head.content_encoding(), None);
+    assert!(head.checksum_crc32().is_some());
 }
 
 #[tokio::test]
@@ -84,6 +89,11 @@ async fn keys_are_any_text() {
         "a//b",
         "/leading",
         "trailing/",
+        "a/./b",
+        "a/../b",
+        "./a",
+        "../a",
+        "..",
         "a?b=c&d",
         "a#b",
         "a\"b<c>&'d",
@@ -132,6 +142,9 @@ async fn what_is_said_of_an_object_is_said_again_and_a_range_is_a_part() {
     }
     let result = s3.get_object().bucket(BUCKET).key("a").range("bytes=10-").send().await;
     assert_eq!(code(result), "InvalidRange");
+    s3.put_object().bucket(BUCKET).key("empty").send().await.unwrap();
+    let result = s3.get_object().bucket(BUCKET).key("empty").range("bytes=0-").send().await;
+    assert_eq!(code(result), "InvalidRange");
 }
 
 #[tokio::test]
@@ -176,6 +189,16 @@ async fn a_listing_of_2500_keys_comes_in_pages() {
     let list = || s3.list_objects_v2().bucket(BUCKET).prefix("list/");
     let after = list().start_after("list/49/2449").send().await.unwrap();
     assert_eq!(after.contents()[0].key(), Some("list/49/2499"));
+    let mut pages = list().start_after("list/49/2399").max_keys(1).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.unwrap();
+        assert_eq!((page.max_keys(), page.contents().len()), (Some(1), 1));
+        found.push(page.contents()[0].key().unwrap().to_owned());
+    }
+    assert_eq!(found, ["list/49/2449", "list/49/2499"]);
+    let most = list().max_keys(5000).send().await.unwrap();
+    assert_eq!((most.max_keys(), most.contents().len()), (Some(1000), 1000));
     let none = list().max_keys(0).send().await.unwrap();
     assert_eq!((none.key_count(), none.is_truncated()), (Some(0), Some(false)));
     assert_eq!(code(list().continuation_token("%%").send().await), "InvalidArgument");
@@ -310,6 +333,9 @@ async fn what_is_not_known_is_refused() {
     let shown_as = ann.get_object().bucket(BUCKET).key("a").response_content_language("de");
     let shown_as = message(shown_as.send().await);
     assert_eq!(shown_as, "the local AWS does not know the parameter response-content-language");
+    let size = ann.delete_object().bucket(BUCKET).key("a").if_match_size(1).send().await;
+    assert_eq!(message(size), "the local AWS does not know the parameter x-amz-if-match-size");
+    assert_eq!(code(ann.list_objects().bucket(BUCKET).send().await), "NotImplemented");
     assert_eq!(code(ann.create_bucket().bucket("another").send().await), "NotImplemented");
     assert_eq!(code(ann.get_bucket_policy().bucket(BUCKET).send().await), "NotImplemented");
     assert!(got_none(&ann).await, "nothing was kept");
@@ -341,14 +367,18 @@ async fn keys_and_sessions_are_held_against_what_was_issued() {
     world.hands.advance(Duration::from_secs(3600));
     assert_eq!(code(list(world.config_of(session)).await), "ExpiredToken");
 
-    // S3 bears a quarter of an hour.
-    let by = |seconds: u64| {
-        let then = world.hands.clock().wall() - Duration::from_secs(seconds);
+    let off_by = |seconds: i64| {
+        let (now, off) = (world.hands.clock().wall(), Duration::from_secs(seconds.unsigned_abs()));
+        let then = if seconds < 0 { now - off } else { now + off };
         let then = aws_smithy_async::time::StaticTimeSource::new(then);
-        world.config("ann").into_builder().time_source(then).build()
+        list(world.config("ann").into_builder().time_source(then).build())
     };
-    assert!(list(by(899)).await.is_ok());
-    assert_eq!(code(list(by(960)).await), "RequestTimeTooSkewed");
+    for seconds in [-890, 890] {
+        assert!(off_by(seconds).await.is_ok(), "{seconds}");
+    }
+    for seconds in [-910, 910] {
+        assert_eq!(code(off_by(seconds).await), "RequestTimeTooSkewed", "{seconds}");
+    }
 }
 
 /// Changes a request after it was signed.

@@ -35,6 +35,16 @@ async fn a_secret_is_found_by_name_and_by_arn_with_and_without_its_last_characte
     }
     let none = ann.get_secret_value().secret_id("arn:aws:s3:::shop").send().await;
     assert_eq!(code(none), "InvalidParameterException");
+    // Each Region's endpoint knows its own: an ARN does not reach over.
+    let elsewhere = world.config("ann").into_builder().region(Region::new("eu-west-2")).build();
+    let elsewhere = Client::new(&elsewhere);
+    for id in [arn, short] {
+        let none = elsewhere.get_secret_value().secret_id(id).send().await;
+        assert_eq!(code(none), "ResourceNotFoundException", "{id}");
+        let there = id.replace("eu-west-1", "eu-west-2");
+        let none = ann.get_secret_value().secret_id(there).send().await;
+        assert_eq!(code(none), "ResourceNotFoundException", "{id}");
+    }
 }
 
 #[tokio::test]
@@ -64,6 +74,12 @@ async fn a_secret_is_created_changed_and_its_previous_value_kept() {
     let same = create().secret_string("one").send().await.unwrap();
     assert_eq!(made.arn(), same.arn(), "the same request once more");
     assert_eq!(code(create().secret_string("two").send().await), "ResourceExistsException");
+    let another = create()
+        .client_request_token("88888888-2222-3333-4444-555555555555")
+        .secret_string("one")
+        .send()
+        .await;
+    assert_eq!(code(another), "ResourceExistsException");
 
     // The same request once more changes nothing; another one under its token is refused.
     let token = "11111111-2222-3333-4444-555555555555";
@@ -103,10 +119,18 @@ async fn what_is_no_secret_is_refused() {
     assert_eq!(code(create("a b").secret_string("x").send().await), "ValidationException");
     let long = "n".repeat(513);
     assert_eq!(code(create(&long).secret_string("x").send().await), "ValidationException");
-    assert_eq!(code(create("a").send().await), "InvalidRequestException");
-    assert_eq!(code(create("a").secret_string("").send().await), "InvalidRequestException");
-    let short = create("a").secret_string("x").client_request_token("short").send().await;
-    assert_eq!(code(short), "InvalidParameterException");
+    for text in [None, Some("")] {
+        let none = create("a").set_secret_string(text.map(str::to_owned)).send().await;
+        assert_eq!(code(none), "InvalidRequestException", "{text:?}");
+    }
+    for (length, right) in [(31, false), (32, true), (64, true), (65, false)] {
+        let put = ann.put_secret_value().secret_id("shop/db").secret_string("x");
+        let put = put.client_request_token("t".repeat(length)).send().await;
+        match right {
+            true => assert_eq!(put.unwrap().version_id().unwrap().len(), length),
+            false => assert_eq!(code(put), "InvalidParameterException", "{length}"),
+        }
+    }
     let both = create("a").secret_string("x").secret_binary(Blob::new("x")).send().await;
     assert_eq!(code(both), "InvalidParameterException");
     let unknown = create("a").secret_string("x").kms_key_id("key").send().await;

@@ -91,6 +91,20 @@ impl World {
         Credentials::new(got.access_key_id(), got.secret_access_key(), token, None, "test")
     }
 
+    /// The status of the answer to a request that no SDK would send, its head and its body.
+    pub(crate) async fn raw(&self, request: &[u8]) -> (u16, String, Vec<u8>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let address = self.aws.endpoint_url().strip_prefix("http://").unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8(answer).unwrap();
+        (head[9..12].parse().unwrap(), head, body)
+    }
+
     /// Keys that are not right, and what is wrong with each.
     pub(crate) async fn wrong_keys(&self) -> [(&'static str, Credentials); 5] {
         let (ann, one, two) = (self.key("ann"), self.session().await, self.session().await);

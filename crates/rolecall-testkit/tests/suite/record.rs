@@ -1,0 +1,178 @@
+//! What is left of calls: in the record, in the list of secrets, and in the logs.
+
+use std::sync::{Arc, Mutex};
+
+use aws_credential_types::Credentials;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::services::{World, code};
+
+const ANN: &str = "arn:aws:iam::111122223333:user/ann";
+const BOB: &str = "arn:aws:iam::111122223333:user/bob";
+
+#[tokio::test]
+async fn the_record_says_what_came_of_each_call_to_each_service() {
+    let world = World::new().await;
+    let (ann, bob) = (world.config("ann"), world.config("bob"));
+    let s3 = aws_sdk_s3::Client::new(&ann);
+    s3.put_object().bucket("shop-data").key("a").send().await.unwrap();
+    s3.head_object().bucket("shop-data").key("none").send().await.unwrap_err();
+    s3.head_bucket().bucket("nowhere").send().await.unwrap_err();
+    s3.get_object().bucket("No_Bucket").key("a").send().await.unwrap_err();
+    s3.create_bucket().bucket("another").send().await.unwrap_err();
+    let of_bob = aws_sdk_s3::Client::new(&bob);
+    of_bob.head_bucket().bucket("shop-data").send().await.unwrap_err();
+    let key = world.key("ann");
+    let wrong = Credentials::new(key.access_key_id(), "another's", None, None, "test");
+    let wrong = world.config_of(wrong);
+    let list = aws_sdk_s3::Client::new(&wrong).list_objects_v2().bucket("shop-data");
+    list.send().await.unwrap_err();
+    let secrets = aws_sdk_secretsmanager::Client::new(&bob);
+    secrets.get_secret_value().secret_id("shop/db").send().await.unwrap_err();
+    let secrets = aws_sdk_secretsmanager::Client::new(&wrong);
+    secrets.get_secret_value().secret_id("shop/db").send().await.unwrap_err();
+    aws_sdk_ecr::Client::new(&ann).get_authorization_token().send().await.unwrap();
+
+    let calls = world.aws.calls();
+    let shown = calls.iter().map(|call| {
+        let (caller, error) = (call.caller.as_deref(), call.error.as_deref());
+        (call.service.as_str(), call.operation.as_str(), caller, error)
+    });
+    let expected = [
+        ("s3", "PutObject", Some(ANN), None),
+        ("s3", "HeadObject", Some(ANN), Some("NoSuchKey")),
+        ("s3", "HeadBucket", Some(ANN), Some("NoSuchBucket")),
+        ("s3", "Unknown", None, Some("InvalidBucketName")),
+        ("s3", "Unknown", Some(ANN), Some("NotImplemented")),
+        ("s3", "HeadBucket", Some(BOB), Some("AccessDenied")),
+        // Whose key it is does not say who signed.
+        ("s3", "Unknown", None, Some("SignatureDoesNotMatch")),
+        ("secretsmanager", "GetSecretValue", Some(BOB), Some("AccessDeniedException")),
+        ("secretsmanager", "GetSecretValue", None, Some("InvalidSignatureException")),
+        ("ecr", "GetAuthorizationToken", Some(ANN), None),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+}
+
+/// Keeps the signatures that were sent.
+#[derive(Clone, Debug, Default)]
+struct Signatures(Arc<Mutex<Vec<String>>>);
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for Signatures {
+    fn name(&self) -> &'static str {
+        "Signatures"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef<'_>,
+        _: &aws_smithy_runtime_api::client::runtime_components::RuntimeComponents,
+        _: &mut aws_smithy_types::config_bag::ConfigBag,
+    ) -> Result<(), aws_smithy_runtime_api::box_error::BoxError> {
+        let authorization = context.request().headers().get("authorization").unwrap();
+        let (_, signature) = authorization.split_once("Signature=").unwrap();
+        self.0.lock().unwrap().push(signature.to_owned());
+        Ok(())
+    }
+}
+
+/// A log in memory.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn at_trace_the_server_shows_no_secret_no_token_and_no_signature() {
+    // The server has a thread of its own, whose logs are its alone: the SDK's clients log elsewhere.
+    let log = Log::default();
+    let (send_world, world) = std::sync::mpsc::channel();
+    let (done, until_done) = tokio::sync::oneshot::channel::<()>();
+    let writer = log.clone();
+    let server = std::thread::spawn(move || {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _here = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            send_world.send(World::new().await).unwrap();
+            let _ = until_done.await;
+        });
+    });
+    let world = world.recv().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let signatures = Signatures::default();
+    let (session, password) = runtime.block_on(calls(&world, &signatures));
+    let secrets = world.aws.secrets();
+    done.send(()).unwrap();
+    server.join().unwrap();
+
+    let token = session.session_token().unwrap();
+    for secret in [world.key("ann").secret_access_key(), session.secret_access_key(), token] {
+        assert!(secrets.iter().any(|known| known == secret), "it is in the list of secrets");
+    }
+    assert!(secrets.contains(&password));
+    let signatures = signatures.0.lock().unwrap().clone();
+    assert!(signatures.len() >= 6 && signatures.iter().all(|signature| signature.len() == 64));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for part in ["GetObject", "SignatureDoesNotMatch", "GetAuthorizationToken"] {
+        assert!(log.contains(part), "{part} was captured");
+    }
+    let secrets = secrets.into_iter().chain(signatures).chain(["swordfish".to_owned()]);
+    for secret in secrets.flat_map(|secret| [STANDARD.encode(&secret), secret]) {
+        let line = log.lines().find(|line| line.contains(&secret));
+        assert_eq!(line, None, "it shows a secret");
+    }
+}
+
+/// Calls of each service, right and wrong ones; the session that they were made with, and ECR's password.
+async fn calls(world: &World, signatures: &Signatures) -> (Credentials, String) {
+    let session = world.session().await;
+    let s3 = |config| {
+        let config = aws_sdk_s3::config::Builder::from(&config).interceptor(signatures.clone());
+        aws_sdk_s3::Client::from_conf(config.build())
+    };
+    let good = s3(world.config_of(session.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("body"), "streamed").unwrap();
+    let streamed = ByteStream::from_path(folder.path().join("body")).await.unwrap();
+    for body in [ByteStream::from_static(b"hello"), streamed] {
+        good.put_object().bucket("shop-data").key("a").body(body).send().await.unwrap();
+    }
+    good.get_object().bucket("shop-data").key("a").send().await.unwrap();
+    good.list_objects_v2().bucket("shop-data").send().await.unwrap();
+    let none = good.get_object().bucket("nowhere").key("a").send().await;
+    assert_eq!(code(none), "NoSuchBucket");
+    for (_, key) in world.wrong_keys().await {
+        let wrong = s3(world.config_of(key)).list_objects_v2().bucket("shop-data");
+        assert!(wrong.send().await.is_err());
+    }
+    let config = world.config_of(session.clone());
+    let config = aws_sdk_secretsmanager::config::Builder::from(&config);
+    let secrets = config.interceptor(signatures.clone()).build();
+    let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets);
+    let got = secrets.get_secret_value().secret_id("shop/db").send().await.unwrap();
+    assert_eq!(got.secret_string(), Some("swordfish"));
+    let config = aws_sdk_ecr::config::Builder::from(&world.config_of(session.clone()));
+    let ecr = aws_sdk_ecr::Client::from_conf(config.interceptor(signatures.clone()).build());
+    let login = ecr.get_authorization_token().send().await.unwrap();
+    let token = login.authorization_data()[0].authorization_token().unwrap();
+    let token = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
+    (session, token.strip_prefix("AWS:").unwrap().to_owned())
+}
