@@ -89,13 +89,8 @@ impl Environment {
     /// Called outside a Tokio runtime it reads in place.
     pub async fn read_file(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
         let fail = |fault| FileError { path: path.to_owned(), fault };
-        if let Kind::Fixed(fixed) = &*self.0
-            && let Some(contents) = fixed.files.get(path)
-        {
-            if contents.len() > limit {
-                return Err(fail(FileFault::TooLarge { limit }));
-            }
-            return Ok(contents.clone());
+        if let Some(given) = self.given(path, limit) {
+            return given.map_err(fail);
         }
         let owned = path.to_owned();
         let read = match tokio::runtime::Handle::try_current() {
@@ -106,6 +101,31 @@ impl Environment {
             Err(_) => read_regular_file(&owned, limit),
         };
         read.map_err(fail)
+    }
+
+    /// [`read_file`](Self::read_file) in place, for configuration that is read once, when a program starts.
+    ///
+    /// ```
+    /// use rolecall_core::{Environment, FileFault};
+    /// let error = Environment::process().read_file_now("/no/such/file".as_ref(), 100).unwrap_err();
+    /// assert_eq!(error.fault, FileFault::Missing);
+    /// ```
+    pub fn read_file_now(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
+        let read = match self.given(path, limit) {
+            Some(given) => given,
+            None => read_regular_file(path, limit),
+        };
+        read.map_err(|fault| FileError { path: path.to_owned(), fault })
+    }
+
+    /// A file that is not the machine's.
+    fn given(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, FileFault>> {
+        let Kind::Fixed(fixed) = &*self.0 else { return None };
+        let contents = fixed.files.get(path)?;
+        Some(match contents.len() > limit {
+            true => Err(FileFault::TooLarge { limit }),
+            false => Ok(contents.clone()),
+        })
     }
 
     /// When a file was last written, by the wall clock; `None` where that cannot be known. For error messages.

@@ -7,6 +7,10 @@ use aws_sdk_sts::config::{self, Builder};
 use rolecall_core::{Environment, ErrorKind, FetchError};
 
 use crate::region::Region;
+use crate::settings::{
+    DUAL_STACK, ENDPOINT_URL, FIPS, IGNORE_ENDPOINT_URLS, ProfileSettings, REGION,
+    REGIONAL_ENDPOINTS, Settings,
+};
 
 /// One of STS's endpoints.
 ///
@@ -73,29 +77,42 @@ impl Endpoint {
     ///
     /// (AWS SDKs and Tools Reference Guide: "AWS STS Regional endpoints", "Service-specific endpoints".)
     pub fn from_environment(environment: &Environment) -> Result<Self, FetchError> {
-        let region = region(environment)?;
-        let legacy = match environment.var(REGIONAL_ENDPOINTS)? {
+        Self::from_settings(Settings { environment, profile: None })
+    }
+
+    /// The same, where a setting whose variables are unset is looked up in a profile.
+    pub fn from_environment_or_profile(
+        environment: &Environment,
+        profile: &ProfileSettings,
+    ) -> Result<Self, FetchError> {
+        Self::from_settings(Settings { environment, profile: Some(profile) })
+    }
+
+    fn from_settings(settings: Settings<'_>) -> Result<Self, FetchError> {
+        let region = region(settings)?;
+        let legacy = match settings.get(&REGIONAL_ENDPOINTS)? {
             None => false,
-            Some(value) => match value.to_ascii_lowercase().as_str() {
+            Some(found) => match found.value.to_ascii_lowercase().as_str() {
                 "regional" => false,
                 "legacy" => true,
-                _ => return Err(not_one_of(REGIONAL_ENDPOINTS, &value, "regional or legacy")),
+                _ => return Err(found.not("regional or legacy")),
             },
         };
-        let fips = flag(environment, "AWS_USE_FIPS_ENDPOINT")?;
-        let dual_stack = flag(environment, "AWS_USE_DUALSTACK_ENDPOINT")?;
-        if !flag(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
-            for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"] {
-                let Some(url) = environment.var(variable)? else { continue };
-                if fips || dual_stack {
-                    let message =
-                        format!("{variable} cannot be combined with a FIPS or dual-stack endpoint");
-                    return Err(FetchError::new(ErrorKind::InvalidConfig, message).with_hint(
-                        "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
-                    ));
-                }
-                return Self::custom(&url, region).map_err(|error| named(error, variable));
+        let fips = settings.flag(&FIPS)?;
+        let dual_stack = settings.flag(&DUAL_STACK)?;
+        if !settings.flag(&IGNORE_ENDPOINT_URLS)?
+            && let Some(found) = settings.get(&ENDPOINT_URL)?
+        {
+            if fips || dual_stack {
+                let message = format!(
+                    "{} cannot be combined with a FIPS or dual-stack endpoint",
+                    found.origin
+                );
+                return Err(FetchError::new(ErrorKind::InvalidConfig, message).with_hint(
+                    "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+                ));
             }
+            return Self::custom(&found.value, region).map_err(|error| found.named(error));
         }
         Ok(Self { region, host: Host::Aws { legacy, fips, dual_stack } })
     }
@@ -145,35 +162,12 @@ impl fmt::Display for Endpoint {
     }
 }
 
-const REGIONAL_ENDPOINTS: &str = "AWS_STS_REGIONAL_ENDPOINTS";
-
-fn region(environment: &Environment) -> Result<Region, FetchError> {
-    for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        if let Some(value) = environment.var(variable)? {
-            return Region::parse(&value).map_err(|error| named(error, variable));
-        }
+fn region(settings: Settings<'_>) -> Result<Region, FetchError> {
+    match settings.get(&REGION)? {
+        Some(found) => Region::parse(&found.value).map_err(|error| found.named(error)),
+        None => Err(FetchError::new(ErrorKind::InvalidConfig, "no Region is set")
+            .with_hint("set AWS_REGION to the Region whose STS is nearest, as eu-west-1")),
     }
-    Err(FetchError::new(ErrorKind::InvalidConfig, "no Region is set")
-        .with_hint("set AWS_REGION to the Region whose STS is nearest, as eu-west-1"))
-}
-
-fn flag(environment: &Environment, variable: &str) -> Result<bool, FetchError> {
-    match environment.var(variable)? {
-        None => Ok(false),
-        Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-        Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
-        Some(value) => Err(not_one_of(variable, &value, "true or false")),
-    }
-}
-
-fn not_one_of(variable: &str, value: &str, rule: &str) -> FetchError {
-    let shown: String = value.chars().take(40).collect();
-    let message = format!("the environment variable {variable} is {shown:?}; it must be {rule}");
-    FetchError::new(ErrorKind::InvalidConfig, message)
-}
-
-fn named(error: FetchError, variable: &str) -> FetchError {
-    error.with_hint(format!("the environment variable {variable}"))
 }
 
 /// AWS's own rules, with the switch that some older Regions still go to `https://sts.amazonaws.com`, signed for
@@ -200,143 +194,4 @@ impl ResolveEndpoint for Legacy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Variables<'a> = &'a [(&'a str, &'a str)];
-
-    fn of(variables: Variables<'_>) -> Result<Endpoint, FetchError> {
-        Endpoint::from_environment(&Environment::fixed(variables.iter().copied()))
-    }
-
-    #[test]
-    fn the_environment_says_which_endpoint() {
-        let cases: &[(Variables<'_>, &str)] = &[
-            (&[("AWS_REGION", "eu-west-1")], "STS in eu-west-1"),
-            (&[("AWS_DEFAULT_REGION", "eu-west-1")], "STS in eu-west-1"),
-            (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")],
-                "STS in eu-west-1",
-            ),
-            (&[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "regional")], "STS in eu-west-1"),
-            (
-                &[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "legacy")],
-                "STS in eu-west-1, legacy",
-            ),
-            (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")],
-                "STS in eu-west-1, FIPS",
-            ),
-            (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://a.example")],
-                "STS at http://a.example",
-            ),
-            (
-                &[
-                    ("AWS_REGION", "eu-west-1"),
-                    ("AWS_ENDPOINT_URL", "http://a.example"),
-                    ("AWS_ENDPOINT_URL_STS", "http://b.example"),
-                ],
-                "STS at http://b.example",
-            ),
-            (
-                &[
-                    ("AWS_REGION", "eu-west-1"),
-                    ("AWS_ENDPOINT_URL", "http://a.example"),
-                    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
-                ],
-                "STS in eu-west-1",
-            ),
-        ];
-        for (variables, expected) in cases {
-            assert_eq!(of(variables).unwrap().to_string(), *expected, "{variables:?}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_variable_is_named_with_its_fault() {
-        let cases: &[(Variables<'_>, &[&str])] = &[
-            (&[], &["no Region is set", "AWS_REGION"]),
-            (
-                &[("AWS_REGION", "Frankfurt")],
-                &["\"Frankfurt\" is not a Region", "AWS_REGION", "eu-west-1"],
-            ),
-            (
-                &[("AWS_REGION", "eu-west-1"), (REGIONAL_ENDPOINTS, "global")],
-                &[REGIONAL_ENDPOINTS, "\"global\"", "regional or legacy"],
-            ),
-            (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "yes")],
-                &["AWS_USE_FIPS_ENDPOINT", "true or false"],
-            ),
-            (
-                &[("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL_STS", "sts.example.com")],
-                &["AWS_ENDPOINT_URL_STS", "http://"],
-            ),
-            (
-                &[
-                    ("AWS_REGION", "eu-west-1"),
-                    ("AWS_ENDPOINT_URL", "http://a.example"),
-                    ("AWS_USE_FIPS_ENDPOINT", "true"),
-                ],
-                &["AWS_ENDPOINT_URL", "FIPS"],
-            ),
-        ];
-        for (variables, parts) in cases {
-            let error = of(variables).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-            for part in *parts {
-                assert!(error.to_string().contains(part), "{variables:?}: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_password_in_an_endpoint_is_refused_and_not_shown() {
-        let region = Region::parse("eu-west-1").unwrap();
-        for url in [
-            "https://ann:s3cret@sts.example.com",
-            "https://ann:s3cret @sts.example.com",
-            "ann:s3cret@sts.example.com",
-            "ftp://ann:s3cret@sts.example.com",
-        ] {
-            let error = Endpoint::custom(url, region.clone()).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn only_this_machines_own_addresses_are_loopback() {
-        let region = Region::parse("eu-west-1").unwrap();
-        for (url, loopback) in [
-            ("http://127.0.0.1:4566", true),
-            ("http://localhost:1", true),
-            ("http://[::1]:1", true),
-            ("http://127.0.0.1.example.com", false),
-            ("https://sts.example.com", false),
-        ] {
-            let endpoint = Endpoint::custom(url, region.clone()).unwrap();
-            assert_eq!(endpoint.is_loopback(), loopback, "{url}");
-        }
-        assert!(!Endpoint::regional(region).is_loopback());
-    }
-
-    #[tokio::test]
-    async fn legacy_follows_awss_own_rules() {
-        for (region, url) in [
-            ("eu-west-1", "https://sts.amazonaws.com"),
-            ("us-east-1", "https://sts.amazonaws.com"),
-            ("me-south-1", "https://sts.me-south-1.amazonaws.com"),
-            ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn"),
-        ] {
-            let params = Params::builder()
-                .region(region)
-                .use_fips(false)
-                .use_dual_stack(false)
-                .build()
-                .unwrap();
-            let endpoint = Legacy::default().resolve_endpoint(&params).await.unwrap();
-            assert_eq!(endpoint.url(), url, "{region}");
-        }
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ mod endpoint;
 mod identity;
 mod region;
 mod request;
+mod settings;
 mod time;
 mod wire;
 
@@ -34,3 +35,4 @@ pub use endpoint::Endpoint;
 pub use identity::{CallerIdentity, Principal};
 pub use region::Region;
 pub use request::{AssumeRoleRequest, WebIdentityRequest};
+pub use settings::ProfileSettings;

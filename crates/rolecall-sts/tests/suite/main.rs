@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod environment;
+
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
