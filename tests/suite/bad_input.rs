@@ -25,7 +25,11 @@ async fn error(variables: Variables<'_>, token: Option<&[u8]>) -> FetchError {
 async fn wrong_variables_by_table() {
     use ErrorKind::{InvalidConfig, NotConfigured};
     let cases: &[(Variables<'_>, ErrorKind, &[&str])] = &[
-        (&[REGION], NotConfigured, &["names no identity", "AWS_ROLE_ARN"]),
+        (
+            &[REGION, ("AWS_EC2_METADATA_DISABLED", "true")],
+            NotConfigured,
+            &["names no identity", "AWS_ROLE_ARN"],
+        ),
         (
             &[ROLE, REGION],
             InvalidConfig,

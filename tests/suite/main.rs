@@ -5,6 +5,7 @@
 mod bad_input;
 mod beside_the_sdk;
 mod clients;
+mod default_chain;
 mod hit;
 mod into_the_sdk;
 mod leaks;

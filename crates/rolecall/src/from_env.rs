@@ -11,12 +11,21 @@ use rolecall_sts::{Endpoint, StsClient, WebIdentityRequest};
 use rolecall_web_identity::{TokenSource, WebIdentity, WebIdentityConfig};
 
 use crate::chain::{Chain, With};
+#[cfg(feature = "default-chain")]
+use crate::default_chain::{self, FromProfile};
 
 /// The identity that this process's environment names: static keys (`AWS_ACCESS_KEY_ID`), then a web identity
 /// (`AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`), in the SDKs' own order. `AWS_REGION` and the endpoint variables
 /// say where STS is.
 ///
-/// What is configured and wrong is an error; it is never skipped for the next.
+/// With the feature `default-chain`, the rest of the SDKs' default order too: static keys, the profile (`AWS_PROFILE`,
+/// else `default`, if it holds credentials; of web identity in a profile, rolecall's own), the web identity, a
+/// container's credentials (ECS, EKS Pod Identity), and the EC2 instance's metadata. What the variables leave open of
+/// where STS is may then stand in the profile. The shared configuration files are read in place, once: call it when the
+/// program starts. The providers of profiles, containers and instances are aws-config's: they wait by their own limits.
+///
+/// What is configured and wrong is an error; it is never skipped for the next. [`Chain::describe`] says which was chosen,
+/// and why.
 ///
 /// ```no_run
 /// # fn show() -> Result<(), rolecall::FetchError> {
@@ -70,7 +79,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Variables and files.
+    /// Variables and files. The providers of aws-config (profiles, containers, instances: the feature `default-chain`)
+    /// read the process's own variables where they need more than was chosen here.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
@@ -96,14 +106,47 @@ impl Builder {
             return self
                 .chain(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into());
         }
+        #[cfg(feature = "default-chain")]
+        if let Some((from, why)) =
+            default_chain::from_profile(&self.environment, || self.endpoint())?
+        {
+            return match from {
+                FromProfile::WebIdentity(config) => self.web_identity(config, &why),
+                FromProfile::Source(base) => self.chain(base, why),
+            };
+        }
         if let Some(config) = WebIdentityConfig::from_environment(&self.environment)? {
             return self
                 .web_identity(config, "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set");
         }
-        Err(FetchError::new(ErrorKind::NotConfigured, "the environment names no identity").with_hint(
+        #[cfg(feature = "default-chain")]
+        if let Some((base, why)) =
+            default_chain::from_surroundings(&self.environment, || self.endpoint())?
+        {
+            return self.chain(base, why);
+        }
+        Err(self.nobody())
+    }
+
+    fn nobody(&self) -> FetchError {
+        const OTHERS: [&str; 3] = [
+            "AWS_PROFILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ];
+        let error = FetchError::new(ErrorKind::NotConfigured, "the environment names no identity");
+        let is_set = |variable: &&str| matches!(self.environment.var(variable), Ok(Some(_)));
+        if !cfg!(feature = "default-chain")
+            && let Some(set) = OTHERS.into_iter().find(|variable| is_set(variable))
+        {
+            return error.with_hint(format!(
+                "{set} is set: rolecall reads it when it is built with the feature default-chain"
+            ));
+        }
+        error.with_hint(
             "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
              a provider by from_provider",
-        ))
+        )
     }
 
     /// A chain on a web identity that the program itself names.
@@ -166,16 +209,27 @@ impl Builder {
     fn with(&self) -> Result<With, FetchError> {
         let sts = match &self.sts {
             Some(sts) => sts.clone(),
-            None => {
-                let endpoint = Endpoint::from_environment(&self.environment)?;
-                StsClient::builder(endpoint).clock(self.clock.clone()).build()
-            }
+            None => StsClient::builder(self.endpoint()?).clock(self.clock.clone()).build(),
         };
         Ok(With {
             sts,
             clock: self.clock.clone(),
             session_name: SessionName::from_environment(&self.environment)?,
         })
+    }
+}
+
+impl Builder {
+    /// Where STS is: what was given, else the environment, else the profile.
+    fn endpoint(&self) -> Result<Endpoint, FetchError> {
+        if let Some(sts) = &self.sts {
+            return Ok(sts.endpoint().clone());
+        }
+        #[cfg(feature = "default-chain")]
+        if let Some(profile) = crate::profile::Profile::read(&self.environment)? {
+            return Endpoint::from_environment_or_profile(&self.environment, &profile.sts());
+        }
+        Endpoint::from_environment(&self.environment)
     }
 }
 

@@ -53,6 +53,12 @@
 //!
 //! So can a type of your own that implements [`SessionSource`]: [`Builder::from_source`].
 //!
+//! # Features
+//!
+//! - `default-chain`: [`from_env`] knows the SDKs' whole default order: profiles, containers (ECS, EKS Pod Identity) and EC2
+//!   instances too, by aws-config's providers.
+//! - `sso`: profiles of IAM Identity Center too (two more SDK crates).
+//!
 //! # Testing
 //!
 //! The crate `rolecall-testkit` is an STS on the loopback address that checks signatures, tokens and trust policies.
@@ -65,7 +71,11 @@
 //! level shows a secret key, a session token or a web identity token.
 
 mod chain;
+#[cfg(feature = "default-chain")]
+mod default_chain;
 mod from_env;
+#[cfg(feature = "default-chain")]
+mod profile;
 mod sdk;
 
 pub use chain::{Chain, Provider};

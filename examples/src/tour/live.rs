@@ -2,7 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_config::BehaviorVersion;
 use rolecall::{Chain, ErrorKind, FetchError, Role};
 
 use super::report::{Denied, Expected, Report};
@@ -42,7 +41,7 @@ pub async fn live(account: &Account) -> Result<Report, Plain> {
         let text = format!("--prefix {prefix:?} does not end in /: {:?}", format!("{prefix}/"));
         return Err(Plain::usage(text));
     }
-    let base = base().await?;
+    let base = rolecall::from_env()?;
     let mut report = Report::default();
     let who = async { Ok(steps::who_am_i(&base).await?) };
     report.does(base.describe(), Expected::Any("an identity"), who).await;
@@ -104,18 +103,6 @@ pub async fn live(account: &Account) -> Result<Report, Plain> {
     };
     Box::pin(services::run_all(&target, &mut report)).await;
     Ok(report)
-}
-
-/// The identity that the environment names: a web identity or keys by ourselves, all else by the SDK's default chain.
-async fn base() -> Result<Chain, Plain> {
-    match rolecall::from_env() {
-        Err(error) if error.kind() == ErrorKind::NotConfigured => {}
-        chosen => return Ok(chosen?),
-    }
-    let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
-    let provider = sdk.credentials_provider();
-    let provider = provider.ok_or_else(|| Plain::usage("the environment names no identity"))?;
-    Ok(rolecall::builder().from_provider("the SDK's default chain", provider)?)
 }
 
 /// A role that asks for an external id is had with no other, and not without.
