@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod beside_the_sdk;
+mod chains;
 mod clients;
 mod default_chain;
 mod hit;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rolecall_core::{
@@ -8,6 +9,9 @@ use rolecall_core::{
 use rolecall_sts::{AssumeRoleRequest, StsClient, refuses_signer};
 
 use crate::{MfaCodes, Role};
+
+/// How long a hop takes at most, beside its parent: the STS client gives up after 14 s.
+const HOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// The hop from a parent's session to a role's.
 ///
@@ -159,5 +163,10 @@ impl SessionSource for AssumeRole {
             }
             result => result,
         }
+    }
+
+    /// The wait for the parent does not count against the hop.
+    fn limit(&self) -> Duration {
+        self.parent.limit() + HOP_LIMIT
     }
 }

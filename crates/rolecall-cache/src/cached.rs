@@ -4,6 +4,7 @@ mod in_flight;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use self::in_flight::InFlight;
-use crate::schedule::{FETCH_LIMIT, OVERDUE};
+use crate::schedule::GRACE;
 use crate::slot::{Decision, SameSession, Slot, Tick, Wait};
 use crate::sync::{ArcSwapOption, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
@@ -142,6 +143,11 @@ impl<S: SessionSource> SessionSource for Cached<S> {
         // What is within may hold it too.
         self.0.source.reject(rejected);
     }
+
+    fn limit(&self) -> Duration {
+        // One fetch that fails, or is taken over.
+        self.0.source.limit() + GRACE
+    }
 }
 
 impl<S: SessionSource> ProvideCredentials for Cached<S> {
@@ -203,12 +209,13 @@ impl<S: SessionSource> CachedBuilder<S> {
 
     /// The slot, empty: the first call fetches.
     pub fn build(self) -> Cached<S> {
+        let slot = Slot::new(self.source.limit() + GRACE);
         Cached(Arc::new(Shared {
             source: self.source,
             clock: self.clock,
             refresh: self.refresh,
             snapshot: ArcSwapOption::empty(),
-            state: Mutex::new(State { slot: Slot::new(), outcome: None, timer: None }),
+            state: Mutex::new(State { slot, outcome: None, timer: None }),
             changed: Arc::new(Notify::new()),
         }))
     }
@@ -349,7 +356,8 @@ impl<S: SessionSource> Shared<S> {
         state.outcome = Some(outcome);
         self.publish(state, false);
         self.keep_timer(state, runtime);
-        InFlight { shared: Arc::clone(self), generation, limit: started + FETCH_LIMIT, tell }
+        let limit = started + self.source.limit();
+        InFlight { shared: Arc::clone(self), generation, limit, tell }
     }
 
     fn keep_timer(self: &Arc<Self>, state: &mut State, runtime: &Handle) {
@@ -372,7 +380,7 @@ impl<S: SessionSource> Shared<S> {
                 let fetch = self.start(&mut state, &runtime);
                 drop(state);
                 fetch.send(&runtime, FetchContext::background());
-                now + OVERDUE
+                now + self.source.limit() + GRACE
             }
             (Tick::Refresh, Err(_)) => Moment::MAX,
         }

@@ -8,11 +8,9 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// How long a fetch may take.
-pub(crate) const FETCH_LIMIT: Duration = secs(15);
-/// When a fetch without a result counts as lost: its task ends it at the limit, unless the task itself is gone or
-/// stands still.
-pub(crate) const OVERDUE: Duration = secs(16);
+/// How long after its limit a fetch without a result counts as lost: its task ends it at the limit, unless the task
+/// itself is gone or stands still.
+pub(crate) const GRACE: Duration = secs(1);
 /// How long a caller waits for a refresh while a valid session is held.
 pub(crate) const HARD_WAIT: Duration = secs(2);
 /// How soon after a session came in another may be asked for, whatever its windows say.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rolecall_core::Moment;
 
 use crate::schedule::{
-    AFTER_SUCCESS, HARD_WAIT, OVERDUE, SAME_END, Windows, look_again, pause_while_valid,
-    rejection_spacing, remembered_for,
+    AFTER_SUCCESS, HARD_WAIT, SAME_END, Windows, look_again, pause_while_valid, rejection_spacing,
+    remembered_for,
 };
 
 /// What the machine must know of a session.
@@ -18,6 +18,7 @@ pub(crate) trait SameSession: Clone {
 /// The state: what is held, what runs, what failed, what was rejected.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<S, E> {
+    overdue: Duration,
     held: Option<Held<S>>,
     running: Option<Running>,
     failures: Failures<E>,
@@ -109,8 +110,10 @@ pub(crate) struct Failure<E> {
 }
 
 impl<S: SameSession, E: Clone> Slot<S, E> {
-    pub(crate) fn new() -> Self {
+    /// An empty one, whose fetches are taken over when they have run for `overdue`.
+    pub(crate) fn new(overdue: Duration) -> Self {
         Self {
+            overdue,
             held: None,
             running: None,
             failures: Failures { in_a_row: 0, last: None, not_before: Moment::ZERO },
@@ -131,7 +134,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             // Expired, or none.
             return match (&self.failures.last, running) {
                 (Some(error), None) if !may_start => Decision::Fail(error.clone()),
-                _ => self.wait(now, OVERDUE, None),
+                _ => self.wait(now, self.overdue, None),
             };
         };
         let Held { session, windows, rejected } = held;
@@ -141,7 +144,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             let allowed = may_start && now >= self.rejections.not_before;
             return match running {
                 None if !allowed => hand(false),
-                _ => self.wait(now, OVERDUE, otherwise),
+                _ => self.wait(now, self.overdue, otherwise),
             };
         }
         if now < windows.refresh_at {
@@ -163,7 +166,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         otherwise: Option<(S, Moment)>,
     ) -> Decision<S, E> {
         let running = self.running_at(now);
-        let overdue_at = running.map_or(now + OVERDUE, |running| running.overdue_at);
+        let overdue_at = running.map_or(now + self.overdue, |running| running.overdue_at);
         let until = overdue_at.min(now + patience);
         Decision::Wait(Wait { start: running.is_none(), until, otherwise })
     }
@@ -225,7 +228,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.generation += 1;
         self.running = Some(Running {
             generation: self.generation,
-            overdue_at: now + OVERDUE,
+            overdue_at: now + self.overdue,
             waited_for: false,
         });
         self.generation

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -23,6 +24,12 @@ pub trait SessionSource: fmt::Debug + Send + Sync + 'static {
     /// Gets a session.
     async fn session(&self, cx: FetchContext) -> Result<Session, FetchError>;
 
+    /// How long [`session`](Self::session) takes at most; a cache gives it up then. What a source waits for below it
+    /// counts: a hop states its own 15 s beyond its parent's limit.
+    fn limit(&self) -> Duration {
+        FETCH_LIMIT
+    }
+
     /// Told that a service refused this session. Sources that hold sessions act on it; others have nothing to do.
     fn reject(&self, _rejected: &Session) {}
 }
@@ -36,7 +43,14 @@ impl<S: SessionSource + ?Sized> SessionSource for Arc<S> {
     fn reject(&self, rejected: &Session) {
         (**self).reject(rejected);
     }
+
+    fn limit(&self) -> Duration {
+        (**self).limit()
+    }
 }
+
+/// How long a source takes that asks nobody but one service.
+const FETCH_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a source may know about the request for a session.
 ///

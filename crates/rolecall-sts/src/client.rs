@@ -21,6 +21,7 @@ use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency
 use tokio::time::Instant;
 
 use crate::answer::{self, Answer, DateHeader};
+use crate::budget::{Budget, Turns};
 use crate::classify::blames_signature;
 use crate::endpoint::Endpoint;
 use crate::time::ServerTime;
@@ -40,7 +41,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// STS at one endpoint. Clones share everything.
 ///
 /// Limits: 2 s to connect, 5 s for an attempt; up to three attempts within 14 s when a caller waits, one in the
-/// background. The SDK's own retries are off.
+/// background. The SDK's own retries are off. Each attempt takes a turn of the client's [`Budget`].
 ///
 /// ```no_run
 /// use rolecall_core::{FetchContext, RoleArn, Session, SessionName};
@@ -63,6 +64,7 @@ struct Inner {
     endpoint: Endpoint,
     clock: Clock,
     time: ServerTime,
+    turns: Turns,
 }
 
 impl StsClient {
@@ -73,7 +75,7 @@ impl StsClient {
 
     /// A client with another clock or HTTP client.
     pub fn builder(endpoint: Endpoint) -> StsClientBuilder {
-        StsClientBuilder { endpoint, clock: Clock::system(), http: None }
+        StsClientBuilder { endpoint, clock: Clock::system(), http: None, budget: Budget::default() }
     }
 
     /// Where it calls.
@@ -215,9 +217,12 @@ impl StsClient {
         let begun = Instant::now();
         let mut attempt = 1;
         loop {
+            let patience = CALL_LIMIT.saturating_sub(begun.elapsed() + ATTEMPT_LIMIT);
+            let turn = self.0.turns.take(cx.urgency, patience).await?;
             let date = DateHeader::default();
             let (sent, was_off) = (clock.now(), self.0.time.is_off());
             let answered = send(date.clone()).await;
+            drop(turn);
             if let Some(date) = date.get() {
                 self.0.time.seen(date);
             }
@@ -272,6 +277,7 @@ pub struct StsClientBuilder {
     endpoint: Endpoint,
     clock: Clock,
     http: Option<SharedHttpClient>,
+    budget: Budget,
 }
 
 impl StsClientBuilder {
@@ -288,12 +294,20 @@ impl StsClientBuilder {
         self
     }
 
+    /// How many calls it makes at most.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
     /// The client.
     pub fn build(self) -> StsClient {
-        let Self { endpoint, clock, http } = self;
+        let Self { endpoint, clock, http, budget } = self;
         let http = http.unwrap_or_else(|| default_http_client(endpoint.is_loopback()));
         let no_cache = IdentityCache::no_cache();
         let time = ServerTime::new(clock.clone());
+        // In the network's time, as the limits of attempts: on a clock that a test turns, turns would never come.
+        let turns = Turns::new(budget, Clock::system());
         let config = Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(http)
@@ -308,7 +322,7 @@ impl StsClientBuilder {
                     .build(),
             );
         let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());
-        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, time }))
+        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, time, turns }))
     }
 }
 

@@ -19,6 +19,7 @@
 //! ```
 
 mod answer;
+mod budget;
 mod classify;
 mod client;
 mod endpoint;
@@ -29,6 +30,7 @@ mod settings;
 mod time;
 mod wire;
 
+pub use budget::Budget;
 pub use classify::{Again, Class, class_of, refuses_signer, refuses_token};
 pub use client::{StsClient, StsClientBuilder};
 pub use endpoint::Endpoint;

@@ -59,6 +59,7 @@
 
 #[cfg(feature = "ecr")]
 mod ecr;
+mod faults;
 mod grant;
 mod iam;
 #[cfg(any(feature = "secrets-manager", feature = "ecr"))]
@@ -77,6 +78,7 @@ mod web_identity;
 mod wire;
 mod world;
 
+pub use faults::{Cut, FaultRule};
 pub use oidc::{OidcIssuer, SigningKey, TokenBuilder};
 pub use record::Call;
 pub use server::{LocalAws, LocalAwsBuilder, SetupError};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use axum::body::Body;
@@ -16,6 +17,7 @@ use rolecall_core::Clock;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::faults::{Effect, FaultRule, Faults, Leaves};
 use crate::record::{Call, Record};
 use crate::wire::{self, Fault};
 use crate::world::{Account, World};
@@ -99,6 +101,21 @@ impl LocalAws {
         self.shared.record().counts()
     }
 
+    /// From now on, STS has this fault, too.
+    pub fn inject(&self, rule: FaultRule) {
+        locked(&self.shared.faults).add(rule, self.shared.clock.wall());
+    }
+
+    /// From now on, STS has none.
+    pub fn clear_faults(&self) {
+        locked(&self.shared.faults).clear();
+    }
+
+    /// How many calls were in work at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.in_work.most.load(Ordering::Relaxed)
+    }
+
     /// From now on, every answer takes at least this long.
     pub fn set_latency(&self, latency: Duration) {
         *locked(&self.shared.latency) = latency;
@@ -168,6 +185,8 @@ impl LocalAwsBuilder {
             world,
             record: Mutex::new(Record::default()),
             latency: Mutex::new(Duration::ZERO),
+            faults: Mutex::new(Faults::default()),
+            in_work: InWork::default(),
             #[cfg(feature = "s3")]
             s3,
             #[cfg(feature = "secrets-manager")]
@@ -189,6 +208,8 @@ pub(crate) struct Shared {
     world: Mutex<World>,
     record: Mutex<Record>,
     latency: Mutex<Duration>,
+    faults: Mutex<Faults>,
+    in_work: InWork,
     #[cfg(feature = "s3")]
     s3: Mutex<crate::s3::Store>,
     #[cfg(feature = "secrets-manager")]
@@ -221,6 +242,11 @@ impl Shared {
         locked(&self.record)
     }
 
+    /// The fault that befalls this call.
+    pub(crate) fn fault(&self, operation: &str) -> Option<Effect> {
+        locked(&self.faults).befall(operation, self.clock.wall())
+    }
+
     fn latency(&self) -> Duration {
         *locked(&self.latency)
     }
@@ -228,6 +254,29 @@ impl Shared {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many calls are in work, and were at most.
+#[derive(Debug, Default)]
+struct InWork {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl InWork {
+    fn enter(&self) -> Working<'_> {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        Working(self)
+    }
+}
+
+struct Working<'a>(&'a InWork);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a service made of a request.
@@ -248,6 +297,20 @@ impl Answer {
         Self { fault: Some(fault), ..Self::done(response) }
     }
 
+    /// What came of a fault instead of the work.
+    pub(crate) fn disturbed(response: Response<Body>, name: String) -> Self {
+        let status = response.status().as_u16();
+        Self::failed(response, Fault::new(status, name, ""))
+    }
+
+    /// The work was done; the fault befalls its answer.
+    pub(crate) async fn under(self, effect: Effect) -> Self {
+        let name = effect.name();
+        let Self { operation, caller, fault, response } = self;
+        let fault = fault.or_else(|| Some(Fault::new(200, name, "")));
+        Self { operation, caller, fault, response: effect.upon(response).await }
+    }
+
     pub(crate) fn of(self, operation: &'static str) -> Self {
         Self { operation, ..self }
     }
@@ -258,6 +321,7 @@ impl Answer {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let _working = shared.in_work.enter();
     let request_id = wire::request_id();
     let (service, answer) = ask(&shared, request, &request_id).await;
     let Answer { operation, caller, fault, mut response } = answer;
@@ -271,8 +335,19 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<
         at: shared.clock.wall(),
     });
     tokio::time::sleep(shared.latency()).await;
-    wire::stamp(&mut response, &request_id, shared.clock.wall());
+    let mut date = Some(shared.clock.wall());
+    match response.extensions().get::<Leaves>() {
+        Some(Leaves::DateOff { seconds }) => date = date.map(|date| off_by(date, *seconds)),
+        Some(Leaves::NoDate) => date = None,
+        Some(Leaves::Not) | None => {}
+    }
+    wire::stamp(&mut response, &request_id, date);
     response
+}
+
+fn off_by(time: SystemTime, seconds: i64) -> SystemTime {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 { time - by } else { time + by }
 }
 
 /// Which service a request is for: what it is signed for, as there is one endpoint for all; STS has an operation
@@ -355,9 +430,21 @@ async fn accept(listener: TcpListener, routes: axum::Router) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let service = TowerToHyperService::new(routes.clone());
+                    let routes = TowerToHyperService::new(routes.clone());
+                    let service = hyper::service::service_fn(move |request| {
+                        let response = hyper::service::Service::call(&routes, request);
+                        async move {
+                            // Routes never fail: an error here ends the connection.
+                            let response = response.await.map_err(std::io::Error::other)?;
+                            match response.extensions().get::<Leaves>() {
+                                Some(Leaves::Not) => Err(std::io::ErrorKind::ConnectionAborted.into()),
+                                _ => Ok::<_, std::io::Error>(response),
+                            }
+                        }
+                    });
                     let connection = http1::Builder::new()
                         .timer(TokioTimer::new())
+                        .auto_date_header(false)
                         .serve_connection(TokioIo::new(stream), service);
                     connections.spawn(connection);
                 }

@@ -35,12 +35,30 @@ pub(crate) async fn serve(shared: &Shared, request: Request, request_id: &str) -
     if head.method != "POST" || head.uri.path() != "/" || head.uri.query().is_some() {
         return refused(Fault::new(404, "InvalidAction", "there is STS at POST / alone"));
     }
+    let effect =
+        operation_of(&body).and_then(|operation| Some((operation, shared.fault(operation)?)));
+    if let Some((operation, effect)) = &effect
+        && let Some(response) = effect.instead(request_id).await
+    {
+        return Answer::disturbed(response, effect.name()).of(operation);
+    }
     let outcome = answer(shared, &Signed::of(&head, &body)).await;
     let answer = match outcome.result {
         Ok(result) => Answer::done(wire::success(outcome.operation, &result, request_id)),
         Err(fault) => refused(fault),
     };
+    let answer = match effect {
+        Some((_, effect)) => answer.under(effect).await,
+        None => answer,
+    };
     answer.of(outcome.operation).by(outcome.caller)
+}
+
+const OPERATIONS: [&str; 3] = ["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"];
+
+fn operation_of(body: &[u8]) -> Option<&'static str> {
+    let action = Form::parse(body)?.take("Action")?;
+    OPERATIONS.into_iter().find(|operation| *operation == action)
 }
 
 async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {

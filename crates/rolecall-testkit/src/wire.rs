@@ -101,14 +101,14 @@ pub(crate) fn respond(
 }
 
 /// What every response carries: the time by the server's own clock, which may be a turned one, and the request's id.
-pub(crate) fn stamp(response: &mut Response<Body>, request_id: &str, now: SystemTime) {
-    let date = DateTime::from(now).fmt(Format::HttpDate).unwrap_or_default();
+pub(crate) fn stamp(response: &mut Response<Body>, request_id: &str, now: Option<SystemTime>) {
+    let date = now.and_then(|now| DateTime::from(now).fmt(Format::HttpDate).ok());
     for (name, value) in [
-        (header::DATE, date.as_str()),
-        (HeaderName::from_static("x-amzn-requestid"), request_id),
-        (HeaderName::from_static("x-amz-request-id"), request_id),
+        (header::DATE, date.as_deref()),
+        (HeaderName::from_static("x-amzn-requestid"), Some(request_id)),
+        (HeaderName::from_static("x-amz-request-id"), Some(request_id)),
     ] {
-        if let Ok(value) = value.parse() {
+        if let Some(Ok(value)) = value.map(str::parse) {
             response.headers_mut().insert(name, value);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::Region;
@@ -128,5 +129,9 @@ impl<S: SessionSource> SessionSource for Configured<S> {
 
     fn reject(&self, rejected: &Session) {
         self.0.reject(rejected);
+    }
+
+    fn limit(&self) -> Duration {
+        self.0.limit()
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
@@ -249,6 +250,10 @@ impl<S: SessionSource> SessionSource for Named<S> {
 
     fn reject(&self, rejected: &Session) {
         self.source.reject(rejected);
+    }
+
+    fn limit(&self) -> Duration {
+        self.source.limit()
     }
 }
 

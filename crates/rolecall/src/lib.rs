@@ -88,7 +88,7 @@ pub use rolecall_core::{
     ProvidedContext, ProviderId, ProviderSource, RoleArn, Session, SessionDuration, SessionName,
     SessionPolicy, SessionSource, SessionTags, SourceIdentity, SourceProvider, Urgency,
 };
-pub use rolecall_sts::{CallerIdentity, Endpoint, Principal, Region, StsClient};
+pub use rolecall_sts::{Budget, CallerIdentity, Endpoint, Principal, Region, StsClient};
 pub use rolecall_web_identity::{
     GitHubClaims, KubernetesClaims, TokenFile, TokenFn, TokenSource, TokenVariable,
     UnverifiedClaims, WebIdentity, WebIdentityConfig, WebIdentityToken,

@@ -390,7 +390,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "slot: in the hard window, a caller waits two seconds",
         SLOT,
         "            _ => self.wait(now, HARD_WAIT, otherwise),",
-        "            _ => self.wait(now, OVERDUE, otherwise),",
+        "            _ => self.wait(now, self.overdue, otherwise),",
         "in_the_hard_window_a_caller_waits_two_seconds_for_the_running_refresh",
     ),
     mutant(
@@ -437,7 +437,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         CACHE,
         "slot: a rejected session, callers wait for another",
         SLOT,
-        "                _ => self.wait(now, OVERDUE, otherwise),",
+        "                _ => self.wait(now, self.overdue, otherwise),",
         "                _ => hand(false),",
         "after_a_rejection_the_next_caller_gets_a_new_session_within_the_limit",
     ),

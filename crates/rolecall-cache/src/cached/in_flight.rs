@@ -11,7 +11,6 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::{Outcome, Shared, gone};
-use crate::schedule::FETCH_LIMIT;
 use crate::slot::{Failure, Fetched, Refused};
 
 /// A fetch on its way. If it is dropped without a result (its runtime shut down), the slot learns of it.
@@ -43,7 +42,10 @@ impl<S: SessionSource> InFlight<S> {
         });
         match self.shared.clock.until(self.limit, fetch).await {
             Ok(result) => result,
-            Err(_) => Err(gone(format!("the session source took longer than {FETCH_LIMIT:?}"))),
+            Err(_) => {
+                let limit = self.shared.source.limit();
+                Err(gone(format!("the session source took longer than {limit:?}")))
+            }
         }
     }
 

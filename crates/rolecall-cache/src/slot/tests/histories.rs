@@ -68,7 +68,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { slot: Slot::new(), now: at(0), held: None, on_the_way: Vec::new(), sessions: 0 }
+        Self {
+            slot: Slot::new(OVERDUE),
+            now: at(0),
+            held: None,
+            on_the_way: Vec::new(),
+            sessions: 0,
+        }
     }
 
     fn valid(&self, now: Moment) -> Option<Keys> {
