@@ -7,6 +7,7 @@ mod beside_the_sdk;
 mod chains;
 mod clients;
 mod default_chain;
+mod error_table;
 mod hit;
 mod into_the_sdk;
 mod leaks;

@@ -235,6 +235,10 @@ impl StsClient {
                 tracing::warn!(operation, %error, "this machine's clock is wrong: signed once more, by STS's time");
                 continue;
             }
+            let error = match self.0.time.blame().filter(|_| blames_signature(&error)) {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            };
             tracing::debug!(operation, attempt, %error, "STS call failed");
             let pause = (FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
             let in_time = begun.elapsed() + pause + ATTEMPT_LIMIT <= CALL_LIMIT;

@@ -38,6 +38,24 @@ impl ServerTime {
     }
 }
 
+impl ServerTime {
+    /// What to look at when STS refuses a signature, as far as the times of both are known.
+    pub(crate) fn blame(&self) -> Option<String> {
+        let (here, there) = (self.clock.wall(), self.now()?);
+        let (off, side) = match here.duration_since(there) {
+            Ok(ahead) => (ahead, "ahead of"),
+            Err(behind) => (behind.duration(), "behind"),
+        };
+        Some(match off {
+            off if off > MOST_OFF => format!(
+                "this machine's clock, which is {} min {side} STS's (it takes five minutes at most)",
+                off.as_secs() / 60
+            ),
+            _ => "the secret access key: this machine's clock and STS's agree".to_owned(),
+        })
+    }
+}
+
 fn apart(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
 }
