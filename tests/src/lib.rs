@@ -47,7 +47,7 @@ impl World {
         let cluster = OidcIssuer::start_on(hands.clock()).await?;
         let issuer = cluster.host_and_path();
         let by_token = trust(
-            "sts:AssumeRoleWithWebIdentity",
+            json!("sts:AssumeRoleWithWebIdentity"),
             json!({ "Federated": cluster.provider_arn(SHOP) }),
             json!({ "StringEquals": {
                 format!("{issuer}:sub"): "system:serviceaccount:shop:checkout",
@@ -55,9 +55,9 @@ impl World {
             } }),
         );
         let by_role =
-            |principal: &str| trust("sts:AssumeRole", json!({ "AWS": principal }), json!({}));
+            |principal: &str| trust(json!(ASSUME), json!({ "AWS": principal }), json!({}));
         let may_assume = json!({ "Statement": {
-            "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*",
+            "Effect": "Allow", "Action": ASSUME, "Resource": "*",
         } })
         .to_string();
         let role = |name: &str, trust: String| IamRole::new(name).trust(trust).policy(&may_assume);
@@ -102,9 +102,18 @@ impl World {
     }
 }
 
-fn trust(action: &str, principal: Value, condition: Value) -> String {
+/// With tags and a source identity.
+const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
+
+fn trust(action: Value, principal: Value, condition: Value) -> String {
     json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": principal, "Action": action, "Condition": condition,
     }] })
     .to_string()
+}
+
+/// A program with nothing of this machine's configuration.
+pub fn clean(mut command: std::process::Command) -> std::process::Command {
+    command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
+    command
 }

@@ -137,3 +137,33 @@ async fn an_external_id_that_is_none_is_refused_before_the_call() {
     let ours = Role::new(HUB).unwrap().external_id("a b").unwrap_err();
     assert!(ours.to_string().starts_with("external id \"a b\": the character ' '"), "{ours}");
 }
+
+/// What a program of this package says, as a pod that has a token would run it.
+async fn in_a_pod(world: &World, program: &str, argument: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    let good = world.cluster.service_account_token("shop", "checkout").sign().unwrap();
+    std::fs::write(&token, good).unwrap();
+    let mut command = rolecall_tests::clean(std::process::Command::new(program));
+    command.arg(argument).envs(world.variables(&token));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[tokio::test]
+async fn the_sdks_own_default_chain_and_web_identity_provider_work_on_the_local_sts() {
+    let world = World::new().await.unwrap();
+    let sdk = env!("CARGO_BIN_EXE_first_session_sdk");
+    let ours = env!("CARGO_BIN_EXE_first_session_rolecall");
+    for (count, (program, argument)) in
+        [(sdk, ""), (sdk, "provider"), (ours, "")].iter().enumerate()
+    {
+        let said = in_a_pod(&world, program, argument).await;
+        assert!(said.starts_with("ASIA") && said.len() == 21, "{program} {argument}: {said}");
+        assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), count + 1);
+    }
+}

@@ -184,6 +184,15 @@ async fn access_denied() {
     );
     is(&error, ErrorKind::Denied, "AccessDenied", &message, Some(&look_at));
     assert_eq!(asked, 1);
+    // Tags are an action of their own.
+    let message = message.replace("sts:AssumeRole", "sts:TagSession");
+    let (error, _) = refused(ROLE, 403, "AccessDenied", &message).await;
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.starts_with(&format!("the trust policy of {HUB} must allow {me} sts:TagSession; ")),
+        "{hint}"
+    );
+    assert!(hint.ends_with("policies must allow sts:TagSession on the role"), "{hint}");
     let message = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
     let (error, asked) = refused(TOKEN, 403, "AccessDenied", message).await;
     assert_eq!((error.kind(), asked), (ErrorKind::Denied, 1));
@@ -304,4 +313,15 @@ async fn an_outage_that_ends() {
     // Past the outage, and past the time for which the error is remembered.
     world.hands.advance(Duration::from_secs(60));
     provider.session(FetchContext::caller()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_am_i_is_asked_with_another_session_if_the_first_is_refused() {
+    let world = World::new().await.unwrap();
+    let fault = FaultRule::refused(403, "InvalidClientTokenId", "unknown");
+    world.aws.inject(fault.on("GetCallerIdentity").first(1));
+    let chain = world.builder().unwrap().from_env().unwrap();
+    let me = chain.caller_identity().await.unwrap();
+    assert_eq!(me.role_arn.unwrap().as_str(), rolecall_tests::CHECKOUT);
+    assert_eq!((world.aws.count(TOKEN), world.aws.count("GetCallerIdentity")), (2, 2));
 }

@@ -11,6 +11,7 @@ mod error_table;
 mod hit;
 mod into_the_sdk;
 mod leaks;
+mod limits_table;
 mod parameters;
 mod permissions;
 mod policies_matter;

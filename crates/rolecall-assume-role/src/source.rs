@@ -89,7 +89,10 @@ impl AssumeRole {
         };
         assumed.map_err(|error| {
             let error = match (error.kind(), error.code()) {
-                (ErrorKind::Denied, Some(_)) => error.with_hint(self.what_to_look_at(signer)),
+                (ErrorKind::Denied, Some(_)) => {
+                    let hint = self.what_to_look_at(signer, denied_action(&error));
+                    error.with_hint(hint)
+                }
                 _ => error,
             };
             error.at(Place::hop(self.index, self.role.arn().clone()))
@@ -125,7 +128,7 @@ impl AssumeRole {
         Some(FetchError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
     }
 
-    fn what_to_look_at(&self, signer: &Session) -> String {
+    fn what_to_look_at(&self, signer: &Session, action: &str) -> String {
         let role = self.role.arn();
         let caller = match signer.role() {
             Some(role) => role.arn().to_owned(),
@@ -141,11 +144,26 @@ impl AssumeRole {
             Some(account) if *account == role.account() => "unless it names the caller itself, the",
             _ => "the",
         };
+        let allow = match action {
+            ASSUME_ROLE => String::new(),
+            other => format!(" {other}"),
+        };
         format!(
-            "the trust policy of {role} must allow {caller}; {external_id}; {identity} caller's own policies must \
-             allow sts:AssumeRole on the role"
+            "the trust policy of {role} must allow {caller}{allow}; {external_id}; {identity} caller's own policies \
+             must allow {action} on the role"
         )
     }
+}
+
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+
+/// What was denied: tags and a source identity are actions of their own (`sts:TagSession`, `sts:SetSourceIdentity`).
+fn denied_action(error: &FetchError) -> &str {
+    let named = error.message().split_once(" to perform: ").and_then(|(_, rest)| {
+        let (action, _) = rest.split_once(' ')?;
+        action.strip_prefix("sts:").is_some_and(|name| !name.is_empty()).then_some(action)
+    });
+    named.unwrap_or(ASSUME_ROLE)
 }
 
 #[async_trait]

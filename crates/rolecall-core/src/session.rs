@@ -28,6 +28,7 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     credentials: Credentials,
     role: Option<AssumedRole>,
+    role_arn: Option<RoleArn>,
     account: Option<AccountId>,
     measured: Option<Measured>,
     packed_policy_size: Option<u8>,
@@ -50,6 +51,7 @@ impl Session {
             inner: Inner {
                 credentials,
                 role: None,
+                role_arn: None,
                 account: None,
                 measured: None,
                 packed_policy_size: None,
@@ -73,6 +75,20 @@ impl Session {
     /// The assumed role that this session is, where STS said so.
     pub fn role(&self) -> Option<&AssumedRole> {
         self.0.role.as_ref()
+    }
+
+    /// The role that it is a session of, with its path, which the session's own ARN leaves out; where that is known.
+    ///
+    /// ```
+    /// use aws_credential_types::Credentials;
+    /// use rolecall_core::{RoleArn, Session};
+    /// let role = RoleArn::parse("arn:aws:iam::444455556666:role/shop/orders")?;
+    /// let session = Session::builder(Credentials::for_tests()).role_arn(role.clone()).build();
+    /// assert_eq!(session.role_arn(), Some(&role));
+    /// # Ok::<(), rolecall_core::InvalidParameter>(())
+    /// ```
+    pub fn role_arn(&self) -> Option<&RoleArn> {
+        self.0.role_arn.as_ref()
     }
 
     /// The account, where it is known.
@@ -169,6 +185,13 @@ impl SessionBuilder {
     #[must_use]
     pub fn role(mut self, role: AssumedRole) -> Self {
         self.inner.role = Some(role);
+        self
+    }
+
+    /// The role that it is a session of.
+    #[must_use]
+    pub fn role_arn(mut self, role: RoleArn) -> Self {
+        self.inner.role_arn = Some(role);
         self
     }
 

@@ -127,6 +127,7 @@ pub(crate) fn session<T: Grant>(
         .build();
     let session = Session::builder(credentials)
         .account(account)
+        .role_arn(role.clone())
         .lifetime(answer.sent, lifetime, clock)
         .packed_policy_size(answer.output.packed_policy_size().and_then(|n| u8::try_from(n).ok()))
         .source_identity(answer.output.source_identity().and_then(|id| id.try_into().ok()));

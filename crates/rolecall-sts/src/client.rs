@@ -159,7 +159,8 @@ impl StsClient {
             })
             .await?;
         let arn = answer.output.arn().unwrap_or_default();
-        CallerIdentity::parse(arn, answer.output.user_id().unwrap_or_default()).ok_or_else(|| {
+        let identity = CallerIdentity::parse(arn, answer.output.user_id().unwrap_or_default());
+        identity.map(|identity| identity.with_role(signer.role_arn())).ok_or_else(|| {
             FetchError::new(ErrorKind::InvalidResponse, format!("STS's answer names {arn:?}"))
         })
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rolecall_core::AccountId;
+use rolecall_core::{AccountId, RoleArn};
 
 /// STS's answer to "who am I", parsed.
 ///
@@ -24,6 +24,8 @@ pub struct CallerIdentity {
     pub user_id: String,
     /// What the ARN names.
     pub principal: Principal,
+    /// The role behind a session, with its path, which the ARN leaves out: known of sessions that rolecall got.
+    pub role_arn: Option<RoleArn>,
 }
 
 impl CallerIdentity {
@@ -53,7 +55,19 @@ impl CallerIdentity {
             arn: arn.to_owned(),
             user_id: user_id.to_owned(),
             principal,
+            role_arn: None,
         })
+    }
+
+    /// With the role that the session was asked for, if that is what answered.
+    pub(crate) fn with_role(mut self, asked: Option<&RoleArn>) -> Self {
+        self.role_arn = match &self.principal {
+            Principal::AssumedRole { role, .. } => asked
+                .filter(|asked| asked.account() == self.account && asked.name() == role)
+                .cloned(),
+            _ => None,
+        };
+        self
     }
 }
 
@@ -130,6 +144,23 @@ mod tests {
             ("arn:aws:new::111122223333:thing", Principal::Other { resource: "thing".into() }),
         ] {
             assert_eq!(CallerIdentity::parse(arn, "id").unwrap().principal, principal, "{arn}");
+        }
+    }
+
+    #[test]
+    fn the_role_behind_a_session_is_the_one_asked_for_if_that_is_who_answers() {
+        let arn = |arn: &str| RoleArn::parse(arn).unwrap();
+        let asked = arn("arn:aws:iam::111122223333:role/shop/orders");
+        let me = |arn: &str| CallerIdentity::parse(arn, "id").unwrap();
+        let session = "arn:aws:sts::111122223333:assumed-role/orders/x";
+        assert_eq!(me(session).with_role(Some(&asked)).role_arn, Some(asked.clone()));
+        assert_eq!(me(session).with_role(None).role_arn, None);
+        for other in [
+            "arn:aws:sts::111122223333:assumed-role/other/x",
+            "arn:aws:sts::444455556666:assumed-role/orders/x",
+            "arn:aws:iam::111122223333:user/orders",
+        ] {
+            assert_eq!(me(other).with_role(Some(&asked)).role_arn, None, "{other}");
         }
     }
 

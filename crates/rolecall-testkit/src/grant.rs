@@ -67,10 +67,16 @@ impl Asked {
 
     /// Those that both operations have.
     pub(crate) fn of_policies(form: &mut Form) -> Result<Self, Fault> {
-        let malformed = |_: Fault| {
-            Fault::new(400, "MalformedPolicyDocument", "This policy contains invalid Json")
+        let policy = match form.take("Policy") {
+            None => None,
+            Some(long) if long.chars().count() > MOST_POLICY_TEXT => {
+                let must = format!("have length less than or equal to {}", MOST_POLICY_TEXT);
+                return Err(constraint("", "policy", &must));
+            }
+            Some(policy) => Some(SessionPolicy::parse(&policy).map_err(|_| {
+                Fault::new(400, "MalformedPolicyDocument", "This policy contains invalid Json")
+            })?),
         };
-        let policy = optional(form, "Policy", "policy", SessionPolicy::parse).map_err(malformed)?;
         let mut policy_arns = Vec::new();
         while let Some(arn) = form.take(&format!("PolicyArns.member.{}.arn", policy_arns.len() + 1))
         {

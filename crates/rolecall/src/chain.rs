@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rolecall_assume_role::{AssumeRole, MfaCodes, Role};
 use rolecall_cache::Cached;
 use rolecall_core::{Clock, FetchContext, FetchError, Place, SessionName, SessionSource};
-use rolecall_sts::{CallerIdentity, StsClient};
+use rolecall_sts::{CallerIdentity, StsClient, refuses_signer};
 
 /// A cached way to a session: a `ProvideCredentials` for the SDK, and a [`SessionSource`].
 ///
@@ -102,8 +102,20 @@ impl Chain {
     pub async fn caller_identity(&self) -> Result<CallerIdentity, FetchError> {
         let cx = FetchContext::caller();
         let session = self.last.session(cx).await?;
+        let result = match self.with.sts.caller_identity(&session, cx).await {
+            // As a hop does: another session, once.
+            Err(error) if refuses_signer(&error) => {
+                self.last.reject(&session);
+                let another = self.last.session(cx).await?;
+                match another.access_key_id() == session.access_key_id() {
+                    true => Err(error),
+                    false => self.with.sts.caller_identity(&another, cx).await,
+                }
+            }
+            result => result,
+        };
         let place = || Place::Base(format!("GetCallerIdentity, {}", session.lineage()));
-        self.with.sts.caller_identity(&session, cx).await.map_err(|error| error.at(place()))
+        result.map_err(|error| error.at(place()))
     }
 }
 
