@@ -16,7 +16,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use rolecall_core::{Clock, ErrorKind, FetchContext, FetchError, Session, Urgency};
+use rolecall_core::{Clock, Environment, ErrorKind, FetchContext, FetchError, Session, Urgency};
 
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ use crate::budget::{Budget, Turns};
 use crate::classify::blames_signature;
 use crate::endpoint::Endpoint;
 use crate::time::ServerTime;
-use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, wire};
+use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, wire};
 
 /// How long a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -75,7 +75,13 @@ impl StsClient {
 
     /// A client with another clock or HTTP client.
     pub fn builder(endpoint: Endpoint) -> StsClientBuilder {
-        StsClientBuilder { endpoint, clock: Clock::system(), http: None, budget: Budget::default() }
+        StsClientBuilder {
+            endpoint,
+            clock: Clock::system(),
+            http: None,
+            proxy: None,
+            budget: Budget::default(),
+        }
     }
 
     /// Where it calls.
@@ -282,6 +288,7 @@ pub struct StsClientBuilder {
     endpoint: Endpoint,
     clock: Clock,
     http: Option<SharedHttpClient>,
+    proxy: Option<ProxyConfig>,
     budget: Budget,
 }
 
@@ -293,10 +300,28 @@ impl StsClientBuilder {
     }
 
     /// The HTTP client to share with others. Without one the client has its own: rustls, the system's certificates,
-    /// the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name (none for an endpoint on this machine).
+    /// the proxy that the process's variables name ([`proxy_from`](Self::proxy_from)).
     pub fn http_client(mut self, http: SharedHttpClient) -> Self {
         self.http = Some(http);
         self
+    }
+
+    /// The proxy that this environment names: `HTTPS_PROXY` (for an endpoint at `http://`, `HTTP_PROXY`), else `ALL_PROXY`,
+    /// unless `NO_PROXY` excepts STS's host; in lower case too. None for an endpoint on this machine. A client that is
+    /// given its HTTP client has that one's.
+    ///
+    /// ```
+    /// use rolecall_core::Environment;
+    /// use rolecall_sts::{Endpoint, Region, StsClient};
+    ///
+    /// let env = Environment::fixed([("HTTPS_PROXY", "http://proxy.example.com:3128")]);
+    /// let endpoint = Endpoint::regional(Region::parse("eu-west-1")?);
+    /// let sts = StsClient::builder(endpoint).proxy_from(&env)?.build();
+    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// ```
+    pub fn proxy_from(mut self, environment: &Environment) -> Result<Self, FetchError> {
+        self.proxy = Some(proxy::to(&self.endpoint, environment)?);
+        Ok(self)
     }
 
     /// How many calls it makes at most.
@@ -307,8 +332,13 @@ impl StsClientBuilder {
 
     /// The client.
     pub fn build(self) -> StsClient {
-        let Self { endpoint, clock, http, budget } = self;
-        let http = http.unwrap_or_else(|| default_http_client(endpoint.is_loopback()));
+        let Self { endpoint, clock, http, proxy, budget } = self;
+        let http = http.unwrap_or_else(|| {
+            default_http_client(proxy.unwrap_or_else(|| match endpoint.is_loopback() {
+                true => ProxyConfig::disabled(),
+                false => ProxyConfig::from_env(),
+            }))
+        });
         let no_cache = IdentityCache::no_cache();
         let time = ServerTime::new(clock.clone());
         // In the network's time, as the limits of attempts: on a clock that a test turns, turns would never come.
@@ -331,10 +361,9 @@ impl StsClientBuilder {
     }
 }
 
-fn default_http_client(loopback: bool) -> SharedHttpClient {
+fn default_http_client(proxy: ProxyConfig) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
-        let proxies = if loopback { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
-        let mut connector = Connector::builder().proxy_config(proxies);
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector

@@ -132,6 +132,15 @@ impl Endpoint {
             || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
+    pub(crate) fn is_https(&self) -> bool {
+        match &self.host {
+            Host::Custom(url) => {
+                url.get(..8).is_some_and(|begins| begins.eq_ignore_ascii_case("https://"))
+            }
+            Host::Aws { .. } => true,
+        }
+    }
+
     pub(crate) fn apply_to(&self, builder: Builder) -> Builder {
         let builder = builder.region(config::Region::new(self.region.as_str().to_owned()));
         match &self.host {

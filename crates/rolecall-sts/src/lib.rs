@@ -24,6 +24,7 @@ mod classify;
 mod client;
 mod endpoint;
 mod identity;
+mod proxy;
 mod region;
 mod request;
 mod settings;

@@ -210,7 +210,10 @@ impl Builder {
     fn with(&self) -> Result<With, FetchError> {
         let sts = match &self.sts {
             Some(sts) => sts.clone(),
-            None => StsClient::builder(self.endpoint()?).clock(self.clock.clone()).build(),
+            None => StsClient::builder(self.endpoint()?)
+                .clock(self.clock.clone())
+                .proxy_from(&self.environment)?
+                .build(),
         };
         Ok(With {
             sts,

@@ -89,9 +89,6 @@ fn fault(value: &str) -> Option<String> {
         return Some("it does not name a role".into());
     };
     let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
-    if !path.is_empty() && path.split('/').any(str::is_empty) {
-        return Some("its path has an empty part".into());
-    }
     if !path.bytes().all(|b| (0x21..=0x7e).contains(&b)) || path_and_name.starts_with('/') {
         return Some("its path is not one".into());
     }

@@ -265,3 +265,24 @@ fn a_wrong_setting_is_named_with_its_place_and_its_fault() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_request_goes_by_the_proxy_that_the_environment_names() {
+    let proxy = wiremock::MockServer::start().await;
+    let answer = wiremock::ResponseTemplate::new(503);
+    wiremock::Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&proxy).await;
+    let region = rolecall_sts::Region::parse("eu-west-1").unwrap();
+    let endpoint = Endpoint::custom("http://sts.example.invalid", region).unwrap();
+    let ask = async |variables: Settings<'_>| {
+        let environment = Environment::fixed(variables.iter().copied());
+        let builder = StsClient::builder(endpoint.clone()).proxy_from(&environment).unwrap();
+        builder.build().caller_identity(&signer(), FetchContext::background()).await.unwrap_err();
+        proxy.received_requests().await.unwrap().len()
+    };
+    let uri = proxy.uri();
+    assert_eq!(ask(&[("NO_PROXY", "example.invalid"), ("HTTP_PROXY", &uri)]).await, 0);
+    assert_eq!(ask(&[("HTTPS_PROXY", &uri)]).await, 0);
+    assert_eq!(ask(&[("HTTP_PROXY", &uri)]).await, 1);
+    let asked = &proxy.received_requests().await.unwrap()[0];
+    assert_eq!(asked.headers.get("host").unwrap(), "sts.example.invalid");
+}
