@@ -84,6 +84,36 @@ impl Environment {
         }
     }
 
+    /// Two variables that go together. One without the other is [`ErrorKind::InvalidConfig`]; `who_sets_them`, if it is
+    /// not empty, helps to find out why.
+    ///
+    /// ```
+    /// use rolecall_core::Environment;
+    /// let env = Environment::fixed([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")]);
+    /// let error = env.pair("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "").unwrap_err();
+    /// assert_eq!(error.message(), "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not");
+    /// ```
+    pub fn pair(
+        &self,
+        one: &str,
+        other: &str,
+        who_sets_them: &str,
+    ) -> Result<Option<(String, String)>, FetchError> {
+        let (set, missing) = match (self.var(one)?, self.var(other)?) {
+            (None, None) => return Ok(None),
+            (Some(one), Some(other)) => return Ok(Some((one, other))),
+            (Some(_), None) => (one, other),
+            (None, Some(_)) => (other, one),
+        };
+        let note = match who_sets_them {
+            "" => String::new(),
+            who => format!(" ({who})"),
+        };
+        let message = format!("{set} is set and {missing} is not");
+        Err(FetchError::new(ErrorKind::InvalidConfig, message)
+            .with_hint(format!("set {missing} too{note}, or unset {set}")))
+    }
+
     /// Reads a regular file of at most `limit` bytes, off the async threads.
     ///
     /// Called outside a Tokio runtime it reads in place.

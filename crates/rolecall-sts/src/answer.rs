@@ -201,6 +201,11 @@ where
             format!("the request to {endpoint} could not be sent"),
         )
         .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),
+        SdkError::DispatchFailure(failure) if failure.is_other() => {
+            unreachable(format!("the call to {endpoint} failed before an answer came"))
+                .with_hint(hint)
+                .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _))
+        }
         SdkError::DispatchFailure(failure) => unreachable(format!("cannot reach {endpoint}"))
             .with_hint(hint)
             .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),

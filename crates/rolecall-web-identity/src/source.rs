@@ -59,23 +59,16 @@ impl WebIdentityConfig {
     /// By `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_SESSION_NAME`. `None` when neither of the first
     /// two is set; one without the other is an error, not a silent skip.
     pub fn from_environment(environment: &Environment) -> Result<Option<Self>, FetchError> {
-        let alone = |set: &str, missing: &str| {
-            let message = format!("{set} is set and {missing} is not");
-            FetchError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
-                "set {missing} too (EKS sets both for a service account with a role), or unset {set}"
-            ))
-        };
-        match (environment.var(ROLE)?, environment.var(TOKEN_FILE)?) {
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(alone(ROLE, TOKEN_FILE)),
-            (None, Some(_)) => Err(alone(TOKEN_FILE, ROLE)),
-            (Some(_), Some(file)) if UnverifiedClaims::of(&file).is_some() => {
+        let who = "EKS sets both for a service account with a role";
+        match environment.pair(ROLE, TOKEN_FILE, who)? {
+            None => Ok(None),
+            Some((_, file)) if UnverifiedClaims::of(&file).is_some() => {
                 // The value is a secret, and not shown.
                 let message = format!("{TOKEN_FILE} holds a token, and not the name of a file");
                 Err(FetchError::new(ErrorKind::InvalidConfig, message)
                     .with_hint("write the token to a file and name that"))
             }
-            (Some(role), Some(file)) => {
+            Some((role, file)) => {
                 let role = RoleArn::parse(&role).map_err(|error| {
                     FetchError::from(error).with_hint(format!("the environment variable {ROLE}"))
                 })?;
@@ -247,6 +240,29 @@ mod tests {
 
     fn config(variables: &[(&str, &str)]) -> Result<Option<WebIdentityConfig>, FetchError> {
         WebIdentityConfig::from_environment(&Environment::fixed(variables.iter().copied()))
+    }
+
+    #[test]
+    fn aws_role_session_name() {
+        let both = [(ROLE, ARN), (TOKEN_FILE, "/token")];
+        for (more, name) in [
+            (&[("AWS_ROLE_SESSION_NAME", "job-4711"), ("HOSTNAME", "h")][..], "job-4711"),
+            (&[("HOSTNAME", "checkout-7f9c")], "rolecall@checkout-7f9c"),
+            (&[("AWS_ROLE_SESSION_NAME", ""), ("HOSTNAME", "a b/c")], "rolecall@a-b-c"),
+            (&[], "rolecall"),
+        ] {
+            let config = config(&[&both[..], more].concat()).unwrap().unwrap();
+            assert_eq!(config.session_name.as_str(), name);
+        }
+        let error = config(&[&both[..], &[("AWS_ROLE_SESSION_NAME", "a b")]].concat()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains("AWS_ROLE_SESSION_NAME"), "{error}");
+    }
+
+    #[test]
+    fn aws_role_arn_aws_web_identity_token_file() {
+        let config = config(&[(ROLE, ARN), (TOKEN_FILE, "/token")]).unwrap().unwrap();
+        assert_eq!((config.role.as_str(), config.token_file.to_str()), (ARN, Some("/token")));
     }
 
     #[test]

@@ -264,33 +264,21 @@ fn environment_keys(environment: &Environment) -> Result<Option<Credentials>, Fe
     const ID: &str = "AWS_ACCESS_KEY_ID";
     const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
     const TOKEN: &str = "AWS_SESSION_TOKEN";
-    let alone = |set: &str, missing: &str| {
-        FetchError::new(ErrorKind::InvalidConfig, format!("{set} is set and {missing} is not"))
-            .with_hint(format!("set {missing} too, or unset {set}"))
-    };
-    match (environment.var(ID)?, environment.var(SECRET)?) {
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(alone(ID, SECRET)),
-        (None, Some(_)) => Err(alone(SECRET, ID)),
-        (Some(id), Some(secret)) => {
-            let token = environment.var(TOKEN)?;
-            for (variable, value) in
-                [(ID, Some(&id)), (SECRET, Some(&secret)), (TOKEN, token.as_ref())]
-            {
-                if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
-                    let message = format!("{variable} is not printable ASCII without white space");
-                    return Err(FetchError::new(ErrorKind::InvalidConfig, message)
-                        .with_hint("a line break at its end, as one that came with a file"));
-                }
-            }
-            let mut keys = Credentials::builder()
-                .access_key_id(id)
-                .secret_access_key(secret)
-                .provider_name("rolecall-environment");
-            keys.set_session_token(token);
-            Ok(Some(keys.build()))
+    let Some((id, secret)) = environment.pair(ID, SECRET, "")? else { return Ok(None) };
+    let token = environment.var(TOKEN)?;
+    for (variable, value) in [(ID, Some(&id)), (SECRET, Some(&secret)), (TOKEN, token.as_ref())] {
+        if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let message = format!("{variable} is not printable ASCII without white space");
+            return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("a line break at its end, as one that came with a file"));
         }
     }
+    let mut keys = Credentials::builder()
+        .access_key_id(id)
+        .secret_access_key(secret)
+        .provider_name("rolecall-environment");
+    keys.set_session_token(token);
+    Ok(Some(keys.build()))
 }
 
 #[cfg(test)]

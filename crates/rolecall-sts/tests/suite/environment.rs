@@ -63,10 +63,16 @@ const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "true");
 const OF_IRELAND: &str = "https://sts.eu-west-1.amazonaws.com eu-west-1";
 const GLOBAL: &str = "https://sts.amazonaws.com us-east-1";
 
+async fn go_to(rows: &[(Settings<'_>, &str)]) {
+    for (variables, expected) in rows {
+        let endpoint = endpoint(variables, &[]).unwrap();
+        assert_eq!(sent_to(endpoint).await, *expected, "{variables:?}");
+    }
+}
+
 #[tokio::test]
-async fn each_combination_of_variables_has_its_endpoint_and_signing_region() {
-    let rows: &[(Settings<'_>, &str)] = &[
-        // AWS_REGION, then AWS_DEFAULT_REGION
+async fn aws_region_then_aws_default_region() {
+    go_to(&[
         (&[IRELAND], OF_IRELAND),
         (&[("AWS_DEFAULT_REGION", "eu-west-1")], OF_IRELAND),
         (&[IRELAND, ("AWS_DEFAULT_REGION", "us-east-1")], OF_IRELAND),
@@ -78,7 +84,13 @@ async fn each_combination_of_variables_has_its_endpoint_and_signing_region() {
         ),
         (&[("AWS_REGION", "us-iso-east-1")], "https://sts.us-iso-east-1.c2s.ic.gov us-iso-east-1"),
         (&[("AWS_REGION", "aws-global")], GLOBAL),
-        // AWS_STS_REGIONAL_ENDPOINTS
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn aws_sts_regional_endpoints() {
+    go_to(&[
         (&[IRELAND, ("AWS_STS_REGIONAL_ENDPOINTS", "regional")], OF_IRELAND),
         (&[IRELAND, ("AWS_STS_REGIONAL_ENDPOINTS", "Regional")], OF_IRELAND),
         (&[IRELAND, ("AWS_STS_REGIONAL_ENDPOINTS", "")], OF_IRELAND),
@@ -93,12 +105,24 @@ async fn each_combination_of_variables_has_its_endpoint_and_signing_region() {
             &[("AWS_REGION", "cn-north-1"), LEGACY],
             "https://sts.cn-north-1.amazonaws.com.cn cn-north-1",
         ),
-        // AWS_ENDPOINT_URL_STS, then AWS_ENDPOINT_URL
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn aws_endpoint_url_sts_then_aws_endpoint_url() {
+    go_to(&[
         (&[IRELAND, CUSTOM], "http://a.example:4566 eu-west-1"),
         (&[IRELAND, CUSTOM_STS], "http://b.example eu-west-1"),
         (&[IRELAND, CUSTOM, CUSTOM_STS], "http://b.example eu-west-1"),
         (&[IRELAND, CUSTOM, ("AWS_ENDPOINT_URL_STS", "")], "http://a.example:4566 eu-west-1"),
-        // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn aws_ignore_configured_endpoint_urls() {
+    go_to(&[
         (&[IRELAND, CUSTOM, CUSTOM_STS, IGNORE], OF_IRELAND),
         (&[IRELAND, ("AWS_ENDPOINT_URL", "nonsense"), IGNORE], OF_IRELAND),
         (
@@ -109,7 +133,13 @@ async fn each_combination_of_variables_has_its_endpoint_and_signing_region() {
             &[IRELAND, CUSTOM, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "")],
             "http://a.example:4566 eu-west-1",
         ),
-        // AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn aws_use_fips_endpoint_aws_use_dualstack_endpoint() {
+    go_to(&[
         (&[IRELAND, FIPS], "https://sts-fips.eu-west-1.amazonaws.com eu-west-1"),
         (&[IRELAND, DUAL_STACK], "https://sts.eu-west-1.api.aws eu-west-1"),
         (&[IRELAND, FIPS, DUAL_STACK], "https://sts-fips.eu-west-1.api.aws eu-west-1"),
@@ -119,11 +149,8 @@ async fn each_combination_of_variables_has_its_endpoint_and_signing_region() {
         ),
         (&[IRELAND, ("AWS_USE_FIPS_ENDPOINT", "false")], OF_IRELAND),
         (&[IRELAND, FIPS, CUSTOM, IGNORE], "https://sts-fips.eu-west-1.amazonaws.com eu-west-1"),
-    ];
-    for (variables, expected) in rows {
-        let endpoint = endpoint(variables, &[]).unwrap();
-        assert_eq!(sent_to(endpoint).await, *expected, "{variables:?}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
