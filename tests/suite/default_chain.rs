@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rolecall::{Chain, Environment, ErrorKind, FetchError, Role};
+use rolecall::{Chain, Environment, ErrorKind, FetchContext, FetchError, Role, SessionSource};
 use rolecall_tests::{CHECKOUT, HUB, SHOP, World};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -199,4 +199,13 @@ async fn keys_and_a_web_identity_of_a_profile_are_the_base_of_a_chain() {
     let pod = chain("pod").caller_identity().await.unwrap();
     assert_eq!(pod.principal.to_string(), "role checkout, session of-the-profile");
     assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), 1);
+}
+
+#[tokio::test]
+async fn a_container_that_has_nothing_lets_no_other_identity_take_its_place() {
+    // aws-config's provider reads the process's own variables, which are of no container.
+    let chain = chosen(&[REGION, POD], "").unwrap();
+    let error = chain.cached().session(FetchContext::caller()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().starts_with("base (container credentials): "), "{error}");
 }

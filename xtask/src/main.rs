@@ -1,6 +1,7 @@
 //! rolecall's chores: `cargo xtask` lists them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 
+mod bench;
 mod ci;
 mod deny;
 mod fences;
@@ -37,6 +38,12 @@ enum Chore {
     },
     /// Run every check, as CI does: stops at the first that fails
     Ci,
+    /// Measure what docs/benchmarks.md says, and write it anew
+    Bench {
+        /// Print the figures as JSON, and write nothing
+        #[arg(long)]
+        json: bool,
+    },
     /// Check licences, banned crates, fences and sources with cargo-deny
     Deny,
     /// Prove that the fences between crates hold: break each in a copy
@@ -70,6 +77,7 @@ fn dispatch(chore: Option<Chore>) -> Outcome {
             .map_err(|error| Failure::new(format!("the list cannot be printed: {error}"))),
         Some(Chore::Test { args }) => test::run(&args),
         Some(Chore::Ci) => ci::run(),
+        Some(Chore::Bench { json }) => bench::run(json),
         Some(Chore::Deny) => deny::run(),
         Some(Chore::Fences) => fences::run(),
         Some(Chore::Mutants { only }) => mutants::run(only.as_deref()),

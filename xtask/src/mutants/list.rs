@@ -16,9 +16,19 @@ const GRANT: &str = "crates/rolecall-testkit/src/grant.rs";
 const ECR: &str = "crates/rolecall-testkit/src/ecr.rs";
 const BUILD: &str = "crates/rolecall-policy/src/build.rs";
 
+const STS_CLIENT: &str = "crates/rolecall-sts/src/client.rs";
+const SETTINGS: &str = "crates/rolecall-sts/src/settings.rs";
+const ENDPOINT: &str = "crates/rolecall-sts/src/endpoint.rs";
+const BUDGET: &str = "crates/rolecall-sts/src/budget.rs";
+const HOP: &str = "crates/rolecall-assume-role/src/source.rs";
+const DEFAULT_CHAIN: &str = "crates/rolecall/src/default_chain.rs";
+const FAULTS: &str = "crates/rolecall-testkit/src/faults.rs";
+
 const POLICY: &str = "rolecall-policy";
 const TESTKIT: &str = "rolecall-testkit";
 const CACHE: &str = "rolecall-cache";
+const STS_CRATE: &str = "rolecall-sts";
+const SUITES: &str = "rolecall-tests";
 
 const fn mutant(
     package: &'static str,
@@ -464,6 +474,78 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "        if !state.slot.awaits(self.generation) {\n            drop(state);",
         "        if self.generation == 0 {\n            drop(state);",
         "when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_session_is_discarded",
+    ),
+    mutant(
+        STS_CRATE,
+        "where STS is: the environment before the profile",
+        SETTINGS,
+        "if let Some(value) = self.environment.var(variable)? {",
+        "if let Some(value) = self.environment.var(variable)?.filter(|_| self.profile.is_none()) {",
+        "the_environment_counts_before_the_profile",
+    ),
+    mutant(
+        STS_CRATE,
+        "where STS is: configured endpoints can be ignored",
+        ENDPOINT,
+        "if !settings.flag(&IGNORE_ENDPOINT_URLS)?",
+        "if settings.flag(&IGNORE_ENDPOINT_URLS).is_ok()",
+        "aws_ignore_configured_endpoint_urls",
+    ),
+    mutant(
+        STS_CRATE,
+        "budget: nobody waits longer than he has patience for",
+        BUDGET,
+        "        if turn > now + patience {",
+        "        if turn > now + patience + patience {",
+        "turns_are_given_in_order_at_even_distances",
+    ),
+    mutant(
+        STS_CRATE,
+        "budget: nobody in the background waits",
+        BUDGET,
+        "            _ => Duration::ZERO,",
+        "            _ => patience,",
+        "nobody_in_the_background_waits_and_callers_wait_for_their_turn",
+    ),
+    mutant(
+        SUITES,
+        "budget: each call takes a turn, and holds it",
+        STS_CLIENT,
+        "            let turn = self.0.turns.take(cx.urgency, patience).await?;",
+        "            let turn = self.0.turns.take(cx.urgency, patience).await.map(drop);",
+        "the_budget_bounds_what_sts_is_asked_at_once_and_fails_nobody",
+    ),
+    mutant(
+        SUITES,
+        "hop: the wait for the parent does not count",
+        HOP,
+        "        self.parent.limit() + HOP_LIMIT",
+        "        HOP_LIMIT",
+        "the_wait_for_the_parent_does_not_count_against_the_hop",
+    ),
+    mutant(
+        SUITES,
+        "hop: a denied action is the one that was denied",
+        HOP,
+        "    named.unwrap_or(ASSUME_ROLE)",
+        "    named.filter(|_| false).unwrap_or(ASSUME_ROLE)",
+        "access_denied",
+    ),
+    mutant(
+        SUITES,
+        "default chain: what is configured and has nothing lets no other take its place",
+        DEFAULT_CHAIN,
+        "            ErrorKind::NotConfigured => error.with_kind(ErrorKind::InvalidConfig),",
+        "            ErrorKind::NotConfigured => error,",
+        "a_container_that_has_nothing_lets_no_other_identity_take_its_place",
+    ),
+    mutant(
+        TESTKIT,
+        "faults: an outage ends",
+        FAULTS,
+        "if other || self.until.is_some_and(|end| now >= end) {",
+        "if other {",
+        "an_outage_ends",
     ),
     Mutant {
         rule: "no session token in the log of the local STS",
