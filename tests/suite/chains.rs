@@ -30,7 +30,7 @@ fn account(roles: usize) -> Account {
 }
 
 fn role(n: usize) -> Role {
-    Role::new(&format!("arn:aws:iam::{SHOP}:role/r{n}")).unwrap()
+    Role::new(format!("arn:aws:iam::{SHOP}:role/r{n}")).unwrap()
 }
 
 fn on_ann(aws: &LocalAws, clock: Clock, sts: Option<StsClient>) -> Chain {

@@ -70,7 +70,7 @@ async fn connection_errors() {
         let (error, asked) = told(ROLE, FaultRule::cut(cut)).await;
         assert_eq!((error.kind(), asked), (ErrorKind::Unavailable, 3), "{cut:?}: {error}");
         let text = error.to_string();
-        assert!(text.contains("cannot reach STS at http://127.0.0.1:"), "{cut:?}: {text}");
+        assert!(text.contains("broke off before its answer was complete"), "{cut:?}: {text}");
         assert!(text.contains("look at: whether this machine reaches STS at http://"), "{text}");
     }
     // Nobody listens.

@@ -166,8 +166,8 @@ async fn transitive_tag_keys() {
 async fn policy_arns() {
     let both = Both::new().await;
     let arn = |n: usize| format!("arn:aws:iam::444455556666:policy/p{n}");
-    let role = (0..10).try_fold(hub(), |role, n| role.policy_arn(&arn(n))).unwrap();
-    assert!(role.policy_arn(&arn(10)).is_err());
+    let role = (0..10).try_fold(hub(), |role, n| role.policy_arn(arn(n))).unwrap();
+    assert!(role.policy_arn(arn(10)).is_err());
     assert!(PolicyArn::parse("arn:aws:iam::444455556666:role/p").is_err());
     let eleven = (0..11).map(|n| PolicyDescriptorType::builder().arn(arn(n)).build()).collect();
     assert!(both.sent(|call| call.set_policy_arns(Some(eleven))).await.is_some());

@@ -15,9 +15,9 @@ pub(crate) fn run(json: bool) -> Outcome {
     build.args(["build", "--release", "--locked", "--package", "rolecall-tests", "--bins"]);
     stream(&mut build)?;
     let mut cold_start = std::process::Command::new(workspace.target.join("release/cold_start"));
-    let line = read(&mut cold_start)?;
+    let lines = read(&mut cold_start)?;
     if json {
-        print!("{line}");
+        print!("{lines}");
         return Ok(());
     }
     let lock = fs::read_to_string(workspace.root.join("Cargo.lock"))
@@ -26,7 +26,7 @@ pub(crate) fn run(json: bool) -> Outcome {
     let rustc = read(rustc.arg("--version"))?;
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let page = page(&line, &lock, rustc.trim(), cores, &day(seconds / 86_400))?;
+    let page = page(&lines, &lock, rustc.trim(), cores, &day(seconds / 86_400))?;
     let path = workspace.root.join("docs/benchmarks.md");
     fs::write(&path, &page)
         .map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))?;
@@ -34,19 +34,34 @@ pub(crate) fn run(json: bool) -> Outcome {
     Ok(())
 }
 
-fn page(line: &str, lock: &str, rustc: &str, cores: usize, day: &str) -> Outcome<String> {
-    let strange = || Failure::new(format!("the measurement printed something else: {line:?}"));
-    let measured: Value = serde_json::from_str(line).map_err(|_| strange())?;
-    let number = |value: &Value| value.as_f64().map(|n| format!("{n:.2}"));
-    let [ratio, low, high] = [
-        number(&measured["value"]),
-        number(&measured["quartiles"][0]),
-        number(&measured["quartiles"][1]),
-    ];
-    let pairs = measured["pairs"].as_u64();
-    let (Some(ratio), Some(low), Some(high), Some(pairs)) = (ratio, low, high, pairs) else {
-        return Err(strange());
-    };
+/// What the figures are of, by their names.
+const FIGURES: [(&str, &str); 2] = [
+    (
+        "cold_start_ratio_to_sdk",
+        "from the start of the process to its first session by web identity, on a local STS",
+    ),
+    (
+        "cold_start_with_tls_ratio_to_sdk",
+        "the same on an HTTP client that is ready for TLS, which rolecall by itself sets up for `https://` alone",
+    ),
+];
+
+fn page(lines: &str, lock: &str, rustc: &str, cores: usize, day: &str) -> Outcome<String> {
+    let strange = || Failure::new(format!("the measurement printed something else: {lines:?}"));
+    let mut rows = String::new();
+    for (name, what) in FIGURES {
+        let values = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let figure = values.into_iter().find(|value| value["name"] == name).ok_or_else(strange)?;
+        let number = |value: &Value| value.as_f64().map(|n| format!("{n:.2}")).ok_or_else(strange);
+        let quartiles = &figure["quartiles"];
+        let pairs = figure["pairs"].as_u64().ok_or_else(strange)?;
+        rows += &format!(
+            "| {what} | {} | {} to {} | {pairs} |\n",
+            number(&figure["value"])?,
+            number(&quartiles[0])?,
+            number(&quartiles[1])?
+        );
+    }
     let version = |package: &str| -> Outcome<String> {
         let after =
             lock.split_once(&format!("name = \"{package}\"\nversion = \"")).map(|(_, rest)| rest);
@@ -57,12 +72,11 @@ fn page(line: &str, lock: &str, rustc: &str, cores: usize, day: &str) -> Outcome
     };
     Ok(format!(
         "# Benchmarks\n\n\
-         Written by `cargo xtask bench` on {day}: {rustc}, aws-config {}, aws-sdk-sts {}, {cores} cores. Ratios of two \
-         things in one run,\nsince times differ from machine to machine.\n\n\
-         | what | rolecall : aws-config's default chain | quartiles | pairs |\n\
+         Written by `cargo xtask bench` on {day}: {rustc}, aws-config {}, aws-sdk-sts {}, {cores} cores.\n\
+         Ratios of two things in one run, since times differ from machine to machine.\n\n\
+         | what | rolecall : aws-config's default chain (median) | quartiles | pairs |\n\
          |---|---|---|---|\n\
-         | from the start of the process to its first session by web identity, on a local STS | {ratio} | {low} to \
-         {high} | {pairs} |\n",
+         {rows}",
         version("aws-config")?,
         version("aws-sdk-sts")?,
     ))
@@ -100,9 +114,14 @@ mod tests {
 
     #[test]
     fn the_page_has_the_figure_and_its_versions() {
-        let line = r#"{"name": "x", "value": 0.913, "quartiles": [0.851, 1.002], "pairs": 101}"#;
+        let line = |name| {
+            format!(
+                r#"{{"name": "{name}", "value": 0.913, "quartiles": [0.851, 1.002], "pairs": 101}}"#
+            )
+        };
+        let lines = format!("{}\n{}\n", line(FIGURES[0].0), line(FIGURES[1].0));
         let lock = "name = \"aws-config\"\nversion = \"1.2.3\"\nname = \"aws-sdk-sts\"\nversion = \"4.5.6\"\n";
-        let page = page(line, lock, "rustc 1.0.0", 2, "2026-01-01").unwrap();
+        let page = page(&lines, lock, "rustc 1.0.0", 2, "2026-01-01").unwrap();
         assert!(page.contains("| 0.91 | 0.85 to 1.00 | 101 |"), "{page}");
         assert!(page.contains("aws-config 1.2.3, aws-sdk-sts 4.5.6, 2 cores"), "{page}");
         assert!(super::page("{}", lock, "", 2, "").is_err());

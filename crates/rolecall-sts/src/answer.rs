@@ -202,7 +202,7 @@ where
         )
         .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),
         SdkError::DispatchFailure(failure) if failure.is_other() => {
-            unreachable(format!("the call to {endpoint} failed before an answer came"))
+            unreachable(format!("the call to {endpoint} broke off before its answer was complete"))
                 .with_hint(hint)
                 .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _))
         }

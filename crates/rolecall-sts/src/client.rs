@@ -334,10 +334,14 @@ impl StsClientBuilder {
     pub fn build(self) -> StsClient {
         let Self { endpoint, clock, http, proxy, budget } = self;
         let http = http.unwrap_or_else(|| {
-            default_http_client(proxy.unwrap_or_else(|| match endpoint.is_loopback() {
-                true => ProxyConfig::disabled(),
-                false => ProxyConfig::from_env(),
-            }))
+            let plain = endpoint.is_loopback() && !endpoint.is_https();
+            default_http_client(
+                plain,
+                proxy.unwrap_or_else(|| match endpoint.is_loopback() {
+                    true => ProxyConfig::disabled(),
+                    false => ProxyConfig::from_env(),
+                }),
+            )
         });
         let no_cache = IdentityCache::no_cache();
         let time = ServerTime::new(clock.clone());
@@ -361,11 +365,15 @@ impl StsClientBuilder {
     }
 }
 
-fn default_http_client(proxy: ProxyConfig) -> SharedHttpClient {
+/// `plain`: without TLS, whose set-up reads all of the system's certificates.
+fn default_http_client(plain: bool, proxy: ProxyConfig) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        if plain {
+            return connector.build_http();
+        }
         connector
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
             .build()

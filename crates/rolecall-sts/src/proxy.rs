@@ -78,7 +78,8 @@ mod tests {
         let https = Endpoint::regional(region());
         let http = Endpoint::custom("http://sts.example.com", region()).unwrap();
         let here = Endpoint::custom("http://127.0.0.1:4566", region()).unwrap();
-        let rows: [(&[(&str, &str)], [bool; 3]); 6] = [
+        type Row<'a> = (&'a [(&'a str, &'a str)], [bool; 3]);
+        let rows: [Row<'_>; 6] = [
             (&[], [false, false, false]),
             (&[("HTTPS_PROXY", "http://p:1")], [true, false, false]),
             (&[("http_proxy", "p:1")], [false, true, false]),

@@ -43,7 +43,7 @@ pub fn from_env() -> Result<Chain, FetchError> {
 ///
 /// ```
 /// use rolecall::{Environment, ErrorKind};
-/// let env = Environment::fixed([("AWS_REGION", "eu-west-1")]);
+/// let env = Environment::fixed([("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true")]);
 /// let error = rolecall::builder().environment(env).from_env().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
 /// ```
@@ -126,28 +126,7 @@ impl Builder {
         {
             return self.chain(base, why);
         }
-        Err(self.nobody())
-    }
-
-    fn nobody(&self) -> FetchError {
-        const OTHERS: [&str; 3] = [
-            "AWS_PROFILE",
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        ];
-        let error = FetchError::new(ErrorKind::NotConfigured, "the environment names no identity");
-        let is_set = |variable: &&str| matches!(self.environment.var(variable), Ok(Some(_)));
-        if !cfg!(feature = "default-chain")
-            && let Some(set) = OTHERS.into_iter().find(|variable| is_set(variable))
-        {
-            return error.with_hint(format!(
-                "{set} is set: rolecall reads it when it is built with the feature default-chain"
-            ));
-        }
-        error.with_hint(
-            "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
-             a provider by from_provider",
-        )
+        Err(nobody(&self.environment, cfg!(feature = "default-chain")))
     }
 
     /// A chain on a web identity that the program itself names.
@@ -235,6 +214,26 @@ impl Builder {
         }
         Endpoint::from_environment(&self.environment)
     }
+}
+
+/// No identity was found, by a build that knows the whole default order, or not.
+fn nobody(environment: &Environment, whole_order: bool) -> FetchError {
+    const OTHERS: [&str; 3] = [
+        "AWS_PROFILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    let error = FetchError::new(ErrorKind::NotConfigured, "the environment names no identity");
+    let is_set = |variable: &&str| matches!(environment.var(variable), Ok(Some(_)));
+    if !whole_order && let Some(set) = OTHERS.into_iter().find(|variable| is_set(variable)) {
+        return error.with_hint(format!(
+            "{set} is set: rolecall reads it when it is built with the feature default-chain"
+        ));
+    }
+    error.with_hint(
+            "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
+             a provider by from_provider",
+        )
 }
 
 /// A source whose errors say which it is.
@@ -336,6 +335,21 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().starts_with(good[wrong].0), "{error}");
             assert!(!error.to_string().contains(good[wrong].1), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_identity_that_this_build_does_not_know_is_named_with_the_feature() {
+        for variable in ["AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"] {
+            let environment = Environment::fixed([(variable, "x")]);
+            let hint = |whole_order| nobody(&environment, whole_order).hint().unwrap().to_owned();
+            assert_eq!(
+                hint(false),
+                format!(
+                    "{variable} is set: rolecall reads it when it is built with the feature default-chain"
+                )
+            );
+            assert!(hint(true).starts_with("set AWS_ROLE_ARN and "), "{}", hint(true));
         }
     }
 

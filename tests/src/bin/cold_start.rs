@@ -1,5 +1,6 @@
 //! From the start of a process to its first session by web identity, on a local STS: rolecall beside aws-config's default
-//! chain, in pairs. One line of JSON: the median of the pairs' ratios, and its quartiles.
+//! chain, in pairs: as they come, and with TLS set up by both. For each a line of JSON: the median of the pairs' ratios, and
+//! their quartiles.
 #![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use std::path::Path;
@@ -19,36 +20,49 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let variables = world.variables(&token);
     let here = std::env::current_exe()?;
     let folder = here.parent().ok_or("no folder")?.to_owned();
-    let run = move |program: &str| {
+    let run = |program: &str, argument: &str| {
         let mut command = clean(Command::new(folder.join(program)));
-        command.envs(variables.iter().cloned());
+        command.arg(argument).envs(variables.iter().cloned());
         took(&mut command, &folder.join(program))
     };
-    let ratios = tokio::task::spawn_blocking(move || {
-        let mut ratios = Vec::new();
-        for pair in 0..=PAIRS {
-            let (ours, theirs) = match pair % 2 {
-                0 => {
-                    let ours = run("first_session_rolecall")?;
-                    (ours, run("first_session_sdk")?)
-                }
-                _ => {
-                    let theirs = run("first_session_sdk")?;
-                    (run("first_session_rolecall")?, theirs)
-                }
-            };
-            // The first pair warms the file cache.
-            if pair > 0 {
-                ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
-            }
+    tokio::task::block_in_place(|| {
+        for (name, argument) in
+            [("cold_start_ratio_to_sdk", ""), ("cold_start_with_tls_ratio_to_sdk", "tls")]
+        {
+            let ours = || run("first_session_rolecall", argument);
+            let theirs = || run("first_session_sdk", "");
+            measure(name, ours, theirs)?;
         }
-        Ok::<_, std::io::Error>(ratios)
-    });
-    let mut ratios = ratios.await??;
+        Ok(())
+    })
+}
+
+fn measure(
+    name: &str,
+    ours: impl Fn() -> std::io::Result<Duration>,
+    theirs: impl Fn() -> std::io::Result<Duration>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut ratios = Vec::new();
+    for pair in 0..=PAIRS {
+        let (ours, theirs) = match pair % 2 {
+            0 => {
+                let ours = ours()?;
+                (ours, theirs()?)
+            }
+            _ => {
+                let theirs = theirs()?;
+                (ours()?, theirs)
+            }
+        };
+        // The first pair warms the file cache.
+        if pair > 0 {
+            ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
+        }
+    }
     ratios.sort_by(f64::total_cmp);
     let at = |quarter: usize| ratios[(ratios.len() - 1) * quarter / 4];
     println!(
-        "{{\"name\": \"cold_start_ratio_to_sdk\", \"value\": {:.3}, \"quartiles\": [{:.3}, {:.3}], \"pairs\": {PAIRS}}}",
+        "{{\"name\": \"{name}\", \"value\": {:.3}, \"quartiles\": [{:.3}, {:.3}], \"pairs\": {PAIRS}}}",
         at(2),
         at(1),
         at(3)
