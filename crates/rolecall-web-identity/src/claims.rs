@@ -325,5 +325,27 @@ mod tests {
                 prop_assert!(!shown.contains("the-signature"));
             }
         }
+
+        #[test]
+        fn any_claims_are_shown_on_one_line_of_bounded_length(
+            texts in proptest::collection::vec(any::<String>(), 6),
+            long in 0_usize..5000,
+            depth in 0_usize..5000,
+        ) {
+            let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let claims = serde_json::json!({
+                "iss": texts[0], "sub": "s".repeat(long), "aud": [texts[1], texts[2]], "exp": texts.len(),
+                "kubernetes.io": { "namespace": texts[3], "pod": { "name": texts[4] } },
+                "repository": texts[5],
+            });
+            let whole = claims.to_string();
+            let with_deep = format!("{},\"x\":{deep}}}", &whole[..whole.len() - 1]);
+            for payload in [whole, with_deep] {
+                if let Some(claims) = UnverifiedClaims::of(&token(&payload)) {
+                    let shown = claims.to_string();
+                    prop_assert!(!shown.contains(char::is_control) && shown.chars().count() < 5000, "{shown}");
+                }
+            }
+        }
     }
 }

@@ -141,4 +141,6 @@ pub(crate) use parsed_text;
 #[cfg(test)]
 mod more_tests;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod environment;
+mod properties;
 
 use std::time::Duration;
 

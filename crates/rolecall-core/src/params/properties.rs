@@ -1,0 +1,138 @@
+//! Each parser takes what AWS's documentation says, stated here once more and otherwise, and nothing else.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Near the limits in length and alphabet, and anything at all.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[a-zA-Z0-9_+=,.@:/ -]{0,70}",
+        "[a-z0-9]{60,70}",
+        ("[a-zA-Z0-9_+=,.@-]{1,2}", 0_usize..1300, any::<Option<char>>()).prop_map(
+            |(part, times, odd)| {
+                let mut text = part.repeat(times);
+                text.extend(odd);
+                text
+            }
+        ),
+    ]
+}
+
+fn is_word(text: &str, more: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || more.contains(c))
+}
+
+fn long(text: &str, from: usize, to: usize) -> bool {
+    (from..=to).contains(&text.chars().count())
+}
+
+/// Taken exactly if it should be, unchanged; else the error names the field, in bounds.
+fn held_to(
+    value: &str,
+    should: bool,
+    field: &str,
+    parsed: Result<String, InvalidParameter>,
+) -> Result<(), TestCaseError> {
+    match parsed {
+        Ok(taken) => {
+            prop_assert!(should, "{field} takes {value:?}");
+            prop_assert_eq!(taken, value);
+        }
+        Err(error) => {
+            prop_assert!(!should, "{field} refuses {value:?}: {error}");
+            let text = error.to_string();
+            prop_assert!(text.starts_with(field) && text.len() < 1500, "{text}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn names_and_ids(value in text()) {
+        let v = value.as_str();
+        let name = long(v, 2, 64) && is_word(v, "+=,.@-");
+        held_to(v, name, "session name", SessionName::parse(v).map(|p| p.to_string()))?;
+        held_to(v, name, "source identity", SourceIdentity::parse(v).map(|p| p.to_string()))?;
+        let external_id = long(v, 2, 1224) && is_word(v, "+=,.@:/-");
+        held_to(v, external_id, "external id", ExternalId::parse(v).map(|p| p.to_string()))?;
+        let account = v.len() == 12 && v.chars().all(|c| c.is_ascii_digit());
+        held_to(v, account, "account id", AccountId::parse(v).map(|p| p.to_string()))?;
+        let serial = long(v, 9, 256) && is_word(v, "+=/:,.@-");
+        held_to(v, serial, "MFA serial", MfaSerial::parse(v).map(|p| p.to_string()))?;
+    }
+
+    #[test]
+    fn codes(value in prop_oneof!["[0-9]{5,7}", "[0-9a-f]{6}", any::<String>()]) {
+        let should = value.len() == 6 && value.chars().all(|c| c.is_ascii_digit());
+        prop_assert_eq!(MfaCode::parse(&value).is_ok(), should, "{}", value);
+    }
+
+    #[test]
+    fn durations(seconds in prop_oneof![any::<u64>(), 0_u64..50_000]) {
+        prop_assert_eq!(SessionDuration::from_secs(seconds).is_ok(), (900..=43_200).contains(&seconds));
+    }
+
+    #[test]
+    fn role_arns(
+        partition in "aws(-[a-z]{2,4}){0,2}",
+        account in "[0-9]{11,13}",
+        path in prop_oneof![Just(String::new()), "([!-~]{1,20}/){1,2}"],
+        name in "[a-zA-Z0-9_+=,.@-]{1,70}",
+    ) {
+        let arn = format!("arn:{partition}:iam::{account}:role/{path}{name}");
+        let should = account.len() == 12 && name.len() <= 64 && !path.starts_with('/');
+        held_to(&arn, should, "role ARN", RoleArn::parse(&arn).map(|p| p.to_string()))?;
+        if let Ok(role) = RoleArn::parse(&arn) {
+            prop_assert_eq!((role.partition(), role.name()), (partition.as_str(), name.as_str()));
+            prop_assert_eq!(role.path(), format!("/{path}"));
+        }
+    }
+
+    #[test]
+    fn tags(
+        keys in proptest::collection::vec("[a-zA-Z0-9 _.:/=+@é-]{1,3}|aws:[a-z]|[a-z]{127,130}|#", 0..55),
+        value in prop_oneof!["[a-z ]{0,4}", "[a-z]{255,258}"],
+    ) {
+        let tags = keys.iter().try_fold(SessionTags::new(), |tags, key| tags.tag(key.as_str(), value.as_str()));
+        let mut folded: Vec<String> = keys.iter().map(|key| key.to_lowercase()).collect();
+        folded.sort();
+        folded.dedup();
+        let right = |key: &String| long(key, 1, 128) && !key.starts_with("aws:") && key != "#";
+        let should = keys.len() <= 50
+            && folded.len() == keys.len()
+            && keys.iter().all(right)
+            && (keys.is_empty() || value.len() <= 256);
+        prop_assert_eq!(tags.is_ok(), should, "{:?} {:?}: {:?}", keys, value, tags.err());
+    }
+
+    #[test]
+    fn session_policies(value in prop_oneof![any::<String>(), "\\{\"a\":\"[ -~é]{0,30}\"\\}", "[\\[\\{]{1,2100}"]) {
+        match SessionPolicy::parse(&value) {
+            Ok(policy) => {
+                let json: Result<serde_json::Value, _> = serde_json::from_str(policy.as_str());
+                let object = json.is_ok_and(|json| json.is_object());
+                prop_assert!(object && long(&value, 2, 2048), "{value}");
+            }
+            Err(error) => prop_assert!(error.to_string().len() < 1500),
+        }
+    }
+
+    #[test]
+    fn a_name_from_the_environment_is_one_or_an_error_that_names_the_variable(
+        name in text(),
+        host in any::<String>(),
+    ) {
+        // A variable holds no NUL.
+        let environment = crate::Environment::fixed([
+            ("AWS_ROLE_SESSION_NAME", name.replace('\0', "")),
+            ("HOSTNAME", host.replace('\0', "")),
+        ]);
+        match SessionName::from_environment(&environment) {
+            Ok(name) => prop_assert!(SessionName::parse(name.as_str()).is_ok()),
+            Err(error) => prop_assert!(error.to_string().contains("AWS_ROLE_SESSION_NAME")),
+        }
+    }
+}
