@@ -146,6 +146,9 @@ fn account(region: &str, id: &str, what: &Value) -> Account {
         }
         account = account.role(made);
     }
+    for (url, client_ids) in members(&what["oidc_providers"]) {
+        account = account.oidc_provider_at(url, texts(&client_ids));
+    }
     for bucket in texts(&what["buckets"]) {
         account = account.bucket(bucket);
     }

@@ -15,6 +15,7 @@ mod limits_table;
 mod parameters;
 mod permissions;
 mod policies_matter;
+mod scenarios;
 mod tokens;
 mod trust;
 mod way;

@@ -72,12 +72,21 @@ impl Account {
 
     /// With an OIDC identity provider: tokens of this issuer for one of these client ids (audiences).
     pub fn oidc_provider<C: Into<String>>(
-        mut self,
+        self,
         issuer: &OidcIssuer,
         client_ids: impl IntoIterator<Item = C>,
     ) -> Self {
+        self.oidc_provider_at(issuer.url(), client_ids)
+    }
+
+    /// The same, of an issuer that is elsewhere: its keys are read there, over HTTP.
+    pub fn oidc_provider_at<C: Into<String>>(
+        mut self,
+        issuer: impl Into<String>,
+        client_ids: impl IntoIterator<Item = C>,
+    ) -> Self {
         let client_ids = client_ids.into_iter().map(Into::into).collect();
-        self.providers.push((issuer.url().to_owned(), client_ids));
+        self.providers.push((issuer.into(), client_ids));
         self
     }
 }
