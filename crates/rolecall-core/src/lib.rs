@@ -38,5 +38,5 @@ pub use params::{
     limits,
 };
 pub use provider::{ProviderSource, SourceProvider};
-pub use session::{AssumedRole, Lineage, Session, SessionBuilder};
+pub use session::{AssumedRole, Lineage, Session, SessionBuilder, VerifiedToken};
 pub use source::{FetchContext, SessionSource, Urgency};

@@ -34,6 +34,7 @@ struct Inner {
     packed_policy_size: Option<u8>,
     source_identity: Option<SourceIdentity>,
     tags: SessionTags,
+    web_identity: Option<VerifiedToken>,
     lineage: Lineage,
 }
 
@@ -57,6 +58,7 @@ impl Session {
                 packed_policy_size: None,
                 source_identity: None,
                 tags: SessionTags::new(),
+                web_identity: None,
                 lineage: Lineage::default(),
             },
         }
@@ -139,6 +141,11 @@ impl Session {
     /// that assumed it. Tags of the role itself, and those that a web identity token brings, are not here.
     pub fn tags(&self) -> &SessionTags {
         &self.0.tags
+    }
+
+    /// What STS verified of the web identity token that the session was got with; `None` for any other session.
+    pub fn web_identity(&self) -> Option<&VerifiedToken> {
+        self.0.web_identity.as_ref()
     }
 
     /// How this session came about.
@@ -234,6 +241,13 @@ impl SessionBuilder {
         self
     }
 
+    /// What STS verified of the web identity token.
+    #[must_use]
+    pub fn web_identity(mut self, token: VerifiedToken) -> Self {
+        self.inner.web_identity = Some(token);
+        self
+    }
+
     /// The source that began it, in a few words: "web identity", "static keys".
     #[must_use]
     pub fn base(mut self, base: impl Into<String>) -> Self {
@@ -312,6 +326,24 @@ impl AssumedRole {
     fn parts(&self) -> Option<(&str, &str)> {
         self.arn.splitn(6, ':').nth(5)?.strip_prefix("assumed-role/")?.split_once('/')
     }
+}
+
+/// What STS verified of a web identity token, as it says in its answer; not every server says all of it.
+///
+/// ```
+/// use rolecall_core::VerifiedToken;
+/// let mut token = VerifiedToken::default();
+/// token.subject = Some("system:serviceaccount:shop:checkout".into());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifiedToken {
+    /// `SubjectFromWebIdentityToken`: the token's `sub`.
+    pub subject: Option<String>,
+    /// `Provider`: the token's `iss`, or the ARN of its identity provider.
+    pub provider: Option<String>,
+    /// `Audience`: the token's `aud`.
+    pub audience: Option<String>,
 }
 
 /// How a session came about: a base, and the roles assumed from there, in order.

@@ -16,7 +16,9 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use rolecall_core::{Clock, Environment, ErrorKind, FetchContext, FetchError, Session, Urgency};
+use rolecall_core::{
+    Clock, Environment, ErrorKind, FetchContext, FetchError, Session, Urgency, VerifiedToken,
+};
 
 use tokio::time::Instant;
 
@@ -143,6 +145,11 @@ impl StsClient {
             })
             .await?;
         let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
+        let mut token = VerifiedToken::default();
+        token.subject = answer.output.subject_from_web_identity_token().map(str::to_owned);
+        token.provider = answer.output.provider().map(str::to_owned);
+        token.audience = answer.output.audience().map(str::to_owned);
+        let session = session.web_identity(token);
         Ok(session.base(format!("web identity as {}", request.role)).build())
     }
 

@@ -87,6 +87,7 @@ pub use rolecall_core::{
     InvalidParameter, Lineage, ManualClock, MfaCode, MfaSerial, Moment, Place, PolicyArn,
     ProvidedContext, ProviderId, ProviderSource, RoleArn, Session, SessionDuration, SessionName,
     SessionPolicy, SessionSource, SessionTags, SourceIdentity, SourceProvider, Urgency,
+    VerifiedToken,
 };
 pub use rolecall_sts::{Budget, CallerIdentity, Endpoint, Principal, Region, StsClient};
 pub use rolecall_web_identity::{

@@ -275,3 +275,35 @@ async fn an_identity_that_is_none_is_an_invalid_response() {
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     assert!(error.to_string().contains("\"nobody\""), "{error}");
 }
+
+#[tokio::test]
+async fn every_field_of_an_answer_is_read() {
+    let more = format!("{USER}<SourceIdentity>ann@shop</SourceIdentity>");
+    let session = assumed(answer(200, granted("the-secret", AN_HOUR_LATER, &more))).await.unwrap();
+    let keys = session.credentials();
+    assert_eq!(keys.access_key_id(), "ASIAIOSFODNN7EXAMPLE");
+    assert_eq!((keys.secret_access_key(), keys.session_token()), ("the-secret", Some("the-token")));
+    assert_eq!(session.lifetime(), Some(Duration::from_secs(3600)));
+    let role = session.role().unwrap();
+    assert_eq!(role.arn(), "arn:aws:sts::444455556666:assumed-role/orders/test");
+    assert_eq!(role.id(), "AROAEXAMPLE:test");
+    assert_eq!(session.packed_policy_size(), Some(6));
+    assert_eq!(session.source_identity().unwrap().as_str(), "ann@shop");
+    assert_eq!((session.role_arn().unwrap().as_str(), session.web_identity()), (ROLE, None));
+
+    let more = format!(
+        "{more}<SubjectFromWebIdentityToken>system:serviceaccount:shop:checkout</SubjectFromWebIdentityToken>\
+         <Provider>https://issuer.example</Provider><Audience>sts.amazonaws.com</Audience>"
+    );
+    let body =
+        granted("s", AN_HOUR_LATER, &more).replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes");
+    let (_server, sts) = sts(answer(200, body), &ManualClock::new()).await;
+    let request = WebIdentityRequest::new(ROLE.parse().unwrap(), "test".parse().unwrap());
+    let cx = FetchContext::caller();
+    let session = sts.assume_role_with_web_identity("the.web.token", &request, cx).await.unwrap();
+    let token = session.web_identity().unwrap();
+    assert_eq!(token.subject.as_deref(), Some("system:serviceaccount:shop:checkout"));
+    assert_eq!(token.provider.as_deref(), Some("https://issuer.example"));
+    assert_eq!(token.audience.as_deref(), Some("sts.amazonaws.com"));
+    assert_eq!(session.source_identity().unwrap().as_str(), "ann@shop");
+}
