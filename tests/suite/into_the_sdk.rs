@@ -96,3 +96,54 @@ async fn a_provider_chain_goes_on_from_nothing_configured_and_from_nothing_else(
     let error = denied.cached().provide_credentials().await.unwrap_err();
     assert!(matches!(error, CredentialsError::ProviderError(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn each_place_of_the_sdk_that_takes_a_provider() {
+    use aws_config::meta::credentials::CredentialsProviderChain;
+    let world = World::new().await.unwrap();
+    let base = world.builder().unwrap().from_env().unwrap();
+    let hub = base.clone().assume(Role::new(HUB).unwrap()).cached();
+    let (checkout, of_hub) = (
+        "arn:aws:sts::111122223333:assumed-role/checkout/suite",
+        "arn:aws:sts::444455556666:assumed-role/hub/suite",
+    );
+    let who = |client: aws_sdk_sts::Client| async move {
+        let me = client.get_caller_identity().send().await.unwrap();
+        me.arn().unwrap().to_owned()
+    };
+
+    // aws_config::defaults(..).credentials_provider(..)
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(world.aws.endpoint_url())
+        .time_source(world.hands.clock())
+        .credentials_provider(base.cached())
+        .load()
+        .await;
+    let client = aws_sdk_sts::Client::new(&config);
+    assert_eq!(who(client.clone()).await, checkout);
+
+    // A service client's own
+    let of_client = aws_sdk_sts::config::Builder::from(&config).credentials_provider(hub.clone());
+    assert_eq!(who(aws_sdk_sts::Client::from_conf(of_client.build())).await, of_hub);
+
+    // For one call
+    let for_a_call = aws_sdk_sts::Config::builder()
+        .credentials_provider(hub.clone())
+        .identity_cache(aws_sdk_sts::config::IdentityCache::no_cache());
+    let call = client.get_caller_identity().customize().config_override(for_a_call);
+    assert_eq!(call.send().await.unwrap().arn(), Some(of_hub));
+    assert_eq!(who(client).await, checkout, "the next is as before");
+
+    // In a chain of providers
+    let chain =
+        CredentialsProviderChain::first_try("hub", hub.clone()).or_else("base", base.cached());
+    let of_chain = config.into_builder();
+    let of_chain = of_chain.credentials_provider(
+        aws_credential_types::provider::SharedCredentialsProvider::new(chain),
+    );
+    assert_eq!(who(aws_sdk_sts::Client::new(&of_chain.build())).await, of_hub);
+
+    assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), 1);
+    assert_eq!(world.aws.count("AssumeRole"), 1);
+}
