@@ -200,9 +200,7 @@ impl Builder {
             session_name: SessionName::from_environment(&self.environment)?,
         })
     }
-}
 
-impl Builder {
     /// Where STS is: what was given, else the environment, else the profile.
     fn endpoint(&self) -> Result<Endpoint, FetchError> {
         if let Some(sts) = &self.sts {
