@@ -12,7 +12,7 @@ const TOKEN: &str = "AssumeRoleWithWebIdentity";
 /// What came of a call that a caller waits for, under this fault: the error, and how often STS was asked.
 async fn told(operation: &str, fault: FaultRule) -> (FetchError, usize) {
     let world = World::new().await.unwrap();
-    world.aws.inject(fault.on(operation));
+    world.aws.inject(fault.on(operation)).unwrap();
     let chain = world.builder().unwrap().from_env().unwrap();
     let provider = match operation {
         TOKEN => chain.cached(),
@@ -90,7 +90,7 @@ async fn connection_errors() {
 #[tokio::test]
 async fn time_outs() {
     let world = World::new().await.unwrap();
-    world.aws.inject(FaultRule::hung().on(TOKEN));
+    world.aws.inject(FaultRule::hung().on(TOKEN)).unwrap();
     // One attempt: nobody waits for it.
     let base = world.builder().unwrap().from_env().unwrap().base();
     let error = base.source().session(FetchContext::background()).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn expired_token_invalid_client_token_id_signed_calls() {
 #[tokio::test]
 async fn a_refused_signer_is_replaced_and_the_caller_sees_nothing_of_it() {
     let world = World::new().await.unwrap();
-    world.aws.inject(FaultRule::refused(403, "ExpiredToken", "expired").on(ROLE).first(1));
+    world.aws.inject(FaultRule::refused(403, "ExpiredToken", "expired").on(ROLE).first(1)).unwrap();
     let chain = world.builder().unwrap().from_env().unwrap().assume(Role::new(HUB).unwrap());
     chain.cached().session(FetchContext::caller()).await.unwrap();
     assert_eq!((world.aws.count(TOKEN), world.aws.count(ROLE)), (2, 2));
@@ -253,7 +253,7 @@ async fn signature_does_not_match_for_the_clock_says_by_how_much_it_is_off() {
     let own = rolecall::ManualClock::at(wall);
     // Also what is signed by STS's own time is refused: the hint is what counts.
     let fault = FaultRule::refused(403, "SignatureDoesNotMatch", "Signature not yet current");
-    world.aws.inject(fault.on(ROLE));
+    world.aws.inject(fault.on(ROLE)).unwrap();
     let chain = world.builder().unwrap().clock(own.clock()).from_env().unwrap();
     let chain = chain.assume(Role::new(HUB).unwrap());
     let error = chain.cached().session(FetchContext::caller()).await.unwrap_err();
@@ -289,7 +289,7 @@ async fn answers_that_are_odd_and_good() {
         FaultRule::cut(Cut::BeforeAnswer).first(2),
     ] {
         let world = World::new().await.unwrap();
-        world.aws.inject(fault.clone());
+        world.aws.inject(fault.clone()).unwrap();
         let chain = world.builder().unwrap().from_env().unwrap().assume(Role::new(HUB).unwrap());
         let session = chain.cached().session(FetchContext::caller()).await;
         let session = session.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
@@ -305,7 +305,7 @@ async fn answers_that_are_odd_and_good() {
 #[tokio::test]
 async fn an_outage_that_ends() {
     let world = World::new().await.unwrap();
-    world.aws.inject(FaultRule::unavailable(503).lasting(Duration::from_secs(600)));
+    world.aws.inject(FaultRule::unavailable(503).lasting(Duration::from_secs(600))).unwrap();
     let provider = world.builder().unwrap().from_env().unwrap().cached();
     provider.session(FetchContext::caller()).await.unwrap_err();
     world.hands.advance(Duration::from_secs(599));
@@ -319,7 +319,7 @@ async fn an_outage_that_ends() {
 async fn who_am_i_is_asked_with_another_session_if_the_first_is_refused() {
     let world = World::new().await.unwrap();
     let fault = FaultRule::refused(403, "InvalidClientTokenId", "unknown");
-    world.aws.inject(fault.on("GetCallerIdentity").first(1));
+    world.aws.inject(fault.on("GetCallerIdentity").first(1)).unwrap();
     let chain = world.builder().unwrap().from_env().unwrap();
     let me = chain.caller_identity().await.unwrap();
     assert_eq!(me.role_arn.unwrap().as_str(), rolecall_tests::CHECKOUT);

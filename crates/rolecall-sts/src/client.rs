@@ -230,9 +230,14 @@ impl StsClient {
         };
         let begun = Instant::now();
         let mut attempt = 1;
+        let mut before: Option<FetchError> = None;
         loop {
             let patience = CALL_LIMIT.saturating_sub(begun.elapsed() + ATTEMPT_LIMIT);
-            let turn = self.0.turns.take(cx.urgency, patience).await?;
+            let turn = match self.0.turns.take(cx.urgency, patience).await {
+                Ok(turn) => turn,
+                // What STS said is of more use than that there was no time for another attempt.
+                Err(used_up) => return Err(before.unwrap_or(used_up)),
+            };
             let date = DateHeader::default();
             let (sent, was_off) = (clock.now(), self.0.time.is_off());
             let answered = send(date.clone()).await;
@@ -261,6 +266,7 @@ impl StsClient {
             }
             // Not by the clock that a test turns: the attempts' own limits are in the network's time, too.
             tokio::time::sleep(pause).await;
+            before = Some(error);
             attempt += 1;
         }
     }

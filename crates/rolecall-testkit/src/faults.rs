@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, header};
 use hyper::body::{Frame, SizeHint};
 
+use crate::server::SetupError;
 use crate::wire::{self, Fault};
 
 /// Where a connection is cut.
@@ -38,9 +39,9 @@ pub enum Cut {
 /// use rolecall_testkit::{Cut, FaultRule, LocalAws};
 ///
 /// let aws = LocalAws::builder().start().await?;
-/// aws.inject(FaultRule::throttled().on("AssumeRole").nth(2));
-/// aws.inject(FaultRule::unavailable(503).with_probability(0.2, 4711));
-/// aws.inject(FaultRule::cut(Cut::BeforeWork).lasting(Duration::from_secs(600)));
+/// aws.inject(FaultRule::throttled().on("AssumeRole").nth(2))?;
+/// aws.inject(FaultRule::unavailable(503).with_probability(0.2, 4711))?;
+/// aws.inject(FaultRule::cut(Cut::BeforeWork).lasting(Duration::from_secs(600)))?;
 /// aws.clear_faults();
 /// # Ok(())
 /// # }
@@ -179,6 +180,22 @@ impl FaultRule {
     pub fn lasting(mut self, time: Duration) -> Self {
         self.lasting = Some(time);
         self
+    }
+
+    /// Whether it can befall a call.
+    pub(crate) fn check(&self, operations: &[&str]) -> Result<(), SetupError> {
+        let fault = match (&self.operation, &self.when) {
+            (Some(operation), _) if !operations.contains(&operation.as_str()) => {
+                let known = operations.join(", ");
+                format!("the local STS has no operation {operation:?}: it has {known}")
+            }
+            (_, When::Nth(0) | When::First(0)) => "calls are counted from 1".to_owned(),
+            (_, When::Chance { probability, .. }) if !(0.0..=1.0).contains(probability) => {
+                format!("a probability is between 0.0 and 1.0, and not {probability}")
+            }
+            _ => return Ok(()),
+        };
+        Err(SetupError::World(format!("a fault that can befall nothing: {fault}")))
     }
 
     fn befalls(&mut self, operation: &str, now: SystemTime) -> bool {
@@ -405,6 +422,23 @@ mod tests {
         assert_eq!(one, befallen(rule(), &calls));
         let count = one.iter().filter(|hit| **hit).count();
         assert!((200..300).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn what_can_befall_nothing_is_refused() {
+        let told = |rule: FaultRule| rule.check(&["A", "B"]).unwrap_err().to_string();
+        let refused = "a fault that can befall nothing: ";
+        let operation = told(FaultRule::hung().on("C"));
+        assert_eq!(
+            operation,
+            format!("{refused}the local STS has no operation \"C\": it has A, B")
+        );
+        assert_eq!(told(FaultRule::hung().nth(0)), format!("{refused}calls are counted from 1"));
+        for probability in [-0.1, 1.1, f64::NAN] {
+            let text = told(FaultRule::hung().with_probability(probability, 1));
+            assert!(text.contains("a probability is between 0.0 and 1.0"), "{text}");
+        }
+        assert!(FaultRule::hung().on("B").with_probability(1.0, 1).check(&["A", "B"]).is_ok());
     }
 
     #[test]

@@ -101,9 +101,12 @@ impl LocalAws {
         self.shared.record().counts()
     }
 
-    /// From now on, STS has this fault, too.
-    pub fn inject(&self, rule: FaultRule) {
+    /// From now on, STS has this fault, too. A rule that can befall nothing is refused: an operation that it does not have,
+    /// a probability that is none.
+    pub fn inject(&self, rule: FaultRule) -> Result<(), SetupError> {
+        rule.check(&sts::OPERATIONS)?;
         locked(&self.shared.faults).add(rule, self.shared.clock.wall());
+        Ok(())
     }
 
     /// From now on, STS has none.

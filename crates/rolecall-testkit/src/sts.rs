@@ -54,7 +54,8 @@ pub(crate) async fn serve(shared: &Shared, request: Request, request_id: &str) -
     answer.of(outcome.operation).by(outcome.caller)
 }
 
-const OPERATIONS: [&str; 3] = ["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"];
+pub(crate) const OPERATIONS: [&str; 3] =
+    ["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"];
 
 fn operation_of(body: &[u8]) -> Option<&'static str> {
     let action = Form::parse(body)?.take("Action")?;

@@ -511,8 +511,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         SUITES,
         "budget: each call takes a turn, and holds it",
         STS_CLIENT,
-        "            let turn = self.0.turns.take(cx.urgency, patience).await?;",
-        "            let turn = self.0.turns.take(cx.urgency, patience).await.map(drop);",
+        "                Ok(turn) => turn,",
+        "                Ok(turn) => drop(turn),",
         "the_budget_bounds_what_sts_is_asked_at_once_and_fails_nobody",
     ),
     mutant(
