@@ -95,7 +95,8 @@ async fn tags_and_a_source_identity_are_handed_on_and_reported() {
 async fn a_session_policy_written_by_a_builder_narrows_the_session() {
     let world = World::new().await;
     let tenant = S3Access::under("shop-data", ["tenants/4711/"]).unwrap().read().write();
-    let policy = PermissionPolicy::builder().s3(tenant).build().unwrap().to_json();
+    let policy = PermissionPolicy::builder().s3(tenant).build().unwrap();
+    let policy = rolecall::session_policy(&policy).unwrap();
     let chain = world.ann().assume(role("any").policy(policy).unwrap());
     let config = rolecall::sdk_config(chain.cached())
         .region("eu-west-1")

@@ -97,6 +97,14 @@ where
     serde_json::to_string_pretty(document).unwrap_or_default()
 }
 
+/// Without white space.
+pub(crate) fn compact<S>(document: &Document<S>) -> String
+where
+    Document<S>: Serialize,
+{
+    serde_json::to_string(document).unwrap_or_default()
+}
+
 impl<S: Serialize> Serialize for Document<S> {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
         let mut map = serializer.serialize_map(None)?;

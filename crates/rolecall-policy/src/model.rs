@@ -1,7 +1,7 @@
 //! What a policy says.
 
 use crate::condition::{Condition, Context};
-use crate::json::written;
+use crate::json::{compact, written};
 use crate::parse::{PolicyError, parse_permission, parse_trust};
 use crate::pattern::Pattern;
 
@@ -60,6 +60,20 @@ impl PermissionPolicy {
     /// The document, as IAM takes it.
     pub fn to_json(&self) -> String {
         written(&self.document)
+    }
+
+    /// The document without white space: as a session policy each character counts.
+    ///
+    /// ```
+    /// use rolecall_policy::PermissionPolicy;
+    /// let text = r#"{ "Statement": { "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" } }"#;
+    /// let policy = PermissionPolicy::parse(text)?;
+    /// assert!(!policy.to_compact_json().contains(' '));
+    /// assert_eq!(PermissionPolicy::parse(&policy.to_compact_json())?, policy);
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn to_compact_json(&self) -> String {
+        compact(&self.document)
     }
 
     /// The condition keys that it looks at, as they stand there.

@@ -56,8 +56,8 @@
 //! # Features
 //!
 //! - `default-chain`: [`from_env`] knows the SDKs' whole default order: profiles, containers (ECS, EKS Pod Identity) and EC2
-//!   instances too, by aws-config's providers.
-//! - `sso`: profiles of IAM Identity Center too (two more SDK crates).
+//!   instances too, by aws-config's providers. For profiles of IAM Identity Center, turn on aws-config's own feature `sso`
+//!   beside it, in your Cargo.toml.
 //!
 //! # Testing
 //!
@@ -77,6 +77,7 @@ mod from_env;
 #[cfg(feature = "default-chain")]
 mod profile;
 mod sdk;
+mod session_policy;
 
 pub use chain::{Chain, Provider};
 pub use from_env::{Builder, builder, from_env};
@@ -95,5 +96,6 @@ pub use rolecall_web_identity::{
     UnverifiedClaims, WebIdentity, WebIdentityConfig, WebIdentityToken,
 };
 pub use sdk::sdk_config;
+pub use session_policy::session_policy;
 
 pub use {rolecall_cache as cache, rolecall_policy as policy, rolecall_sts as sts};
