@@ -129,6 +129,12 @@ fn said(answer: &Output) -> String {
 /// A copy of the manifests under target, where every source file is empty: enough for `cargo metadata`.
 fn copy(workspace: &Workspace) -> Outcome<PathBuf> {
     let copy = workspace.target.join("fences");
+    // What was a root file once may be another now.
+    if copy.exists() {
+        fs::remove_dir_all(&copy).map_err(|error| {
+            Failure::new(format!("{} cannot be removed: {error}", copy.display()))
+        })?;
+    }
     for name in ["Cargo.toml", "Cargo.lock", HOUSE_RULES, POLICY_RULES] {
         write(&copy.join(name), &read(&workspace.root.join(name))?)?;
     }
