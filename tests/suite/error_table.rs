@@ -325,3 +325,55 @@ async fn who_am_i_is_asked_with_another_session_if_the_first_is_refused() {
     assert_eq!(me.role_arn.unwrap().as_str(), rolecall_tests::CHECKOUT);
     assert_eq!((world.aws.count(TOKEN), world.aws.count("GetCallerIdentity")), (2, 2));
 }
+
+#[tokio::test]
+async fn a_wrong_date_of_one_answer_ends_no_token() {
+    let world = World::new().await.unwrap();
+    // As if a proxy with a clock of its own had answered.
+    world.aws.inject(FaultRule::date_off(2 * 86_400).on(TOKEN).first(1)).unwrap();
+    let source = world.builder().unwrap().from_env().unwrap().base();
+    let cx = FetchContext::background();
+    source.source().session(cx).await.unwrap_err();
+    assert!(source.source().session(cx).await.is_ok());
+    assert_eq!(world.aws.count(TOKEN), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_right_costs_one_signed_call_more_and_then_none() {
+    let world = World::new().await.unwrap();
+    let now = world.hands.clock().wall();
+    let minute = Duration::from_secs(60);
+    let own = rolecall::ManualClock::at(now - 10 * minute);
+    let chain = world.builder().unwrap().clock(own.clock()).from_env().unwrap();
+    let role = || chain.clone().assume(Role::new(HUB).unwrap()).cached();
+    let asked = async || {
+        let before = world.aws.count(ROLE);
+        role().session(FetchContext::background()).await.unwrap();
+        world.aws.count(ROLE) - before
+    };
+    // The base has told the time: the SDK's client signs by it.
+    let learnt = asked().await;
+    assert!((1..=2).contains(&learnt), "{learnt}");
+    assert_eq!(asked().await, 1);
+    own.set_wall(now);
+    assert_eq!(asked().await, 2, "it was signed as if the clock were still wrong");
+    assert_eq!(asked().await, 1);
+}
+
+#[tokio::test]
+async fn an_mfa_code_is_sent_once() {
+    #[derive(Debug)]
+    struct Fixed;
+    #[async_trait::async_trait]
+    impl rolecall::MfaCodes for Fixed {
+        async fn code(&self, _: &rolecall::MfaSerial) -> Result<rolecall::MfaCode, FetchError> {
+            Ok(rolecall::MfaCode::parse("123456")?)
+        }
+    }
+    let world = World::new().await.unwrap();
+    world.aws.inject(FaultRule::unavailable(503).on(ROLE)).unwrap();
+    let role = Role::new(HUB).unwrap().mfa_serial("arn:aws:iam::111122223333:mfa/ann").unwrap();
+    let chain = world.builder().unwrap().from_env().unwrap().assume_with_mfa(role, Fixed);
+    let error = chain.cached().session(FetchContext::caller()).await.unwrap_err();
+    assert_eq!((error.kind(), world.aws.count(ROLE)), (ErrorKind::Unavailable, 1));
+}

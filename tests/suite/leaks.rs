@@ -82,6 +82,7 @@ async fn the_whole_tour_shows_no_secret_at_trace() {
     let text = captured.text() + &String::from_utf8(out).unwrap();
     assert!(text.contains("TRACE"), "something was captured");
     assert!(text.contains("a session was fetched"), "rolecall's own events too");
+    assert!(text.contains("transmitting request"), "and the SDK's, of each request");
     assert_eq!(leaks(&text, &stage.aws().secrets()), Vec::<String>::new());
 }
 

@@ -99,11 +99,7 @@ async fn a_token_that_has_ended_is_not_sent() {
     assert!(source.session(FetchContext::caller()).await.is_ok(), "a second before");
     // Rounded down, as the Date of an answer is.
     world.hands.advance(Duration::from_secs(2));
-    // A wrong wall clock changes nothing: STS's time is known.
-    let right = world.hands.clock().wall();
-    world.hands.set_wall(right - Duration::from_secs(36_000));
     let error = source.session(FetchContext::caller()).await.unwrap_err();
-    world.hands.set_wall(right);
     assert_eq!((error.kind(), error.code()), (ErrorKind::TokenUnavailable, None));
     let text = error.to_string();
     let begin = format!(
@@ -150,4 +146,32 @@ async fn how_old_an_expired_tokens_file_is_is_said() {
     // Give or take the time that the test has taken.
     let ages = [119, 120, 121].map(|age| format!("(it was last written {age} min ago)"));
     assert!(ages.iter().any(|age| text.contains(age)), "{text}");
+}
+
+fn from_tokens<F>(world: &World, tokens: impl Fn() -> F + Send + Sync + 'static) -> WebIdentity
+where
+    F: Future<Output = Result<WebIdentityToken, FetchError>> + Send + 'static,
+{
+    let role = RoleArn::parse(CHECKOUT).unwrap();
+    let request = WebIdentityRequest::new(role, SessionName::parse("pod").unwrap());
+    let region = rolecall::Region::parse("eu-west-1").unwrap();
+    let sts = StsClient::new(Endpoint::custom(world.aws.endpoint_url(), region).unwrap());
+    WebIdentity::with_tokens(TokenFn::new("of the broker", tokens), request, sts)
+}
+
+#[tokio::test]
+async fn a_broker_that_has_no_token_lets_no_other_identity_take_its_place() {
+    let world = World::new().await.unwrap();
+    let none = || std::future::ready(Err(FetchError::new(ErrorKind::NotConfigured, "no broker")));
+    let error = from_tokens(&world, none).session(FetchContext::caller()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_come_is_waited_for_in_bounds() {
+    let world = World::new().await.unwrap();
+    let error = from_tokens(&world, std::future::pending).session(FetchContext::caller()).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
+    assert_eq!(error.message(), "the web identity token of the broker did not come within 5s");
 }

@@ -6,7 +6,7 @@ use rolecall_core::{InvalidParameter, SessionDuration, SessionPolicy, SessionTag
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Role;
+use crate::{Role, strict};
 
 /// What is not known is an error: a misspelt external id must not be left out in silence. MFA codes and provided
 /// contexts are of the moment, and do not stand in files.
@@ -20,14 +20,22 @@ pub(crate) struct RoleFile {
     session_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<u64>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "strict::texts",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     transitive_tag_keys: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source_identity: Option<String>,
     /// A text, or the document itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::document",
+        skip_serializing_if = "Option::is_none"
+    )]
     policy: Option<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policy_arns: Vec<String>,

@@ -21,6 +21,7 @@ mod file;
 mod mfa;
 mod role;
 mod source;
+mod strict;
 
 pub use mfa::MfaCodes;
 pub use role::Role;

@@ -5,8 +5,8 @@ use rolecall_core::{FetchError, MfaCode, MfaSerial};
 
 /// Where MFA codes come from: a person at a terminal, a hardware token.
 ///
-/// A code is good for one call, so each fetch asks for one, also a refresh in the background that nobody waits for. Where
-/// a person answers, let the session lapse instead: keep a session without refreshing it.
+/// A code is good for one call, so each fetch asks for one, which must come within two minutes. The facade does not refresh
+/// such a session ahead, since a person may have to be asked: the next caller after its end waits.
 ///
 /// ```
 /// use rolecall_assume_role::MfaCodes;

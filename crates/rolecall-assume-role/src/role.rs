@@ -270,6 +270,16 @@ mod tests {
             (format!("{{{arn}, \"tags\": {{\"aws:x\": \"\"}}}}"), "begins with aws:"),
             (format!("{{{arn}, \"policy\": []}}"), "it is no JSON object"),
             (format!("{{{arn}, \"policy_arns\": [\"x\"]}}"), "policy ARN \"x\""),
+            (
+                format!("{{{arn}, \"tags\": {{\"Tenant\": \"1\", \"Tenant\": \"2\"}}}}"),
+                "the key \"Tenant\" is there twice",
+            ),
+            (
+                format!(
+                    "{{{arn}, \"policy\": {{\"a\": [{{\"Condition\": 1, \"Condition\": 2}}]}}}}"
+                ),
+                "the key \"Condition\" is there twice",
+            ),
         ] {
             let error = serde_json::from_str::<Role>(&json).unwrap_err().to_string();
             assert!(error.contains(part), "{json}: {error}");

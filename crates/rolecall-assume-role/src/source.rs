@@ -13,6 +13,9 @@ use crate::{MfaCodes, Role};
 /// How long a hop takes at most, beside its parent: the STS client gives up after 14 s.
 const HOP_LIMIT: Duration = Duration::from_secs(15);
 
+/// How long a code may take to come: a person may be asked for it.
+const CODE_LIMIT: Duration = Duration::from_secs(120);
+
 /// The hop from a parent's session to a role's.
 ///
 /// If STS refuses the session that signs (it ended, or its role was made anew), the parent is told and asked for
@@ -73,12 +76,8 @@ impl AssumeRole {
 
     async fn signer(&self, cx: FetchContext) -> Result<Session, FetchError> {
         self.parent.session(cx).await.map_err(|error| {
-            let error = error.through_hop(self.index);
             // A chain is configured here: a provider chain above must not go on to another identity.
-            if error.kind() == ErrorKind::NotConfigured {
-                return error.with_kind(ErrorKind::InvalidConfig);
-            }
-            error
+            error.through_hop(self.index).of_configured()
         })
     }
 
@@ -89,7 +88,7 @@ impl AssumeRole {
         };
         assumed.map_err(|error| {
             let error = match (error.kind(), error.code()) {
-                (ErrorKind::Denied, Some(_)) => {
+                (ErrorKind::Denied, Some("AccessDenied")) => {
                     let hint = self.what_to_look_at(signer, denied_action(&error));
                     error.with_hint(hint)
                 }
@@ -110,14 +109,17 @@ impl AssumeRole {
                 .with_hint("give a source of MFA codes with the role"));
         };
         let mut request = self.request.clone();
-        request.mfa = Some((serial.clone(), codes.code(serial).await?));
+        request.mfa =
+            Some((serial.clone(), codes.code(serial).await.map_err(FetchError::of_configured)?));
         self.sts.assume_role(signer, &request, cx).await
     }
 
     /// What STS would refuse for what the parent's session is.
     fn refused_in_advance(&self, signer: &Session) -> Option<FetchError> {
         let asked = self.request.duration?;
-        signer.role()?;
+        if signer.role().is_none() && signer.role_arn().is_none() {
+            return None;
+        }
         if asked <= SessionDuration::LONGEST_IN_A_CHAIN {
             return None;
         }
@@ -185,6 +187,7 @@ impl SessionSource for AssumeRole {
 
     /// The wait for the parent does not count against the hop.
     fn limit(&self) -> Duration {
-        self.parent.limit() + HOP_LIMIT
+        let person = self.codes.as_ref().map_or(Duration::ZERO, |_| CODE_LIMIT);
+        self.parent.limit() + person + HOP_LIMIT
     }
 }

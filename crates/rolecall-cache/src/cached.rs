@@ -32,6 +32,9 @@ pub enum Refresh {
     WhileUsed,
     /// A timer refreshes it whether or not anybody asks.
     Always,
+    /// Nothing does: it is handed out to its end, and who comes then waits for the next. For sessions that a person is
+    /// asked for, by an MFA code.
+    Never,
 }
 
 /// A source with a slot around it: it hands out the session that it holds, and keeps it fresh.
@@ -209,7 +212,7 @@ impl<S: SessionSource> CachedBuilder<S> {
 
     /// The slot, empty: the first call fetches.
     pub fn build(self) -> Cached<S> {
-        let slot = Slot::new(self.source.limit() + GRACE);
+        let slot = Slot::new(self.source.limit() + GRACE, self.refresh != Refresh::Never);
         Cached(Arc::new(Shared {
             source: self.source,
             clock: self.clock,
@@ -373,7 +376,12 @@ impl<S: SessionSource> Shared<S> {
         let mut state = self.lock();
         let now = self.clock.now();
         let always = self.refresh == Refresh::Always;
-        let wanted = always || state.slot.session().is_some_and(|session| self.is_used(session));
+        let used = || state.slot.session().is_some_and(|session| self.is_used(session));
+        let wanted = match self.refresh {
+            Refresh::Always => true,
+            Refresh::WhileUsed => used(),
+            Refresh::Never => false,
+        };
         match (state.slot.tick(now, wanted, always), Handle::try_current()) {
             (Tick::SleepUntil(moment), _) => moment,
             (Tick::Refresh, Ok(runtime)) => {

@@ -19,6 +19,8 @@ pub(crate) trait SameSession: Clone {
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<S, E> {
     overdue: Duration,
+    /// Whether sessions are refreshed before their end.
+    ahead: bool,
     held: Option<Held<S>>,
     running: Option<Running>,
     failures: Failures<E>,
@@ -111,9 +113,10 @@ pub(crate) struct Failure<E> {
 
 impl<S: SameSession, E: Clone> Slot<S, E> {
     /// An empty one, whose fetches are taken over when they have run for `overdue`.
-    pub(crate) fn new(overdue: Duration) -> Self {
+    pub(crate) fn new(overdue: Duration, ahead: bool) -> Self {
         Self {
             overdue,
+            ahead,
             held: None,
             running: None,
             failures: Failures { in_a_row: 0, last: None, not_before: Moment::ZERO },
@@ -287,7 +290,10 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             self.failures.not_before = now + look_again(held.windows.end - now);
             return;
         }
-        let windows = Windows::drawn(since, end, waited_for, draw);
+        let windows = match self.ahead {
+            true => Windows::drawn(since, end, waited_for, draw),
+            false => Windows { refresh_at: end, hard_at: end, end },
+        };
         self.held = Some(Held { session, windows, rejected: false });
     }
 

@@ -172,6 +172,22 @@ impl FetchError {
         self.change(|e| e.kind = kind)
     }
 
+    /// The same error from within something that is configured: there, to have nothing is a wrong configuration, and no
+    /// reason for a provider chain to go on to another identity.
+    ///
+    /// ```
+    /// use rolecall_core::{ErrorKind, FetchError};
+    /// let error = FetchError::new(ErrorKind::NotConfigured, "no token broker").of_configured();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    /// ```
+    #[must_use]
+    pub fn of_configured(self) -> Self {
+        match self.kind() {
+            ErrorKind::NotConfigured => self.with_kind(ErrorKind::InvalidConfig),
+            _ => self,
+        }
+    }
+
     /// With the service's error code.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {

@@ -35,7 +35,7 @@ pub use error::{ErrorKind, FetchError, Place};
 pub use params::{
     AccountId, ExternalId, InvalidParameter, MfaCode, MfaSerial, PolicyArn, ProvidedContext,
     ProviderId, RoleArn, SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,
-    limits,
+    limits, looks_like_token,
 };
 pub use provider::{ProviderSource, SourceProvider};
 pub use session::{AssumedRole, Lineage, Session, SessionBuilder, VerifiedToken};

@@ -41,10 +41,11 @@ impl Intercept for DateHeader {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context
-            .response()
-            .headers()
+        let headers = context.response().headers();
+        // One from a cache tells its own time, not STS's. (RFC 9111, section 5.1.)
+        let date = headers
             .get("date")
+            .filter(|_| headers.get("age").is_none())
             .and_then(|date| DateTime::from_str(date, Format::HttpDate).ok())
             .and_then(|date| SystemTime::try_from(date).ok());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
@@ -183,7 +184,7 @@ where
             };
             let mut ours = FetchError::new(class.kind, message);
             if let Some(code) = code {
-                ours = ours.with_code(code);
+                ours = ours.with_code(without(code, secrets));
             }
             if let Some(id) = error.request_id() {
                 ours = ours.with_request_id(id);
@@ -221,7 +222,9 @@ where
 /// A message of STS's without what it may quote: AWS answers a wrong signature with the canonical request, in which
 /// the session token stands.
 fn without(message: &str, secrets: &[&str]) -> String {
-    let quoted = message.find("The Canonical String").unwrap_or(message.len());
+    let quoted =
+        ["The Canonical String", "Signature="].iter().filter_map(|begins| message.find(begins));
+    let quoted = quoted.min().unwrap_or(message.len());
     let mut shown = message[..quoted].trim_end().to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         shown = shown.replace(secret, "***");

@@ -75,6 +75,9 @@ const TABLE: &[Row] = &{
         ("ExpiredTokenException", "", class(TokenRejected, RereadToken, None)),
         ("ExpiredToken", "", class(TokenRejected, NewSigner, Some(SIGNER))),
         ("InvalidClientTokenId", "", class(TokenRejected, NewSigner, Some(SIGNER))),
+        ("UnrecognizedClientException", "", class(TokenRejected, NewSigner, Some(SIGNER))),
+        ("InvalidToken", "", class(TokenRejected, NewSigner, Some(SIGNER))),
+        ("InvalidAccessKeyId", "", class(TokenRejected, NewSigner, Some(SIGNER))),
         ("IDPRejectedClaim", "", class(Denied, RereadToken, None)),
         ("AccessDenied", "", class(Denied, No, None)),
         ("MalformedPolicyDocument", "", class(InvalidConfig, No, Some("the session policy"))),
@@ -120,7 +123,7 @@ pub fn class_of(code: Option<&str>, message: &str, status: u16) -> Class {
     match (row, status) {
         (Some((_, _, class)), _) => *class,
         (None, 429) => class(ErrorKind::Throttled, Again::Backoff, None),
-        (None, 500..) => class(ErrorKind::Unavailable, Again::Backoff, None),
+        (None, 408 | 500..) => class(ErrorKind::Unavailable, Again::Backoff, None),
         (None, 403) => class(ErrorKind::Denied, Again::No, not_sts),
         (None, 400..) => class(ErrorKind::InvalidConfig, Again::No, not_sts),
         (None, _) => class(ErrorKind::InvalidResponse, Again::Backoff, None),
@@ -136,13 +139,24 @@ pub fn class_of(code: Option<&str>, message: &str, status: u16) -> Class {
 /// ```
 pub fn refuses_signer(error: &rolecall_core::FetchError) -> bool {
     error.code().is_some_and(|code| {
-        TABLE.iter().any(|(row, _, class)| *row == code && class.again == Again::NewSigner)
+        // Of a signed call, the session is what expired; STS also names it so.
+        let new_signer = |class: &Class| class.again == Again::NewSigner;
+        code == "ExpiredTokenException"
+            || TABLE.iter().any(|(row, _, class)| *row == code && new_signer(class))
     })
 }
 
 /// Whether STS refused the signature as such: for the time in it, or for the secret key.
 pub(crate) fn blames_signature(error: &rolecall_core::FetchError) -> bool {
     matches!(error.code(), Some("SignatureDoesNotMatch" | "RequestExpired"))
+}
+
+/// Whether STS refused the signature for the time in it. ("Signature expired: ... is now earlier than ...", "Signature not
+/// yet current: ...".)
+pub(crate) fn blames_time(error: &rolecall_core::FetchError) -> bool {
+    let says = |part| error.message().contains(part);
+    error.code() == Some("RequestExpired")
+        || blames_signature(error) && (says("Signature expired") || says("not yet current"))
 }
 
 /// Whether STS refused the web identity token: another one may do.
@@ -186,6 +200,10 @@ mod tests {
             (Some("ExpiredTokenException"), "", 400, TokenRejected, Again::RereadToken),
             (Some("ExpiredToken"), "", 403, TokenRejected, Again::NewSigner),
             (Some("InvalidClientTokenId"), "", 403, TokenRejected, Again::NewSigner),
+            (Some("UnrecognizedClientException"), "", 403, TokenRejected, Again::NewSigner),
+            (Some("InvalidToken"), "", 400, TokenRejected, Again::NewSigner),
+            (Some("InvalidAccessKeyId"), "", 403, TokenRejected, Again::NewSigner),
+            (None, "", 408, Unavailable, Again::Backoff),
             (Some("IDPRejectedClaim"), "", 403, Denied, Again::RereadToken),
             (Some("AccessDenied"), "", 403, Denied, Again::No),
             (Some("MalformedPolicyDocument"), "", 400, InvalidConfig, Again::No),

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, Answer, DateHeader};
 use crate::budget::{Budget, Turns};
-use crate::classify::blames_signature;
+use crate::classify::{blames_signature, blames_time};
 use crate::endpoint::Endpoint;
 use crate::time::ServerTime;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, wire};
@@ -86,6 +86,11 @@ impl StsClient {
         }
     }
 
+    /// The clock that it measures sessions by. What counts their ends must go by the same.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// Where it calls.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
@@ -115,7 +120,8 @@ impl StsClient {
         let signed = self.signed_by(signer)?;
         let secrets = [&secrets_of(signer)[..], &wire::secrets_of(request)].concat();
         let answer = self
-            .attempts(cx, "AssumeRole", &secrets, |date| {
+            // An MFA code is good for one request.
+            .attempts(cx, "AssumeRole", &secrets, request.mfa.is_some(), |date| {
                 wire::assume_role(self.0.sdk.assume_role(), request)
                     .customize()
                     .config_override(signed.clone())
@@ -125,6 +131,11 @@ impl StsClient {
             .await?;
         let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
         let tags = signer.tags().handed_on(&request.tags);
+        // A session's is handed on to all that it assumes, whether or not the answer says so again.
+        let session = match signer.source_identity() {
+            Some(identity) => session.source_identity(Some(identity.clone())),
+            None => session,
+        };
         Ok(session.tags(tags).assumed_by(signer, request.role.clone()).build())
     }
 
@@ -137,7 +148,7 @@ impl StsClient {
     ) -> Result<Session, FetchError> {
         self.in_partition(request.role.partition())?;
         let answer = self
-            .attempts(cx, "AssumeRoleWithWebIdentity", &[token], |date| {
+            .attempts(cx, "AssumeRoleWithWebIdentity", &[token], false, |date| {
                 wire::web_identity(self.0.sdk.assume_role_with_web_identity(), token, request)
                     .customize()
                     .interceptor(date)
@@ -161,7 +172,7 @@ impl StsClient {
     ) -> Result<CallerIdentity, FetchError> {
         let signed = self.signed_by(signer)?;
         let answer = self
-            .attempts(cx, "GetCallerIdentity", &secrets_of(signer), |date| {
+            .attempts(cx, "GetCallerIdentity", &secrets_of(signer), false, |date| {
                 self.0
                     .sdk
                     .get_caller_identity()
@@ -196,9 +207,10 @@ impl StsClient {
         let keys = signer.credentials();
         for (what, value) in [
             ("access key id", keys.access_key_id()),
+            ("secret access key", keys.secret_access_key()),
             ("session token", keys.session_token().unwrap_or_default()),
         ] {
-            // They go into headers, which hold no line break.
+            // They go into headers, which hold no line break, and into the signature.
             if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
                 let message =
                     format!("the {what} of the session that signs is not printable ASCII");
@@ -216,6 +228,7 @@ impl StsClient {
         cx: FetchContext,
         operation: &'static str,
         secrets: &[&str],
+        once: bool,
         send: impl Fn(DateHeader) -> F,
     ) -> Result<Answer<T>, FetchError>
     where
@@ -225,12 +238,13 @@ impl StsClient {
     {
         let clock = &self.0.clock;
         let most = match cx.urgency {
-            Urgency::Caller => CALLER_ATTEMPTS,
+            Urgency::Caller if !once => CALLER_ATTEMPTS,
             _ => 1,
         };
         let begun = Instant::now();
         let mut attempt = 1;
         let mut before: Option<FetchError> = None;
+        let mut resigned = false;
         loop {
             let patience = CALL_LIMIT.saturating_sub(begun.elapsed() + ATTEMPT_LIMIT);
             let turn = match self.0.turns.take(cx.urgency, patience).await {
@@ -249,7 +263,11 @@ impl StsClient {
                 Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
                 Err(error) => answer::error(&error, &self.0.endpoint, secrets),
             };
-            if blames_signature(&error) && !was_off && self.0.time.is_off() {
+            let in_time = begun.elapsed() + ATTEMPT_LIMIT <= CALL_LIMIT;
+            let of_time =
+                blames_time(&error) || blames_signature(&error) && !was_off && self.0.time.is_off();
+            if of_time && !resigned && in_time {
+                resigned = true;
                 // The SDK's client has learnt STS's time from the answer.
                 tracing::warn!(operation, %error, "this machine's clock is wrong: signed once more, by STS's time");
                 continue;
@@ -346,6 +364,9 @@ impl StsClientBuilder {
     /// The client.
     pub fn build(self) -> StsClient {
         let Self { endpoint, clock, http, proxy, budget } = self;
+        if !endpoint.is_https() && !endpoint.is_loopback() {
+            tracing::warn!(%endpoint, "tokens and sessions go to this STS without TLS");
+        }
         let http = http.unwrap_or_else(|| {
             let plain = endpoint.is_loopback() && !endpoint.is_https();
             default_http_client(

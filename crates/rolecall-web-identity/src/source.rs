@@ -1,16 +1,18 @@
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rolecall_core::{
     Clock, Environment, ErrorKind, FetchContext, FetchError, Place, PolicyArn, RoleArn, Session,
-    SessionDuration, SessionName, SessionPolicy, SessionSource,
+    SessionDuration, SessionName, SessionPolicy, SessionSource, looks_like_token,
 };
 use rolecall_sts::{StsClient, WebIdentityRequest, refuses_token};
 
 use crate::claims::UnverifiedClaims;
 use crate::token::WebIdentityToken;
-use crate::tokens::{TokenFile, TokenSource};
+use crate::tokens::{TokenFile, TokenSource, shown};
 
 /// Which role a workload assumes by its token, and where the token is.
 ///
@@ -28,7 +30,7 @@ use crate::tokens::{TokenFile, TokenSource};
 /// assert_eq!(config.session_name.as_str(), "rolecall@checkout-7f9c");
 /// # Ok::<(), rolecall_core::FetchError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebIdentityConfig {
     /// The role.
@@ -43,6 +45,19 @@ pub struct WebIdentityConfig {
     pub policy: Option<SessionPolicy>,
     /// Managed policies as session policies.
     pub policy_arns: Vec<PolicyArn>,
+}
+
+impl fmt::Debug for WebIdentityConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebIdentityConfig")
+            .field("role", &self.role)
+            .field("token_file", &shown(&self.token_file))
+            .field("session_name", &self.session_name)
+            .field("duration", &self.duration)
+            .field("policy", &self.policy)
+            .field("policy_arns", &self.policy_arns)
+            .finish()
+    }
 }
 
 const ROLE: &str = "AWS_ROLE_ARN";
@@ -62,7 +77,7 @@ impl WebIdentityConfig {
         let who = "EKS sets both for a service account with a role";
         match environment.pair(ROLE, TOKEN_FILE, who)? {
             None => Ok(None),
-            Some((_, file)) if UnverifiedClaims::of(&file).is_some() => {
+            Some((_, file)) if looks_like_token(&file) => {
                 // The value is a secret, and not shown.
                 let message = format!("{TOKEN_FILE} holds a token, and not the name of a file");
                 Err(FetchError::new(ErrorKind::InvalidConfig, message)
@@ -77,6 +92,9 @@ impl WebIdentityConfig {
         }
     }
 }
+
+/// How long a token may take to come. In real time: it is no clock's that a test turns.
+const TOKEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Sessions by AssumeRoleWithWebIdentity. The token is read anew for each, and looked at: one that has ended by STS's
 /// clock is not sent. If STS refuses it, it is read once more, and sent once more if it changed.
@@ -145,14 +163,27 @@ impl WebIdentity {
     }
 
     async fn exchange(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        let token = self.tokens.token().await?;
+        let token = self.token().await?;
         match self.send(&token, cx).await {
-            Err(error) if refuses_token(&error) => match self.tokens.token().await {
+            Err(error) if refuses_token(&error) => match self.token().await {
                 Ok(renewed) if renewed.expose() != token.expose() => self.send(&renewed, cx).await,
                 // The same, or none: what STS said of it stands.
                 _ => Err(error),
             },
             result => result,
+        }
+    }
+
+    async fn token(&self) -> Result<WebIdentityToken, FetchError> {
+        match tokio::time::timeout(TOKEN_LIMIT, self.tokens.token()).await {
+            Ok(token) => token,
+            Err(_) => {
+                let place = self.tokens.describe();
+                let message =
+                    format!("the web identity token {place} did not come within {TOKEN_LIMIT:?}");
+                Err(FetchError::new(ErrorKind::TokenUnavailable, message)
+                    .with_hint("what the token comes from: a file system or a service that hangs"))
+            }
         }
     }
 
@@ -173,11 +204,11 @@ impl WebIdentity {
         })
     }
 
-    /// STS would refuse it, so it need not be asked. By STS's clock: this machine's may be wrong, and no signature
-    /// depends on it here. Before STS has said what time it is, it is asked.
+    /// STS would refuse it, so it need not be asked. By STS's clock and by this machine's: either may be wrong (what STS's
+    /// is was said by whoever answered last), and as long as STS is asked it can put that right.
     fn has_ended(&self, claims: &UnverifiedClaims) -> bool {
         match (claims.expires_at(), self.sts.server_time()) {
-            (Some(end), Some(now)) => end <= now,
+            (Some(end), Some(now)) => end <= now && end <= self.clock.wall(),
             _ => false,
         }
     }
@@ -208,7 +239,7 @@ impl WebIdentity {
         };
         match (error.kind(), error.code()) {
             (ErrorKind::TokenRejected, Some("ExpiredTokenException")) => {
-                Some(format!("{says} {place}: who renews it, and this machine's clock"))
+                Some(format!("{says} {place}: who renews it, and its issuer's clock"))
             }
             (ErrorKind::TokenRejected, Some(_)) => Some(format!(
                 "{says} {place}: account {} must have an OIDC provider for its iss, with its aud as client id, \
@@ -228,7 +259,7 @@ impl WebIdentity {
 impl SessionSource for WebIdentity {
     async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
         let place = || Place::Base(format!("web identity, {}", self.request.role));
-        self.exchange(cx).await.map_err(|error| error.at(place()))
+        self.exchange(cx).await.map_err(|error| error.of_configured().at(place()))
     }
 }
 
@@ -297,10 +328,17 @@ mod tests {
     fn a_token_instead_of_its_file_is_not_shown() {
         // {"iss":"i"}
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIn0.c2lnbmF0dXJl";
-        let error = config(&[(ROLE, ARN), (TOKEN_FILE, token)]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        assert!(error.to_string().contains("holds a token"), "{error}");
-        assert!(!format!("{error} {error:?}").contains("c2ln"), "{error}");
+        // Also one whose claims do not read: its `exp` is a text.
+        let odd = "\"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOiIxNzAwMDAwMDAwIn0.c2lnbmF0dXJl\"";
+        for token in [token, odd] {
+            let error = config(&[(ROLE, ARN), (TOKEN_FILE, token)]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().contains("holds a token"), "{error}");
+            let name = SessionName::parse("checkout").unwrap();
+            let given = WebIdentityConfig::new(RoleArn::parse(ARN).unwrap(), token, name);
+            let shown = format!("{error} {error:?} {given:?}");
+            assert!(!shown.contains("c2ln"), "{shown}");
+        }
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use rolecall_core::{Environment, ErrorKind, FetchError};
+use rolecall_core::{Environment, ErrorKind, FetchError, looks_like_token};
 
 use crate::token::WebIdentityToken;
 
@@ -55,7 +55,7 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
 /// let file = TokenFile::new("/var/run/secrets/token", Environment::process());
 /// assert_eq!(file.describe(), "in /var/run/secrets/token");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenFile {
     path: PathBuf,
     environment: Environment,
@@ -68,14 +68,37 @@ impl TokenFile {
     }
 }
 
+impl fmt::Debug for TokenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFile")
+            .field("path", &shown(&self.path))
+            .field("environment", &self.environment)
+            .finish()
+    }
+}
+
+/// A file's name for people, unless it is a token.
+pub(crate) fn shown(path: &Path) -> String {
+    let name = path.display().to_string();
+    match looks_like_token(&name) {
+        true => "(a token, and not the name of a file)".to_owned(),
+        false => name,
+    }
+}
+
 #[async_trait]
 impl TokenSource for TokenFile {
     async fn token(&self) -> Result<WebIdentityToken, FetchError> {
+        if looks_like_token(&self.path.to_string_lossy()) {
+            let message = "a web identity token stands where the name of its file belongs";
+            return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("write the token to a file and name that, or give the token itself"));
+        }
         WebIdentityToken::read(&self.path, &self.environment).await
     }
 
     fn describe(&self) -> String {
-        format!("in {}", self.path.display())
+        format!("in {}", shown(&self.path))
     }
 
     async fn renewed(&self) -> Option<SystemTime> {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rolecall_assume_role::{AssumeRole, MfaCodes, Role};
-use rolecall_cache::Cached;
+use rolecall_cache::{Cached, Refresh};
 use rolecall_core::{Clock, FetchContext, FetchError, Place, SessionName, SessionSource};
 use rolecall_sts::{CallerIdentity, StsClient, refuses_signer};
 
@@ -59,22 +59,29 @@ impl Chain {
     /// where the role says nothing else.
     #[must_use]
     pub fn assume(self, role: Role) -> Self {
-        self.hop(role, |hop| hop)
+        self.hop(role, Refresh::default(), |hop| hop)
     }
 
-    /// One hop further, to a role that asks for MFA ([`Role::mfa_serial`]): the codes come from `codes`.
+    /// One hop further, to a role that asks for MFA ([`Role::mfa_serial`]): the codes come from `codes`. The session is
+    /// handed out to its end and not refreshed ahead, as a person may have to be asked for the next code
+    /// ([`Refresh::Never`]).
     #[must_use]
     pub fn assume_with_mfa(self, role: Role, codes: impl MfaCodes) -> Self {
-        self.hop(role, |hop| hop.mfa_codes(codes))
+        self.hop(role, Refresh::Never, |hop| hop.mfa_codes(codes))
     }
 
-    fn hop(self, role: Role, with_more: impl FnOnce(AssumeRole) -> AssumeRole) -> Self {
+    fn hop(
+        self,
+        role: Role,
+        refresh: Refresh,
+        with_more: impl FnOnce(AssumeRole) -> AssumeRole,
+    ) -> Self {
         let Self { base, last, hops, description, with } = self;
         let hops = hops + 1;
         let description = format!("{description} -> {}", role.arn()).into();
         let hop = AssumeRole::new(last, role, with.sts.clone(), with.session_name.clone());
         let hop: Arc<dyn SessionSource> = Arc::new(with_more(hop.at_hop(hops)));
-        let last = Cached::builder(hop).clock(with.clock.clone()).build();
+        let last = Cached::builder(hop).clock(with.clock.clone()).refresh(refresh).build();
         Self { base, last, hops, description, with }
     }
 

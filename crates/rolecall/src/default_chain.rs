@@ -121,10 +121,7 @@ struct Configured<S>(S);
 #[async_trait]
 impl<S: SessionSource> SessionSource for Configured<S> {
     async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        self.0.session(cx).await.map_err(|error| match error.kind() {
-            ErrorKind::NotConfigured => error.with_kind(ErrorKind::InvalidConfig),
-            _ => error,
-        })
+        self.0.session(cx).await.map_err(FetchError::of_configured)
     }
 
     fn reject(&self, rejected: &Session) {

@@ -87,7 +87,8 @@ impl Builder {
         self
     }
 
-    /// The clock that sessions are counted and requests are signed by.
+    /// The clock that sessions are counted and requests are signed by. With an STS client that is given
+    /// ([`sts`](Self::sts)) it is that one's.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -138,7 +139,7 @@ impl Builder {
         let description = format!("web identity as {} ({why})", config.role);
         let with = self.with()?;
         let base = WebIdentity::new(config, with.sts.clone(), self.environment);
-        Ok(Chain::on(Arc::new(base.clock(self.clock)), description, with))
+        Ok(Chain::on(Arc::new(base.clock(with.clock.clone())), description, with))
     }
 
     /// A chain on a web identity whose tokens come from wherever: a variable of a CI system, a broker, a literal.
@@ -163,7 +164,7 @@ impl Builder {
             format!("web identity as {}, the token {}", request.role, tokens.describe());
         let with = self.with()?;
         let base = WebIdentity::with_tokens(tokens, request, with.sts.clone());
-        Ok(Chain::on(Arc::new(base.clock(self.clock)), description, with))
+        Ok(Chain::on(Arc::new(base.clock(with.clock.clone())), description, with))
     }
 
     /// A chain on any credentials provider of the SDK; `name` is what errors and lineages call it.
@@ -195,8 +196,8 @@ impl Builder {
                 .build(),
         };
         Ok(With {
+            clock: sts.clock().clone(),
             sts,
-            clock: self.clock.clone(),
             session_name: SessionName::from_environment(&self.environment)?,
         })
     }

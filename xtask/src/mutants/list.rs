@@ -519,8 +519,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         SUITES,
         "hop: the wait for the parent does not count",
         HOP,
-        "        self.parent.limit() + HOP_LIMIT",
-        "        HOP_LIMIT",
+        "        self.parent.limit() + person + HOP_LIMIT",
+        "        person + HOP_LIMIT",
         "the_wait_for_the_parent_does_not_count_against_the_hop",
     ),
     mutant(
@@ -535,8 +535,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         SUITES,
         "default chain: what is configured and has nothing lets no other take its place",
         DEFAULT_CHAIN,
-        "            ErrorKind::NotConfigured => error.with_kind(ErrorKind::InvalidConfig),",
-        "            ErrorKind::NotConfigured => error,",
+        "        self.0.session(cx).await.map_err(FetchError::of_configured)",
+        "        self.0.session(cx).await",
         "a_container_that_has_nothing_lets_no_other_identity_take_its_place",
     ),
     mutant(

@@ -39,7 +39,7 @@ fn fetched(id: u32, since: u64, end: u64) -> Fetched<Keys> {
 }
 
 fn holding() -> Machine {
-    let mut slot = Machine::new(OVERDUE);
+    let mut slot = Machine::new(OVERDUE, true);
     slot.start(at(0));
     slot.succeeded(at(0), fetched(1, 0, END), 0.0);
     slot
@@ -125,7 +125,7 @@ fn in_the_hard_window_a_refresh_that_fails_leaves_the_session_until_its_end() {
 
 #[test]
 fn with_none_a_caller_starts_the_one_fetch_and_others_wait_for_it() {
-    let slot = Machine::new(OVERDUE);
+    let slot = Machine::new(OVERDUE, true);
     assert_eq!(slot.decide(at(0)), wait(true, 16, None));
     assert_eq!(running(slot, 0).decide(at(7)), wait(false, 16, None));
 }
@@ -139,7 +139,7 @@ fn an_expired_session_is_as_good_as_none() {
 
 #[test]
 fn with_none_the_error_of_a_moment_ago_is_remembered_and_then_tried_again() {
-    let slot = failed(Machine::new(OVERDUE), 0);
+    let slot = failed(Machine::new(OVERDUE, true), 0);
     assert_eq!(slot.decide(at(0)), Decision::Fail("no"));
     assert_eq!(slot.decide(at(1)), wait(true, 17, None));
     let slot = failed(slot, 1);
@@ -158,7 +158,7 @@ fn an_expired_session_is_never_handed_out_for_the_error() {
 fn an_error_that_is_not_retryable_is_remembered_for_longer() {
     // (held, when, until when nothing starts)
     for (slot, when, until) in
-        [(Machine::new(OVERDUE), 0, 5), (holding(), REFRESH_AT, REFRESH_AT + 15)]
+        [(Machine::new(OVERDUE, true), 0, 5), (holding(), REFRESH_AT, REFRESH_AT + 15)]
     {
         let mut slot = running(slot, when);
         slot.failed(at(when), Failure { error: "denied", retryable: false }, 0.0);
@@ -253,7 +253,7 @@ fn after_a_quiet_time_as_long_as_the_spacing_a_rejection_is_a_new_story() {
 
 #[test]
 fn a_result_is_awaited_under_the_generation_of_the_running_fetch_alone() {
-    let mut slot = Machine::new(OVERDUE);
+    let mut slot = Machine::new(OVERDUE, true);
     let old = slot.start(at(0));
     assert!(slot.awaits(old));
     let new = slot.start(at(16));
@@ -264,7 +264,7 @@ fn a_result_is_awaited_under_the_generation_of_the_running_fetch_alone() {
 
 #[test]
 fn a_lost_fetch_makes_room_and_the_loss_of_an_old_one_is_no_news() {
-    let mut slot = Machine::new(OVERDUE);
+    let mut slot = Machine::new(OVERDUE, true);
     let old = slot.start(at(0));
     let new = slot.start(at(16));
     slot.lost(old);
@@ -276,7 +276,7 @@ fn a_lost_fetch_makes_room_and_the_loss_of_an_old_one_is_no_news() {
 
 #[test]
 fn an_overdue_fetch_is_taken_over() {
-    let cold = running(Machine::new(OVERDUE), 0);
+    let cold = running(Machine::new(OVERDUE, true), 0);
     assert_eq!(cold.decide(at(15)), wait(false, 16, None));
     assert_eq!(cold.decide(at(16)), wait(true, 32, None));
     let warm = running(holding(), REFRESH_AT);
@@ -313,7 +313,7 @@ fn a_session_with_other_keys_or_another_end_takes_the_place_of_the_held_one() {
 fn answers_that_are_no_use_are_refused() {
     let held = holding();
     let shunned = rejected(holding(), 5);
-    let none = Machine::new(OVERDUE);
+    let none = Machine::new(OVERDUE, true);
     for (case, slot, now, answer, expected) in [
         ("ended already", &none, 10, fetched(2, 0, 10), Err(Refused::Expired)),
         ("ended, while one is held", &held, 10, fetched(2, 0, 9), Err(Refused::Expired)),
@@ -332,7 +332,7 @@ fn answers_that_are_no_use_are_refused() {
 
 #[test]
 fn keys_without_an_end_are_never_refreshed() {
-    let mut slot = running(Machine::new(OVERDUE), 0);
+    let mut slot = running(Machine::new(OVERDUE, true), 0);
     slot.waited_for();
     let keys = Keys { id: 1, end: Moment::MAX };
     slot.succeeded(at(0), Fetched { session: keys, since: at(0), end: Moment::MAX }, 0.5);
@@ -345,7 +345,7 @@ fn keys_without_an_end_are_never_refreshed() {
 #[test]
 fn the_refresh_after_a_fetch_that_callers_waited_for_is_drawn_from_half_the_lifetime_on() {
     for (waited_for, refresh_at) in [(true, END / 2), (false, REFRESH_AT)] {
-        let mut slot = running(Machine::new(OVERDUE), 0);
+        let mut slot = running(Machine::new(OVERDUE, true), 0);
         if waited_for {
             slot.waited_for();
         }
@@ -361,8 +361,8 @@ fn the_timer_by_table() {
     let window = running(holding(), REFRESH_AT);
     // (case, state, now, wanted, even when over, what the timer does)
     for (case, slot, now, wanted, always, expected) in [
-        ("none", Machine::new(OVERDUE), 0, true, true, NEVER),
-        ("none, fetch runs", running(Machine::new(OVERDUE), 0), 1, true, false, until(16)),
+        ("none", Machine::new(OVERDUE, true), 0, true, true, NEVER),
+        ("none, fetch runs", running(Machine::new(OVERDUE, true), 0), 1, true, false, until(16)),
         ("early", holding(), 1, true, false, until(REFRESH_AT)),
         ("early and unused", holding(), 1, false, false, until(REFRESH_AT)),
         ("due", holding(), REFRESH_AT, true, false, Tick::Refresh),
@@ -382,7 +382,7 @@ fn the_timer_by_table() {
 #[test]
 fn the_quiet_time_by_table() {
     for (case, slot, until) in [
-        ("none", Machine::new(OVERDUE), Moment::ZERO),
+        ("none", Machine::new(OVERDUE, true), Moment::ZERO),
         ("held", holding(), at(REFRESH_AT)),
         ("a refresh runs", running(holding(), REFRESH_AT), at(REFRESH_AT + 16)),
         ("a refresh runs into the hard window", running(holding(), HARD_AT - 1), at(HARD_AT)),
@@ -424,7 +424,7 @@ fn an_unchanged_session_whose_end_was_read_a_little_later_is_unchanged() {
 
 #[test]
 fn a_session_that_comes_in_late_in_its_own_window_starts_no_other_at_once() {
-    let mut slot = running(Machine::new(OVERDUE), 3000);
+    let mut slot = running(Machine::new(OVERDUE, true), 3000);
     slot.succeeded(at(3000), fetched(1, 0, END), 0.0);
     assert_eq!(slot.decide(at(3000)), hand(FIRST, false));
     assert_eq!(slot.tick(at(3000), true, false), Tick::SleepUntil(at(3001)));
@@ -433,7 +433,7 @@ fn a_session_that_comes_in_late_in_its_own_window_starts_no_other_at_once() {
 
 #[test]
 fn a_first_load_that_failed_is_tried_again_by_the_timer_only_if_it_always_refreshes() {
-    let slot = failed(Machine::new(OVERDUE), 0);
+    let slot = failed(Machine::new(OVERDUE, true), 0);
     assert_eq!(slot.tick(at(0), true, true), Tick::SleepUntil(at(1)));
     assert_eq!(slot.tick(at(1), true, true), Tick::Refresh);
     assert_eq!(slot.tick(at(1), true, false), Tick::SleepUntil(Moment::MAX));
@@ -462,4 +462,18 @@ fn further_tries_on_account_of_one_rejection_keep_its_spacing() {
         );
         slot = failed(slot, now);
     }
+}
+
+#[test]
+fn without_refresh_a_session_is_handed_out_to_its_end() {
+    let mut slot = Machine::new(OVERDUE, false);
+    slot.start(at(0));
+    let end = at(3600);
+    let keys = Keys { id: 1, end };
+    slot.succeeded(at(0), Fetched { session: keys, since: at(0), end }, 0.0);
+    for second in [0, 1800, 3599] {
+        assert_eq!(slot.decide(at(second)), Decision::Hand { session: keys, refresh: false });
+        assert_eq!(slot.tick(at(second), false, false), Tick::SleepUntil(end));
+    }
+    assert!(matches!(slot.decide(end), Decision::Wait(Wait { start: true, otherwise: None, .. })));
 }

@@ -46,8 +46,11 @@ impl MfaCode {
         if value.len() == limits::MFA_CODE_DIGITS && value.bytes().all(|b| b.is_ascii_digit()) {
             return Ok(Self(value.to_owned()));
         }
-        let fault =
-            if value.trim() == value { "it is not" } else { "there is white space around it" };
+        let fault = if value.trim() == value {
+            "it is not 6 digits"
+        } else {
+            "there is white space around it"
+        };
         Err(InvalidParameter::new("MFA code", "(not shown)", fault, "an MFA code is 6 digits"))
     }
 

@@ -64,14 +64,25 @@ impl InvalidParameter {
         rule: impl Into<String>,
     ) -> Self {
         const SHOWN: usize = 80;
-        // A token that stands in the wrong place is still a secret.
-        let value = if value.trim_start().starts_with("eyJ") { "eyJ... (a token?)" } else { value };
+        let value = if looks_like_token(value) { "eyJ... (a token?)" } else { value };
         let mut shown: String = value.chars().take(SHOWN).collect();
         if value.chars().nth(SHOWN).is_some() {
             shown.push_str("...");
         }
         Self { field, value: shown, fault: fault.into(), rule: rule.into() }
     }
+}
+
+/// Whether a text could be a JWT: one that stands in the wrong place is still a secret, and must not be shown. All JWTs
+/// begin with the same letters, those of `{"` in base64.
+///
+/// ```
+/// assert!(rolecall_core::looks_like_token(" \"eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));
+/// assert!(!rolecall_core::looks_like_token("/var/run/secrets/token"));
+/// ```
+pub fn looks_like_token(text: &str) -> bool {
+    text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+        .starts_with("eyJ")
 }
 
 /// So that a parameter can be taken parsed or as text: `impl TryInto<RoleArn, Error: Into<InvalidParameter>>`.

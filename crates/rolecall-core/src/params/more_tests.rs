@@ -130,6 +130,14 @@ fn provided_contexts_keep_to_their_limits() {
     }
 }
 
+#[test]
+fn a_tag_that_is_handed_on_stands_for_one_of_another_case() {
+    let one = |key: &str| SessionTags::new().tag(key, "v").unwrap().transitive(key).unwrap();
+    let next = one("tenant").handed_on(&one("Tenant"));
+    assert_eq!(next.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["tenant"]);
+    assert_eq!(next.transitive_keys().collect::<Vec<_>>(), ["tenant"]);
+}
+
 proptest! {
     #[test]
     fn no_text_makes_a_parser_panic(text in any::<String>()) {

@@ -97,6 +97,7 @@ impl SessionTags {
                 next.tags.retain(|other, _| other.to_lowercase() != held.to_lowercase());
                 next.tags.insert(held.clone(), self.tags[held].clone());
             }
+            next.transitive.retain(|other| other.to_lowercase() != key.to_lowercase());
             next.transitive.insert(key.clone());
         }
         next

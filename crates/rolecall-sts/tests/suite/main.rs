@@ -220,6 +220,15 @@ async fn an_answer_that_quotes_the_request_shows_no_secret_of_it() {
 }
 
 #[tokio::test]
+async fn a_quoted_signature_is_not_shown() {
+    let quoting =
+        "Credential=AKIAIOSFODNN7EXAMPLE/x, SignedHeaders=host, Signature=0123456789abcdef";
+    let error = assumed(answer(403, refused("IncompleteSignature", quoting))).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("0123456789abcdef"), "{error}");
+    assert_eq!(error.message(), "Credential=AKIAIOSFODNN7EXAMPLE/x, SignedHeaders=host,");
+}
+
+#[tokio::test]
 async fn keys_with_a_line_break_are_an_error_and_no_panic() {
     for (id, token, what) in [
         ("AKIAIOSFODNN7EXAMPLE\n", None, "the access key id"),

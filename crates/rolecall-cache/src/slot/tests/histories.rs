@@ -69,7 +69,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            slot: Slot::new(OVERDUE),
+            slot: Slot::new(OVERDUE, true),
             now: at(0),
             held: None,
             on_the_way: Vec::new(),
