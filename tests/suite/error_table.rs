@@ -71,7 +71,7 @@ async fn connection_errors() {
         assert_eq!((error.kind(), asked), (ErrorKind::Unavailable, 3), "{cut:?}: {error}");
         let text = error.to_string();
         assert!(text.contains("broke off before its answer was complete"), "{cut:?}: {text}");
-        assert!(text.contains("look at: whether this machine reaches STS at http://"), "{text}");
+        assert!(text.contains("look at: whether this machine reaches http://127.0.0.1:"), "{text}");
     }
     // Nobody listens.
     let world = World::new().await.unwrap();

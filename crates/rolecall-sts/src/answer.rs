@@ -159,7 +159,8 @@ where
     SdkError<E, R>: RequestId,
 {
     let unreachable = |what: String| FetchError::new(ErrorKind::Unavailable, what);
-    let hint = format!("whether this machine reaches {endpoint} (address, proxy, firewall)");
+    let url = endpoint.url().unwrap_or_else(|_| endpoint.to_string());
+    let hint = format!("whether this machine reaches {url} (address, proxy, firewall)");
     // The SDK's own word may quote the answer: it is not taken over.
     let nonsense = |status: u16| {
         let kind = match status {

@@ -270,6 +270,7 @@ impl StsClient {
                 resigned = true;
                 // The SDK's client has learnt STS's time from the answer.
                 tracing::warn!(operation, %error, "this machine's clock is wrong: signed once more, by STS's time");
+                before = Some(error);
                 continue;
             }
             let error = match self.0.time.blame().filter(|_| blames_signature(&error)) {

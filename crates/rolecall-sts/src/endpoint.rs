@@ -1,6 +1,9 @@
 //! Where STS is, and for which Region its requests are signed.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use aws_sdk_sts::config::endpoint::{DefaultResolver, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_sts::config::{self, Builder};
@@ -114,7 +117,43 @@ impl Endpoint {
             }
             return Self::custom(&found.value, region).map_err(|error| found.named(error));
         }
-        Ok(Self { region, host: Host::Aws { legacy, fips, dual_stack } })
+        let endpoint = Self { region, host: Host::Aws { legacy, fips, dual_stack } };
+        endpoint.url().map(|_| endpoint)
+    }
+
+    /// Its URL, by AWS's own rules for the Region. [`ErrorKind::InvalidConfig`] if there is no such endpoint, as a
+    /// dual-stack one in a partition that has none.
+    ///
+    /// ```
+    /// use rolecall_sts::{Endpoint, Region};
+    /// let endpoint = Endpoint::regional(Region::parse("eu-west-1")?);
+    /// assert_eq!(endpoint.url()?, "https://sts.eu-west-1.amazonaws.com");
+    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// ```
+    pub fn url(&self) -> Result<String, FetchError> {
+        let (legacy, fips, dual_stack) = match &self.host {
+            Host::Custom(url) => return Ok(url.clone()),
+            Host::Aws { legacy, fips, dual_stack } => (*legacy, *fips, *dual_stack),
+        };
+        let none = |why: String| {
+            FetchError::new(ErrorKind::InvalidConfig, format!("there is no {self}: {why}"))
+                .with_hint("the Region, and AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT")
+        };
+        let params = Params::builder()
+            .region(self.region.as_str().to_owned())
+            .use_fips(fips)
+            .use_dual_stack(dual_stack)
+            .use_global_endpoint(legacy)
+            .build()
+            .map_err(|error| none(error.to_string()))?;
+        // The rules are functions: there is nothing to wait for.
+        let resolver = DefaultResolver::default();
+        let resolved = pin!(resolver.resolve_endpoint(&params));
+        match resolved.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(endpoint)) => Ok(endpoint.url().to_owned()),
+            Poll::Ready(Err(error)) => Err(none(error.to_string())),
+            Poll::Pending => Err(none("its rules did not answer".to_owned())),
+        }
     }
 
     /// The Region.

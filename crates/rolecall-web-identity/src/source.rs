@@ -96,6 +96,9 @@ impl WebIdentityConfig {
 /// How long a token may take to come. In real time: it is no clock's that a test turns.
 const TOKEN_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long the exchange takes at most: the STS client gives up after 14 s.
+const CALL_LIMIT: Duration = Duration::from_secs(15);
+
 /// Sessions by AssumeRoleWithWebIdentity. The token is read anew for each, and looked at: one that has ended by STS's
 /// clock is not sent. If STS refuses it, it is read once more, and sent once more if it changed.
 ///
@@ -260,6 +263,11 @@ impl SessionSource for WebIdentity {
     async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
         let place = || Place::Base(format!("web identity, {}", self.request.role));
         self.exchange(cx).await.map_err(|error| error.of_configured().at(place()))
+    }
+
+    /// For the token, and for the call.
+    fn limit(&self) -> Duration {
+        TOKEN_LIMIT + CALL_LIMIT
     }
 }
 

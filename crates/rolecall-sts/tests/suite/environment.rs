@@ -313,3 +313,20 @@ async fn a_request_goes_by_the_proxy_that_the_environment_names() {
     let asked = &proxy.received_requests().await.unwrap()[0];
     assert_eq!(asked.headers.get("host").unwrap(), "sts.example.invalid");
 }
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_named_by_its_url() {
+    let http = http_client_fn(|_, _| SharedHttpConnector::new(Capture::default()));
+    for (variables, url) in [
+        (&[IRELAND][..], "https://sts.eu-west-1.amazonaws.com"),
+        (&[IRELAND, LEGACY], "https://sts.amazonaws.com"),
+        (&[IRELAND, CUSTOM], "http://a.example:4566"),
+    ] {
+        let sts = StsClient::builder(endpoint(variables, &[]).unwrap()).http_client(http.clone());
+        let asked = sts.build().caller_identity(&signer(), FetchContext::background()).await;
+        let error = asked.unwrap_err();
+        let hint = format!("whether this machine reaches {url} (address, proxy, firewall)");
+        assert_eq!(error.hint(), Some(hint.as_str()));
+        assert!(error.report().contains("not sent"), "why: {}", error.report());
+    }
+}
