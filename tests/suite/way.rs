@@ -213,7 +213,7 @@ async fn an_sts_that_cannot_be_reached_is_named() {
     let text = error.report();
     let role: RoleArn = CHECKOUT.parse().unwrap();
     let expected = format!(
-        "base (web identity, {role}): cannot reach STS at {url}; look at: whether this machine reaches STS at {url} \
+        "base (web identity, {role}): cannot reach STS at {url}; look at: whether this machine reaches {url} \
          (address, proxy, firewall): "
     );
     assert!(text.starts_with(&expected), "{text}");
