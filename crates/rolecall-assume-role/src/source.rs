@@ -185,6 +185,10 @@ impl SessionSource for AssumeRole {
         }
     }
 
+    fn label(&self) -> &str {
+        self.role.arn().as_str()
+    }
+
     /// The wait for the parent does not count against the hop.
     fn limit(&self) -> Duration {
         let person = self.codes.as_ref().map_or(Duration::ZERO, |_| CODE_LIMIT);

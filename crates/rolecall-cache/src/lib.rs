@@ -29,8 +29,14 @@
 //! ```
 
 mod cached;
+mod observed;
 mod schedule;
+mod shell;
 mod slot;
+mod status;
 mod sync;
+mod timer;
 
-pub use cached::{Cached, CachedBuilder, Refresh};
+pub use cached::{Cached, CachedBuilder};
+pub use shell::Refresh;
+pub use status::{State, Status};

@@ -15,6 +15,8 @@ pub(crate) const GRACE: Duration = secs(1);
 pub(crate) const HARD_WAIT: Duration = secs(2);
 /// How soon after a session came in another may be asked for, whatever its windows say.
 pub(crate) const AFTER_SUCCESS: Duration = secs(1);
+/// How soon after a session came in that is good for less than somebody needs another may be asked for.
+pub(crate) const BETWEEN_SHORT_ONES: Duration = secs(30);
 /// By how much two readings of one end may differ: the wall clock and the clock of deadlines drift apart.
 pub(crate) const SAME_END: Duration = secs(10);
 
@@ -89,7 +91,7 @@ pub(crate) fn rejection_spacing(before: u32) -> Duration {
     doubled(secs(10), before + 1).min(secs(300))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,9 +1,13 @@
 //! The refresh state machine: functions of a state and a moment, with no clock, no task and no lock in them.
 
+mod asking;
+mod look;
+
 use std::time::Duration;
 
 use rolecall_core::Moment;
 
+pub(crate) use self::asking::Ask;
 use crate::schedule::{
     AFTER_SUCCESS, HARD_WAIT, SAME_END, Windows, look_again, pause_while_valid, rejection_spacing,
     remembered_for,
@@ -26,6 +30,11 @@ pub(crate) struct Slot<S, E> {
     failures: Failures<E>,
     rejections: Rejections,
     generation: u64,
+    /// Fetches lost since the last that was not.
+    losses: u32,
+    /// When the last fetch ended.
+    ended: Moment,
+    removed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +42,8 @@ pub(crate) struct Held<S> {
     session: S,
     windows: Windows,
     rejected: bool,
+    /// When it came in.
+    since: Moment,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +80,10 @@ pub(crate) enum Decision<S, E> {
     Wait(Wait<S>),
     /// The remembered error.
     Fail(E),
+    /// What is held is good for less than was asked for, and so is any other that can be had now.
+    TooShort(Duration),
+    /// The slot was removed.
+    Removed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,11 +141,17 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
                 unanswered: false,
             },
             generation: 0,
+            losses: 0,
+            ended: Moment::ZERO,
+            removed: false,
         }
     }
 
     /// The table of the crate's documentation.
     pub(crate) fn decide(&self, now: Moment) -> Decision<S, E> {
+        if self.removed {
+            return Decision::Removed;
+        }
         let running = self.running_at(now);
         let may_start = running.is_none() && now >= self.failures.not_before;
         let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {
@@ -140,7 +161,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
                 _ => self.wait(now, self.overdue, None),
             };
         };
-        let Held { session, windows, rejected } = held;
+        let Held { session, windows, rejected, .. } = held;
         let hand = |refresh| Decision::Hand { session: session.clone(), refresh };
         let otherwise = Some((session.clone(), windows.end));
         if *rejected {
@@ -193,6 +214,9 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
 
     /// What the timer does now; `wanted` says whether anybody has use for another session.
     pub(crate) fn tick(&self, now: Moment, wanted: bool, even_when_over: bool) -> Tick {
+        if self.removed {
+            return Tick::SleepUntil(Moment::MAX);
+        }
         if let Some(running) = self.running_at(now) {
             return Tick::SleepUntil(running.overdue_at);
         }
@@ -244,11 +268,12 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
     }
 
-    /// The task of a fetch is gone without a result.
-    pub(crate) fn lost(&mut self, generation: u64) {
-        if self.running.is_some_and(|running| running.generation == generation) {
-            self.running = None;
-        }
+    /// The task of a fetch is gone without a result. Its runtime has ended, mostly, and whoever waits on another may
+    /// start the next at once: `true`. If one after the other goes so, that is a failure, to be handed in as one.
+    pub(crate) fn lost(&mut self) -> bool {
+        self.running = None;
+        self.losses = self.losses.saturating_add(1);
+        self.losses == 1
     }
 
     /// Whether a result of this generation would be taken.
@@ -258,7 +283,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
 
     /// A fetch succeeded. `Err` says why the answer is no use; it is a failure then, to be handed in as one.
     pub(crate) fn check(&self, now: Moment, fetched: &Fetched<S>) -> Result<(), Refused> {
-        if fetched.end <= now {
+        // One that ends at once is no use either: the next call would ask again.
+        if fetched.end <= now + AFTER_SUCCESS {
             return Err(Refused::Expired);
         }
         match self.held.as_ref().filter(|held| now < held.windows.end) {
@@ -275,9 +301,12 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
     }
 
-    /// A fetch brought a session that [`check`](Self::check) let pass.
-    pub(crate) fn succeeded(&mut self, now: Moment, fetched: Fetched<S>, draw: f64) {
+    /// A fetch brought a session that [`check`](Self::check) let pass. Whether callers waited for it, though they may
+    /// have gone since.
+    pub(crate) fn succeeded(&mut self, now: Moment, fetched: Fetched<S>, draw: f64) -> bool {
         let waited_for = self.running.take().is_some_and(|running| running.waited_for);
+        self.ended = now;
+        self.losses = 0;
         // A session that came in after its own window had opened does not start another at once.
         self.failures = Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS };
         let Fetched { session, since, end } = fetched;
@@ -288,18 +317,20 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         };
         if let Some(held) = self.held.as_ref().filter(unchanged) {
             self.failures.not_before = now + look_again(held.windows.end - now);
-            return;
+            return waited_for;
         }
         let windows = match self.ahead {
             true => Windows::drawn(since, end, waited_for, draw),
             false => Windows { refresh_at: end, hard_at: end, end },
         };
-        self.held = Some(Held { session, windows, rejected: false });
+        self.held = Some(Held { session, windows, rejected: false, since: now });
+        waited_for
     }
 
     /// A fetch failed, or its answer is no use.
     pub(crate) fn failed(&mut self, now: Moment, failure: Failure<E>, draw: f64) {
         self.running = None;
+        self.ended = now;
         let Failure { error, retryable } = failure;
         let in_a_row = self.failures.in_a_row.saturating_add(1);
         let left = self.held.as_ref().map_or(Duration::ZERO, |held| held.windows.end - now);
@@ -333,11 +364,27 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         true
     }
 
+    /// Nothing is held from now on, and nothing is taken in.
+    pub(crate) fn remove(&mut self) {
+        self.removed = true;
+        self.held = None;
+        self.running = None;
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// The end of what is held.
+    pub(crate) fn end(&self) -> Moment {
+        self.held.as_ref().map_or(Moment::ZERO, |held| held.windows.end)
+    }
+
     /// The session that is held, whatever its state.
     pub(crate) fn session(&self) -> Option<&S> {
         self.held.as_ref().map(|held| &held.session)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;

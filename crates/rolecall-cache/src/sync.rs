@@ -1,6 +1,107 @@
-//! The atomics, locks and swaps of the slot: the one place to change when a model checker is to drive them.
+//! The atomics, locks, swaps and tasks of the slot. With `--cfg shuttle` they are those of the model checker shuttle,
+//! which runs the same code through many interleavings (`cargo xtask test` does).
 
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
-pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
+pub(crate) use std::sync::{Arc, PoisonError, Weak};
 
-pub(crate) use arc_swap::ArcSwapOption;
+#[cfg(not(shuttle))]
+pub(crate) use self::real::*;
+
+#[cfg(shuttle)]
+pub(crate) use self::model::*;
+
+#[cfg(not(shuttle))]
+mod real {
+    use std::future::Future;
+
+    pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+
+    pub(crate) use arc_swap::ArcSwapOption;
+
+    /// The Tokio runtime that tasks are started on.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Runtime(tokio::runtime::Handle);
+
+    impl Runtime {
+        /// The one that this code runs on, if any.
+        pub(crate) fn current() -> Option<Self> {
+            tokio::runtime::Handle::try_current().ok().map(Self)
+        }
+
+        pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Task {
+            Task(self.0.spawn(work).abort_handle())
+        }
+    }
+
+    /// A task that was started.
+    #[derive(Debug)]
+    pub(crate) struct Task(tokio::task::AbortHandle);
+
+    impl Task {
+        pub(crate) fn abort(&self) {
+            self.0.abort();
+        }
+
+        pub(crate) fn is_finished(&self) -> bool {
+            self.0.is_finished()
+        }
+    }
+
+    pub(crate) async fn yield_now() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(shuttle)]
+mod model {
+    use std::future::Future;
+    use std::sync::Arc;
+
+    pub(crate) use shuttle::future::yield_now;
+    pub(crate) use shuttle::sync::atomic::{AtomicU8, Ordering};
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+
+    /// Every task may be started anywhere.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Runtime;
+
+    impl Runtime {
+        pub(crate) fn current() -> Option<Self> {
+            Some(Self)
+        }
+
+        pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Task {
+            Task(shuttle::future::spawn(work).abort_handle())
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Task(shuttle::future::AbortHandle);
+
+    impl Task {
+        pub(crate) fn abort(&self) {
+            self.0.abort();
+        }
+
+        pub(crate) fn is_finished(&self) -> bool {
+            self.0.is_finished()
+        }
+    }
+
+    /// A swap as its users see it: a load sees one store or the next, never a mixture.
+    pub(crate) struct ArcSwapOption<T>(Mutex<Option<Arc<T>>>);
+
+    impl<T> ArcSwapOption<T> {
+        pub(crate) fn empty() -> Self {
+            Self(Mutex::new(None))
+        }
+
+        pub(crate) fn load(&self) -> Option<Arc<T>> {
+            self.0.lock().unwrap().clone()
+        }
+
+        pub(crate) fn store(&self, value: Option<Arc<T>>) {
+            *self.0.lock().unwrap() = value;
+        }
+    }
+}

@@ -24,6 +24,7 @@
 mod clock;
 mod environment;
 mod error;
+mod observer;
 mod params;
 mod provider;
 mod session;
@@ -32,6 +33,7 @@ mod source;
 pub use clock::{Clock, Elapsed, ManualClock, Moment};
 pub use environment::{Environment, FileError, FileFault};
 pub use error::{ErrorKind, FetchError, Place};
+pub use observer::{Event, Observer};
 pub use params::{
     AccountId, ExternalId, InvalidParameter, MfaCode, MfaSerial, PolicyArn, ProvidedContext,
     ProviderId, RoleArn, SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,

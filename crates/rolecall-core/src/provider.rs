@@ -57,6 +57,10 @@ impl<P: ProvideCredentials + 'static> SessionSource for ProviderSource<P> {
             Err(error) => Err(translated(&error).at(Place::Base(self.name.clone()))),
         }
     }
+
+    fn label(&self) -> &str {
+        &self.name
+    }
 }
 
 /// What the SDK's error says in our terms. One of ours that came through the SDK stays what it was.

@@ -30,6 +30,11 @@ pub trait SessionSource: fmt::Debug + Send + Sync + 'static {
         FETCH_LIMIT
     }
 
+    /// What it is called in logs, metrics and events: the role's ARN, the provider's name. Never a secret.
+    fn label(&self) -> &str {
+        "session source"
+    }
+
     /// Told that a service refused this session. Sources that hold sessions act on it; others have nothing to do.
     fn reject(&self, _rejected: &Session) {}
 }
@@ -46,6 +51,10 @@ impl<S: SessionSource + ?Sized> SessionSource for Arc<S> {
 
     fn limit(&self) -> Duration {
         (**self).limit()
+    }
+
+    fn label(&self) -> &str {
+        (**self).label()
     }
 }
 

@@ -265,6 +265,10 @@ impl SessionSource for WebIdentity {
         self.exchange(cx).await.map_err(|error| error.of_configured().at(place()))
     }
 
+    fn label(&self) -> &str {
+        self.request.role.as_str()
+    }
+
     /// For the token, and for the call.
     fn limit(&self) -> Duration {
         TOKEN_LIMIT + CALL_LIMIT

@@ -131,4 +131,8 @@ impl<S: SessionSource> SessionSource for Configured<S> {
     fn limit(&self) -> Duration {
         self.0.limit()
     }
+
+    fn label(&self) -> &str {
+        self.0.label()
+    }
 }

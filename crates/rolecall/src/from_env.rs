@@ -256,6 +256,10 @@ impl<S: SessionSource> SessionSource for Named<S> {
     fn limit(&self) -> Duration {
         self.source.limit()
     }
+
+    fn label(&self) -> &str {
+        &self.name
+    }
 }
 
 fn environment_keys(environment: &Environment) -> Result<Option<Credentials>, FetchError> {

@@ -1,12 +1,15 @@
 use std::collections::VecDeque;
+use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::AtomicUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rolecall_core::{ManualClock, Urgency};
-use tokio::runtime::{Builder, Runtime};
+use rolecall_core::{ErrorKind, ManualClock, Urgency};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 
 use super::*;
 
@@ -253,13 +256,26 @@ async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_r
 async fn in_the_refresh_window_a_call_starts_the_refresh_of_a_session_that_nobody_used() {
     let script = Script::new();
     let cached = script.cached();
+    get(&cached).await;
+    for _ in ["the timer refreshes the first", "nobody had the second"] {
+        script.advance(INTO_THE_WINDOW);
+        settle().await;
+        assert_eq!(script.fetches(), 2);
+    }
+    assert_eq!((script.fetches(), held_at_once(&cached)), (2, 2));
+    settle().await;
+    assert_eq!((script.fetches(), held_at_once(&cached)), (3, 3));
+}
+
+#[tokio::test]
+async fn a_first_load_counts_as_use_though_its_caller_gave_up() {
+    let script = Script::new();
+    let cached = script.cached();
     assert!(at_once(&cached).is_none());
     settle().await;
     script.advance(INTO_THE_WINDOW);
     settle().await;
-    assert_eq!((script.fetches(), held_at_once(&cached)), (1, 1));
-    settle().await;
-    assert_eq!((script.fetches(), held_at_once(&cached)), (2, 2));
+    assert_eq!(script.fetches(), 2);
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ fn an_error_that_is_not_retryable_is_remembered_for_longer() {
         let starts = |now| match slot.decide(at(now)) {
             Decision::Hand { refresh, .. } => refresh,
             Decision::Wait(wait) => wait.start,
-            Decision::Fail(_) => false,
+            _ => false,
         };
         assert_eq!((starts(until - 1), starts(until)), (false, true), "{when}");
     }
@@ -263,15 +263,18 @@ fn a_result_is_awaited_under_the_generation_of_the_running_fetch_alone() {
 }
 
 #[test]
-fn a_lost_fetch_makes_room_and_the_loss_of_an_old_one_is_no_news() {
+fn a_lost_fetch_makes_room_at_once_and_one_lost_after_the_other_is_a_failure() {
     let mut slot = Machine::new(OVERDUE, true);
-    let old = slot.start(at(0));
-    let new = slot.start(at(16));
-    slot.lost(old);
-    assert!(slot.awaits(new));
-    slot.lost(new);
-    assert!(!slot.awaits(new));
-    assert_eq!(slot.decide(at(17)), wait(true, 33, None));
+    let first = slot.start(at(0));
+    assert!(slot.lost());
+    assert!(!slot.awaits(first));
+    assert_eq!(slot.decide(at(1)), wait(true, 17, None));
+    slot.start(at(1));
+    assert!(!slot.lost(), "the second in a row");
+    slot.start(at(2));
+    slot.succeeded(at(2), fetched(1, 2, END), 0.0);
+    slot.start(at(3));
+    assert!(slot.lost(), "another story");
 }
 
 #[test]
@@ -317,11 +320,12 @@ fn answers_that_are_no_use_are_refused() {
     for (case, slot, now, answer, expected) in [
         ("ended already", &none, 10, fetched(2, 0, 10), Err(Refused::Expired)),
         ("ended, while one is held", &held, 10, fetched(2, 0, 9), Err(Refused::Expired)),
-        ("first", &none, 10, fetched(2, 0, 11), Ok(())),
+        ("ends at once", &none, 10, fetched(2, 0, 11), Err(Refused::Expired)),
+        ("first", &none, 10, fetched(2, 0, 12), Ok(())),
         ("sooner", &held, 10, fetched(2, 10, END - 1), Err(Refused::EndsSooner)),
         ("as late", &held, 10, fetched(2, 10, END), Ok(())),
         ("unchanged", &held, 10, fetched(1, 10, END), Ok(())),
-        ("sooner, but the held one is over", &held, END + 9, fetched(2, 10, END + 10), Ok(())),
+        ("sooner, but the held one is over", &held, END + 9, fetched(2, 10, END + 11), Ok(())),
         ("sooner, but the held one is rejected", &shunned, 10, fetched(2, 10, 99), Ok(())),
         ("rejected", &shunned, 10, fetched(1, 10, END), Err(Refused::Rejected)),
         ("rejected, later end", &shunned, 10, fetched(1, 10, 9999), Err(Refused::Rejected)),

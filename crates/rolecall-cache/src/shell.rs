@@ -1,0 +1,564 @@
+//! The slot at work: a thin async shell around the state machine, for whatever has a session in it.
+
+mod in_flight;
+
+use std::future::Future;
+use std::time::Duration;
+
+use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session};
+use tokio::sync::watch;
+
+use self::in_flight::InFlight;
+use crate::observed::Observed;
+use crate::schedule::GRACE;
+use crate::slot::{Ask, Decision, Failure, Fetched, SameSession, Slot, Tick, Wait};
+use crate::status::Status;
+use crate::sync::{
+    Arc, ArcSwapOption, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Runtime, Task, Weak,
+};
+use crate::timer::{Timed, Timer};
+
+/// What is held: a session, or something around one.
+pub(crate) trait Item: Clone + Send + Sync + 'static {
+    fn session(&self) -> &Session;
+}
+
+impl Item for Session {
+    fn session(&self) -> &Session {
+        self
+    }
+}
+
+impl<I: Item> SameSession for I {
+    fn same(&self, other: &Self) -> bool {
+        self.session().access_key_id() == other.session().access_key_id()
+    }
+}
+
+/// Where a slot gets its items.
+pub(crate) trait Origin: Send + Sync + 'static {
+    type Item: Item;
+    /// What a caller brings that a fetch needs. It lives no longer than the fetch.
+    type With: Send + 'static;
+
+    fn fetch(
+        &self,
+        cx: FetchContext,
+        with: Self::With,
+    ) -> impl Future<Output = Result<Self::Item, FetchError>> + Send;
+
+    /// What a fetch needs that no caller began; none: only callers begin one.
+    fn unattended(&self) -> Option<Self::With>;
+
+    fn limit(&self) -> Duration;
+
+    fn label(&self) -> &str;
+}
+
+/// Who keeps a session fresh.
+///
+/// ```
+/// use rolecall_cache::Refresh;
+/// assert_eq!(Refresh::default(), Refresh::WhileUsed);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    /// A timer refreshes a session that was handed out at least once since it was fetched, or that callers waited for;
+    /// an unused one lapses.
+    #[default]
+    WhileUsed,
+    /// A timer refreshes it whether or not anybody asks.
+    Always,
+    /// Nothing does: it is handed out to its end, and who comes then waits for the next. For sessions that a person is
+    /// asked for, by an MFA code.
+    Never,
+}
+
+/// One slot and what is around it.
+pub(crate) struct Shared<O: Origin> {
+    /// What the hit path reads. Written under the lock alone.
+    snapshot: ArcSwapOption<Snapshot<O::Item>>,
+    clock: Clock,
+    origin: Arc<O>,
+    refresh: Refresh,
+    state: Mutex<State<O::Item>>,
+    timer: Arc<Timer>,
+    id: u64,
+    observed: Observed,
+}
+
+struct Snapshot<I> {
+    item: I,
+    quiet_until: Moment,
+    end: Moment,
+    /// What became of the session: one for all snapshots of it, so that no mark is lost.
+    marks: Arc<AtomicU8>,
+}
+
+/// The session was handed out.
+const USED: u8 = 1;
+/// It was handed out since somebody looked.
+const TOUCHED: u8 = 2;
+
+pub(crate) struct State<I> {
+    slot: Slot<I, FetchError>,
+    /// The outcome of the fetch that runs; closed without one when its task is gone.
+    outcome: Option<watch::Receiver<Option<Outcome<I>>>>,
+    /// Its task.
+    task: Option<Task>,
+    /// When the timer looks.
+    armed: Moment,
+}
+
+/// What was fetched and its end, or why there is none: what all waiters share.
+type Outcome<I> = Result<(I, Moment), FetchError>;
+
+/// How often one caller looks at the state: each look but the first means that a fetch was lost or overdue, or that
+/// its session ended, or is too short, before the caller was polled again.
+const LOOKS: u32 = 4;
+
+/// What a slot is set up with.
+pub(crate) struct Setup {
+    pub(crate) refresh: Refresh,
+    pub(crate) timer: Arc<Timer>,
+    pub(crate) observed: Observed,
+}
+
+impl<O: Origin> Shared<O> {
+    pub(crate) fn new(origin: O, setup: Setup) -> Arc<Self> {
+        let Setup { refresh, timer, observed } = setup;
+        let slot = Slot::new(origin.limit() + GRACE, refresh != Refresh::Never);
+        Arc::new(Self {
+            snapshot: ArcSwapOption::empty(),
+            clock: timer.clock().clone(),
+            origin: Arc::new(origin),
+            refresh,
+            state: Mutex::new(State { slot, outcome: None, task: None, armed: Moment::MAX }),
+            id: timer.id(),
+            timer,
+            observed,
+        })
+    }
+
+    pub(crate) fn origin(&self) -> &O {
+        &self.origin
+    }
+
+    pub(crate) fn refresh(&self) -> Refresh {
+        self.refresh
+    }
+
+    /// What is held, if it can be handed out with no look at the state.
+    #[inline]
+    pub(crate) fn hit<T>(&self, take: impl FnOnce(&O::Item) -> T) -> Option<T> {
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref()?;
+        if self.clock.now() >= snapshot.quiet_until {
+            return None;
+        }
+        snapshot.mark(USED | TOUCHED);
+        Some(take(&snapshot.item))
+    }
+
+    /// [`hit`](Self::hit), if it is good for this long.
+    fn hit_for(&self, least: Duration) -> Option<O::Item> {
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref()?;
+        let now = self.clock.now();
+        if now >= snapshot.quiet_until || snapshot.end - now < least {
+            return None;
+        }
+        snapshot.mark(USED | TOUCHED);
+        Some(snapshot.item.clone())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<O::Item>> {
+        // The state is changed by functions that do not panic: a poisoned lock holds a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the state to the hit path and the timer. Called under the lock.
+    fn publish(self: &Arc<Self>, state: &mut State<O::Item>, marks: u8) {
+        let snapshot = state.slot.session().map(|item| {
+            let flags = self.marks_of(item).unwrap_or_default();
+            let quiet_until = state.slot.quiet_until();
+            let end = state.slot.end();
+            Arc::new(Snapshot { item: item.clone(), quiet_until, end, marks: flags })
+        });
+        if let Some(snapshot) = &snapshot {
+            snapshot.mark(marks);
+        }
+        self.snapshot.store(snapshot);
+        let wake = match self.next_tick(state) {
+            Tick::Refresh => self.clock.now(),
+            Tick::SleepUntil(moment) => moment,
+        };
+        self.arm(state, wake);
+    }
+
+    fn arm(self: &Arc<Self>, state: &mut State<O::Item>, wake: Moment) {
+        if state.armed != wake {
+            let who: Weak<Self> = Arc::downgrade(self);
+            self.timer.arm(self.id, state.armed, wake, who);
+            state.armed = wake;
+        }
+    }
+
+    /// What the timer does now.
+    fn next_tick(&self, state: &State<O::Item>) -> Tick {
+        let used = || state.slot.session().is_some_and(|item| self.is_used(item));
+        let wanted = match self.refresh {
+            Refresh::Always => true,
+            Refresh::WhileUsed => used(),
+            Refresh::Never => false,
+        };
+        match self.refresh {
+            Refresh::Never => Tick::SleepUntil(Moment::MAX),
+            _ if self.origin.unattended().is_none() => Tick::SleepUntil(Moment::MAX),
+            _ => state.slot.tick(self.clock.now(), wanted, self.refresh == Refresh::Always),
+        }
+    }
+
+    /// The marks of the snapshot that is shown, if it is of this session.
+    fn marks_of(&self, item: &O::Item) -> Option<Arc<AtomicU8>> {
+        let shown = self.snapshot.load();
+        let shown = shown.as_ref().filter(|shown| shown.item.same(item))?;
+        Some(Arc::clone(&shown.marks))
+    }
+
+    /// Whether this session has been handed out.
+    fn is_used(&self, item: &O::Item) -> bool {
+        self.marks_of(item).is_some_and(|marks| marks.load(Ordering::Relaxed) & USED != 0)
+    }
+
+    /// Whether a session was handed out since this was last asked.
+    pub(crate) fn was_touched(&self) -> bool {
+        let snapshot = self.snapshot.load();
+        snapshot.as_ref().is_some_and(|shown| {
+            shown.marks.fetch_and(!TOUCHED, Ordering::Relaxed) & TOUCHED != 0
+        })
+    }
+
+    fn mark_used(&self) {
+        if let Some(snapshot) = self.snapshot.load().as_ref() {
+            snapshot.mark(USED | TOUCHED);
+        }
+    }
+
+    pub(crate) async fn obtain(
+        self: &Arc<Self>,
+        ask: Ask,
+        cx: FetchContext,
+        with: impl Fn() -> O::With,
+    ) -> Result<O::Item, FetchError> {
+        if let Ask::ValidFor(least) = ask
+            && let Some(item) = self.hit_for(least)
+        {
+            return Ok(item);
+        }
+        for _ in 0..LOOKS {
+            let (wait, mut outcome) = match self.plan(ask, cx, &with)? {
+                Plan::Hand(item) => return Ok(item),
+                Plan::Wait(wait, outcome) => (wait, outcome),
+            };
+            let waited = self.clock.until(wait.until, outcome.wait_for(Option::is_some)).await;
+            let now = self.clock.now();
+            let done = match &waited {
+                Ok(Ok(done)) => done.as_ref(),
+                // The time for it is over, or its task is gone: the next look takes over what is lost or overdue.
+                Ok(Err(_)) | Err(_) => None,
+            };
+            match done {
+                Some(Ok((item, end))) if ask.is_met(now, *end) => return Ok(item.clone()),
+                _ => {}
+            }
+            if let Some((held, _)) = wait.otherwise.filter(|(_, end)| now < *end) {
+                self.mark_used();
+                return Ok(held);
+            }
+            if let Some(Err(error)) = done {
+                return Err(error.clone());
+            }
+        }
+        Err(gone("the tasks that fetch a session end without one"))
+    }
+
+    /// One look at the state, and what it sets off.
+    fn plan(
+        self: &Arc<Self>,
+        ask: Ask,
+        cx: FetchContext,
+        with: &impl Fn() -> O::With,
+    ) -> Result<Plan<O::Item>, FetchError> {
+        let mut state = self.lock();
+        match (state.slot.decide_for(ask, self.clock.now()), Runtime::current()) {
+            (Decision::Hand { session, refresh }, runtime) => {
+                self.mark_used();
+                if refresh && let Some(runtime) = runtime {
+                    let fetch = self.start(&mut state, &runtime, FetchContext::background());
+                    drop(state);
+                    self.send(fetch, &runtime, with());
+                }
+                Ok(Plan::Hand(session))
+            }
+            (Decision::Fail(error), _) => Err(error),
+            (Decision::TooShort(left), _) => {
+                let held = state.slot.session().cloned();
+                drop(state);
+                Err(too_short(ask, left, held.as_ref().map(Item::session)))
+            }
+            (Decision::Removed, _) => Err(removed(self.origin.label())),
+            (Decision::Wait(wait), Some(runtime)) => {
+                let fetch = wait.start.then(|| self.start(&mut state, &runtime, cx));
+                state.slot.waited_for();
+                let outcome = state.outcome.clone();
+                drop(state);
+                if let Some(fetch) = fetch {
+                    self.send(fetch, &runtime, with());
+                }
+                match outcome {
+                    Some(outcome) => Ok(Plan::Wait(wait, outcome)),
+                    // What runs has an outcome to wait for.
+                    None => Err(gone("the fetch that runs has no outcome")),
+                }
+            }
+            // No timers here, so no waiting either.
+            (Decision::Wait(wait), None) => {
+                let (item, _) = wait.otherwise.ok_or_else(outside_a_runtime)?;
+                self.mark_used();
+                Ok(Plan::Hand(item))
+            }
+        }
+    }
+
+    /// A fetch begins. It must be sent on its way once the lock is released: a runtime that is shutting down drops it
+    /// there and then, and its drop takes the lock.
+    fn start(
+        self: &Arc<Self>,
+        state: &mut State<O::Item>,
+        runtime: &Runtime,
+        cx: FetchContext,
+    ) -> InFlight<O> {
+        let started = self.clock.now();
+        let generation = state.slot.start(started);
+        let (tell, outcome) = watch::channel(None);
+        state.outcome = Some(outcome);
+        // One that was overdue is given up.
+        if let Some(before) = state.task.take() {
+            before.abort();
+        }
+        self.publish(state, 0);
+        if self.refresh != Refresh::Never {
+            self.timer.keep(runtime);
+        }
+        InFlight::new(self, generation, started, cx, tell)
+    }
+
+    fn send(self: &Arc<Self>, fetch: InFlight<O>, runtime: &Runtime, with: O::With) {
+        let generation = fetch.generation();
+        let task = runtime.spawn(fetch.run(with));
+        let mut state = self.lock();
+        if state.slot.awaits(generation) {
+            state.task = Some(task);
+        }
+    }
+
+    /// What a fetch brought, under its generation. What callers share of it; nothing, if another took over.
+    fn hand_in(
+        self: &Arc<Self>,
+        generation: u64,
+        result: Result<O::Item, FetchError>,
+    ) -> Option<(Outcome<O::Item>, Option<Duration>)> {
+        let mut state = self.lock();
+        if !state.slot.awaits(generation) {
+            return None;
+        }
+        let now = self.clock.now();
+        let result = result.and_then(|item| {
+            let end = item.session().ends(&self.clock);
+            let since = item.session().requested_at().unwrap_or(now);
+            let fetched = Fetched { session: item, since, end };
+            match state.slot.check(now, &fetched) {
+                Ok(()) => Ok(fetched),
+                Err(refused) => Err(in_flight::no_use(refused, fetched.session.session())),
+            }
+        });
+        let (outcome, marks) = match result {
+            Ok(fetched) => {
+                let outcome = Ok((fetched.session.clone(), fetched.end));
+                // What callers waited for counts as handed out, though they may have gone since.
+                let waited_for = state.slot.succeeded(now, fetched, fastrand::f64());
+                (outcome, if waited_for { USED | TOUCHED } else { 0 })
+            }
+            Err(error) => {
+                let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
+                state.slot.failed(now, failure, fastrand::f64());
+                (Err(error), 0)
+            }
+        };
+        state.outcome = None;
+        state.task = None;
+        self.publish(&mut state, marks);
+        let left = match &outcome {
+            Err(_) => Some(state.slot.end() - now).filter(|left| !left.is_zero()),
+            Ok(_) => None,
+        };
+        Some((outcome, left))
+    }
+
+    /// The task of a fetch is gone without a result.
+    fn lost(self: &Arc<Self>, generation: u64) {
+        let mut state = self.lock();
+        if !state.slot.awaits(generation) {
+            return;
+        }
+        if !state.slot.lost() {
+            let error = gone("the tasks that fetch a session end before it comes").with_hint(
+                "runtimes that end with every call: keep one, or call ready() on it first",
+            );
+            let failure = Failure { error, retryable: true };
+            state.slot.failed(self.clock.now(), failure, fastrand::f64());
+        }
+        state.outcome = None;
+        state.task = None;
+        self.publish(&mut state, 0);
+    }
+
+    /// A service refused the session with this key. Whether that is news, and which session it is.
+    pub(crate) fn reject(self: &Arc<Self>, access_key_id: &str) -> Option<Session> {
+        let mut state = self.lock();
+        let held = state.slot.session().cloned()?;
+        if held.session().access_key_id() != access_key_id
+            || !state.slot.reject(self.clock.now(), &held)
+        {
+            return None;
+        }
+        self.publish(&mut state, 0);
+        drop(state);
+        let source = self.origin.label();
+        tracing::warn!(source, access_key_id, "a service rejected the session");
+        self.observed.tell(source, &Event::Rejected { access_key_id });
+        Some(held.session().clone())
+    }
+
+    /// Closes the slot: whoever holds it is told so, and what is on its way is dropped.
+    pub(crate) fn remove(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.slot.is_removed() {
+            return;
+        }
+        state.slot.remove();
+        state.outcome = None;
+        let task = state.task.take();
+        self.publish(&mut state, 0);
+        drop(state);
+        if let Some(task) = task {
+            task.abort();
+        }
+        self.observed.tell(self.origin.label(), &Event::Removed);
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.lock().slot.is_removed()
+    }
+
+    pub(crate) fn evicted(&self) {
+        self.observed.tell(self.origin.label(), &Event::Evicted);
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let now = self.clock.now();
+        let look = self.lock().slot.look(now);
+        let wall = self.clock.wall();
+        let by_the_wall = |moment: Moment| match moment >= now {
+            true => wall.checked_add(moment - now),
+            false => wall.checked_sub(now - moment),
+        };
+        Status {
+            source: self.origin.label().to_owned(),
+            state: look.state,
+            ends_at: look.ends.filter(|end| *end != Moment::MAX).and_then(by_the_wall),
+            next_attempt: look.next_attempt.and_then(by_the_wall),
+            failures_in_a_row: look.failures_in_a_row,
+            last_error: look.last_error,
+        }
+    }
+}
+
+impl<O: Origin> Timed for Shared<O> {
+    fn tick(self: Arc<Self>) {
+        let mut state = self.lock();
+        // The timer forgot what it looks at.
+        state.armed = Moment::MAX;
+        match (self.next_tick(&state), Runtime::current(), self.origin.unattended()) {
+            (Tick::SleepUntil(moment), _, _) => self.arm(&mut state, moment),
+            (Tick::Refresh, Some(runtime), Some(with)) => {
+                let fetch = self.start(&mut state, &runtime, FetchContext::background());
+                drop(state);
+                self.send(fetch, &runtime, with);
+            }
+            (Tick::Refresh, _, _) => {}
+        }
+    }
+}
+
+impl<I> Snapshot<I> {
+    #[inline]
+    fn mark(&self, marks: u8) {
+        // A store at every call would bounce the cache line between cores.
+        if self.marks.load(Ordering::Relaxed) & marks != marks {
+            self.marks.fetch_or(marks, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<O: Origin> Drop for Shared<O> {
+    fn drop(&mut self) {
+        let mut state = self.lock();
+        let (armed, task) = (state.armed, state.task.take());
+        drop(state);
+        self.timer.disarm(self.id, armed);
+        // Nobody is left to whom its result could go.
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+enum Plan<I> {
+    Hand(I),
+    Wait(Wait<I>, watch::Receiver<Option<Outcome<I>>>),
+}
+
+fn gone(what: impl Into<String>) -> FetchError {
+    FetchError::new(ErrorKind::Unavailable, what)
+}
+
+fn removed(source: &str) -> FetchError {
+    FetchError::new(ErrorKind::Removed, format!("the session of {source} was removed"))
+        .with_hint("ask the pool for another handle")
+}
+
+fn outside_a_runtime() -> FetchError {
+    FetchError::new(ErrorKind::InvalidConfig, "no session is held, and this is no Tokio runtime")
+        .with_hint("call it from a task of a Tokio runtime with timers (enable_all)")
+}
+
+fn too_short(ask: Ask, left: Duration, held: Option<&Session>) -> FetchError {
+    let Ask::ValidFor(least) = ask else { return gone("the session is too short") };
+    let whole = held.and_then(Session::lifetime);
+    let kind = match whole {
+        Some(whole) if whole < least => ErrorKind::InvalidConfig,
+        _ => ErrorKind::Unavailable,
+    };
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let whole = whole.map_or(String::new(), |whole| format!(" of {}", seconds(whole)));
+    let message = format!(
+        "a session that is good for {} was asked for, and the newest has {}{whole} left",
+        seconds(least),
+        seconds(left)
+    );
+    FetchError::new(kind, message)
+        .with_hint("ask for less than the session's duration, or raise that of the role")
+}

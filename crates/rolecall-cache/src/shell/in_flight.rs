@@ -1,0 +1,152 @@
+//! A fetch in a task of its own.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
+
+use rolecall_core::{
+    Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session, Urgency,
+};
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::{Item, Origin, Outcome, Shared, gone};
+use crate::observed::Observed;
+use crate::slot::Refused;
+use crate::sync::{Arc, Weak};
+
+/// A fetch on its way. If it is dropped without a result (its runtime shut down), the slot learns of it. It does not
+/// keep the slot alive: without a handle nobody is left to whom its result could go.
+pub(super) struct InFlight<O: Origin> {
+    slot: Weak<Shared<O>>,
+    origin: Arc<O>,
+    clock: Clock,
+    observed: Observed,
+    generation: u64,
+    started: Moment,
+    cx: FetchContext,
+    tell: watch::Sender<Option<Outcome<O::Item>>>,
+}
+
+impl<O: Origin> InFlight<O> {
+    pub(super) fn new(
+        slot: &Arc<Shared<O>>,
+        generation: u64,
+        started: Moment,
+        cx: FetchContext,
+        tell: watch::Sender<Option<Outcome<O::Item>>>,
+    ) -> Self {
+        Self {
+            slot: Arc::downgrade(slot),
+            origin: Arc::clone(&slot.origin),
+            clock: slot.clock.clone(),
+            observed: slot.observed.clone(),
+            generation,
+            started,
+            cx,
+            tell,
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The task.
+    pub(super) fn run(self, with: O::With) -> impl Future<Output = ()> + Send + 'static {
+        let caller = tracing::Span::current();
+        let span = tracing::debug_span!(
+            parent: None,
+            "rolecall.fetch",
+            source = self.origin.label(),
+            urgency = self.urgency(),
+        );
+        span.follows_from(caller);
+        async move {
+            self.observed.tell(
+                self.origin.label(),
+                &Event::FetchStarted { urgency: self.cx.urgency },
+            );
+            let result = self.fetch(with).await;
+            self.hand_in(result);
+        }
+        .instrument(span)
+    }
+
+    fn urgency(&self) -> &'static str {
+        match self.cx.urgency {
+            Urgency::Caller => "caller",
+            _ => "background",
+        }
+    }
+
+    async fn fetch(&self, with: O::With) -> Result<O::Item, FetchError> {
+        // In a block: a source may panic before it gives a future.
+        let mut fetch = pin!(async { self.origin.fetch(self.cx, with).await });
+        let fetch = std::future::poll_fn(|task| {
+            match std::panic::catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(task))) {
+                Ok(poll) => poll,
+                Err(_) => Poll::Ready(Err(gone("the session source panicked"))),
+            }
+        });
+        let limit = self.origin.limit();
+        match self.clock.until(self.started + limit, fetch).await {
+            Ok(result) => result,
+            Err(_) => Err(gone(format!("the session source took longer than {limit:?}"))),
+        }
+    }
+
+    fn hand_in(&self, result: Result<O::Item, FetchError>) {
+        let Some(slot) = self.slot.upgrade() else { return };
+        let Some((outcome, left)) = slot.hand_in(self.generation, result) else {
+            tracing::debug!("a late session is discarded: another fetch took over");
+            return;
+        };
+        self.tell.send_replace(Some(outcome.clone()));
+        // Outside the lock: what listens may come back here.
+        let source = self.origin.label();
+        match &outcome {
+            Ok((item, _)) => {
+                tracing::debug!(lineage = %item.session().lineage(), "a session was fetched");
+            }
+            Err(error) if is_put_off(error, self.cx) => {
+                tracing::debug!(source, error = %error.report(), "a refresh was put off");
+            }
+            Err(error) => {
+                tracing::warn!(source, error = %error.report(), "no session was fetched");
+            }
+        }
+        let result = outcome.as_ref().map(|(item, _)| item.session());
+        let (urgency, took) = (self.cx.urgency, self.clock.now() - self.started);
+        self.observed.tell(source, &Event::FetchEnded { urgency, took, result });
+        if let Some(left) = left {
+            self.observed.tell(source, &Event::ServedStale { left });
+        }
+    }
+}
+
+/// The budget had no turn for a refresh: that is how it is meant to be, and no fault of anybody.
+fn is_put_off(error: &FetchError, cx: FetchContext) -> bool {
+    cx.urgency == Urgency::Background
+        && error.kind() == ErrorKind::Throttled
+        && error.code().is_none()
+}
+
+impl<O: Origin> Drop for InFlight<O> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.lost(self.generation);
+        }
+    }
+}
+
+pub(super) fn no_use(refused: Refused, session: &Session) -> FetchError {
+    let what = match refused {
+        Refused::Expired => "has ended already",
+        Refused::EndsSooner => "ends sooner than the one that is held",
+        Refused::Rejected => "is the one that a service rejected",
+    };
+    let lineage = session.lineage();
+    FetchError::new(ErrorKind::InvalidResponse, format!("the session of {lineage} {what}"))
+}

@@ -1,0 +1,146 @@
+//! One task that looks at slots when it is time to: of a pool's, or of a lone one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rolecall_core::{Clock, Moment};
+use tokio::sync::Notify;
+
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Runtime, Task, Weak, yield_now};
+
+/// What the timer looks at.
+pub(crate) trait Timed: Send + Sync {
+    /// Its time has come. It arms itself again.
+    fn tick(self: Arc<Self>);
+}
+
+/// How many are looked at before other tasks have a turn.
+const AT_ONCE: usize = 64;
+
+/// A look that is late by this much: the task stands still with its runtime, and moves to another.
+const STANDS_STILL: Duration = Duration::from_secs(5);
+
+/// Who is to be looked at, and when.
+pub(crate) struct Timer {
+    clock: Clock,
+    due: Mutex<Due>,
+    changed: Arc<Notify>,
+}
+
+struct Due {
+    entries: BTreeMap<(Moment, u64), Weak<dyn Timed>>,
+    ids: u64,
+    task: Option<Task>,
+    asleep_until: Moment,
+}
+
+impl Timer {
+    pub(crate) fn new(clock: Clock) -> Arc<Self> {
+        let due =
+            Due { entries: BTreeMap::new(), ids: 0, task: None, asleep_until: Moment::ZERO };
+        Arc::new(Self { clock, due: Mutex::new(due), changed: Arc::new(Notify::new()) })
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Due> {
+        // What is done under it does not panic.
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name to be armed under.
+    pub(crate) fn id(&self) -> u64 {
+        let mut due = self.lock();
+        due.ids += 1;
+        due.ids
+    }
+
+    /// To be looked at at `to` and no longer at `from`; [`Moment::MAX`] is never.
+    pub(crate) fn arm(&self, id: u64, from: Moment, to: Moment, who: Weak<dyn Timed>) {
+        let mut due = self.lock();
+        due.entries.remove(&(from, id));
+        if to == Moment::MAX {
+            return;
+        }
+        due.entries.insert((to, id), who);
+        let sooner = to < due.asleep_until;
+        drop(due);
+        if sooner {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Not to be looked at any more.
+    pub(crate) fn disarm(&self, id: u64, from: Moment) {
+        self.lock().entries.remove(&(from, id));
+    }
+
+    /// There is a task that looks, on a runtime that runs.
+    pub(crate) fn keep(self: &Arc<Self>, runtime: &Runtime) {
+        let mut due = self.lock();
+        let first = due.entries.first_key_value().map_or(Moment::MAX, |((first, _), _)| *first);
+        let late = self.clock.now() - first > STANDS_STILL;
+        if due.task.as_ref().is_some_and(|task| !task.is_finished() && !late) {
+            return;
+        }
+        due.asleep_until = Moment::ZERO;
+        // It holds no timer while it sleeps: dropped here and now by a runtime that shuts down, it takes no lock.
+        let task = runtime.spawn(look(Arc::downgrade(self)));
+        let before = due.task.replace(task);
+        drop(due);
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
+    /// Those whose time has come, some of them; and when to look again.
+    fn take_due(&self) -> (Vec<Arc<dyn Timed>>, Moment) {
+        let now = self.clock.now();
+        let mut due = self.lock();
+        let mut taken = Vec::new();
+        let next = loop {
+            let Some(first) = due.entries.first_entry() else { break Moment::MAX };
+            let (moment, _) = *first.key();
+            if moment > now || taken.len() == AT_ONCE {
+                break moment;
+            }
+            taken.extend(first.remove().upgrade());
+        };
+        due.asleep_until = next;
+        (taken, next)
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(task) = self.lock().task.take() {
+            task.abort();
+        }
+    }
+}
+
+async fn look(timer: Weak<Timer>) {
+    loop {
+        let Some((clock, changed, next, some)) = timer.upgrade().map(|timer| {
+            let (due, next) = timer.take_due();
+            let some = !due.is_empty();
+            for who in due {
+                who.tick();
+            }
+            (timer.clock.clone(), Arc::clone(&timer.changed), next, some)
+        }) else {
+            return;
+        };
+        if some {
+            // More may be due, and those that were looked at have armed themselves.
+            yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            () = changed.notified() => {}
+            () = clock.sleep_until(next) => {}
+        }
+    }
+}
