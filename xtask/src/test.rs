@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::metadata::Workspace;
 use crate::python;
 use crate::run::{Failure, Outcome, attempt, cargo, stream};
 
@@ -12,6 +13,16 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let mut test = cargo()?;
     test.env("ROLECALL_PYTHON", python);
     test.args(["test", "--workspace", "--locked"]).args(args);
+    stream(&mut test)?;
+    model(args)
+}
+
+/// The slot's shell under the model checker shuttle: the same code with other locks, so a build of its own.
+fn model(args: &[String]) -> Outcome {
+    let target = Workspace::load()?.target.join("shuttle");
+    let mut test = cargo()?;
+    test.env("RUSTFLAGS", "--cfg shuttle").env("CARGO_TARGET_DIR", target);
+    test.args(["test", "--package", "rolecall-cache", "--lib", "--locked"]).args(args);
     stream(&mut test)
 }
 

@@ -1,6 +1,7 @@
 //! A source with a slot around it.
 
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,9 +34,9 @@ use crate::timer::Timer;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Cached<S: SessionSource>(pub(crate) Arc<Shared<Sourced<S>>>);
+pub struct Cached<S>(pub(crate) Arc<Shared<Sourced<S>, Session>>);
 
-impl<S: SessionSource> Clone for Cached<S> {
+impl<S> Clone for Cached<S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -100,21 +101,25 @@ impl<S: SessionSource> Cached<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn session_valid_for(&self, least: Duration) -> Result<Session, FetchError> {
-        self.0.obtain(Ask::ValidFor(least), FetchContext::caller(), || ()).await
+    pub fn session_valid_for(
+        &self,
+        least: Duration,
+    ) -> impl Future<Output = Result<Session, FetchError>> + Send {
+        self.0.obtain(Ask::ValidFor(least), FetchContext::caller(), || ())
     }
 
     /// Waits until a session is held: for a service that is ready when its first call will not wait. The error of that
     /// first load, if it fails; ask again after a moment.
-    pub async fn ready(&self) -> Result<(), FetchError> {
-        self.obtain(FetchContext::caller()).await.map(drop)
+    #[allow(clippy::manual_async_fn, reason = "it says that it is Send, for whatever source")]
+    pub fn ready(&self) -> impl Future<Output = Result<(), FetchError>> + Send {
+        async { self.obtain(FetchContext::caller()).await.map(drop) }
     }
 
     /// Another session now, whatever is left of the one that is held: after a policy or the tags of a role changed. Joins
     /// a fetch that runs, and shares the result of one that ended within the last second. Where it fails, callers go on
     /// with the session that is held.
-    pub async fn refresh_now(&self) -> Result<Session, FetchError> {
-        self.0.obtain(Ask::Now, FetchContext::caller(), || ()).await
+    pub fn refresh_now(&self) -> impl Future<Output = Result<Session, FetchError>> + Send {
+        self.0.obtain(Ask::Now, FetchContext::caller(), || ())
     }
 
     /// How the session stands, for a health page. It is a look: nothing is fetched.
@@ -188,8 +193,7 @@ impl<S: SessionSource> ProvideCredentials for Cached<S> {
         match self.0.hit(|session| session.credentials().clone()) {
             Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
             None => future::ProvideCredentials::new(async {
-                let session =
-                    self.0.obtain(Ask::Session, FetchContext::caller(), || ()).await?;
+                let session = self.0.obtain(Ask::Session, FetchContext::caller(), || ()).await?;
                 provider::Result::Ok(session.credentials().clone())
             }),
         }
@@ -253,5 +257,6 @@ impl<S: SessionSource> CachedBuilder<S> {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests;

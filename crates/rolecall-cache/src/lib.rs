@@ -30,7 +30,11 @@
 
 mod cached;
 mod observed;
+mod pool;
 mod schedule;
+#[cfg(not(shuttle))]
+#[cfg(test)]
+mod script;
 mod shell;
 mod slot;
 mod status;
@@ -38,5 +42,6 @@ mod sync;
 mod timer;
 
 pub use cached::{Cached, CachedBuilder};
+pub use pool::{PoolStatus, Pooled, SessionPool, SessionPoolBuilder, Warmed};
 pub use shell::Refresh;
 pub use status::{State, Status};

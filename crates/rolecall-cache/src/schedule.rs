@@ -91,7 +91,8 @@ pub(crate) fn rejection_spacing(before: u32) -> Duration {
     doubled(secs(10), before + 1).min(secs(300))
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

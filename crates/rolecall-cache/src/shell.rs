@@ -75,14 +75,15 @@ pub enum Refresh {
     Never,
 }
 
-/// One slot and what is around it.
-pub(crate) struct Shared<O: Origin> {
+/// One slot and what is around it, of an [`Origin`] and its items. (With no bound here, so that whoever holds one across
+/// an await is `Send` whatever the lifetimes.)
+pub(crate) struct Shared<O, I> {
     /// What the hit path reads. Written under the lock alone.
-    snapshot: ArcSwapOption<Snapshot<O::Item>>,
+    snapshot: ArcSwapOption<Snapshot<I>>,
     clock: Clock,
     origin: Arc<O>,
     refresh: Refresh,
-    state: Mutex<State<O::Item>>,
+    state: Mutex<State<I>>,
     timer: Arc<Timer>,
     id: u64,
     observed: Observed,
@@ -125,7 +126,7 @@ pub(crate) struct Setup {
     pub(crate) observed: Observed,
 }
 
-impl<O: Origin> Shared<O> {
+impl<O: Origin> Shared<O, O::Item> {
     pub(crate) fn new(origin: O, setup: Setup) -> Arc<Self> {
         let Setup { refresh, timer, observed } = setup;
         let slot = Slot::new(origin.limit() + GRACE, refresh != Refresh::Never);
@@ -235,9 +236,9 @@ impl<O: Origin> Shared<O> {
     /// Whether a session was handed out since this was last asked.
     pub(crate) fn was_touched(&self) -> bool {
         let snapshot = self.snapshot.load();
-        snapshot.as_ref().is_some_and(|shown| {
-            shown.marks.fetch_and(!TOUCHED, Ordering::Relaxed) & TOUCHED != 0
-        })
+        snapshot
+            .as_ref()
+            .is_some_and(|shown| shown.marks.fetch_and(!TOUCHED, Ordering::Relaxed) & TOUCHED != 0)
     }
 
     fn mark_used(&self) {
@@ -349,9 +350,7 @@ impl<O: Origin> Shared<O> {
             before.abort();
         }
         self.publish(state, 0);
-        if self.refresh != Refresh::Never {
-            self.timer.keep(runtime);
-        }
+        self.timer.keep(runtime);
         InFlight::new(self, generation, started, cx, tell)
     }
 
@@ -486,7 +485,7 @@ impl<O: Origin> Shared<O> {
     }
 }
 
-impl<O: Origin> Timed for Shared<O> {
+impl<O: Origin> Timed for Shared<O, O::Item> {
     fn tick(self: Arc<Self>) {
         let mut state = self.lock();
         // The timer forgot what it looks at.
@@ -513,9 +512,9 @@ impl<I> Snapshot<I> {
     }
 }
 
-impl<O: Origin> Drop for Shared<O> {
+impl<O, I> Drop for Shared<O, I> {
     fn drop(&mut self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (armed, task) = (state.armed, state.task.take());
         drop(state);
         self.timer.disarm(self.id, armed);
@@ -562,3 +561,7 @@ fn too_short(ask: Ask, left: Duration, held: Option<&Session>) -> FetchError {
     FetchError::new(kind, message)
         .with_hint("ask for less than the session's duration, or raise that of the role")
 }
+
+#[cfg(shuttle)]
+#[cfg(test)]
+mod model;

@@ -386,5 +386,6 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests;

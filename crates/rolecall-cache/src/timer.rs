@@ -36,8 +36,7 @@ struct Due {
 
 impl Timer {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
-        let due =
-            Due { entries: BTreeMap::new(), ids: 0, task: None, asleep_until: Moment::ZERO };
+        let due = Due { entries: BTreeMap::new(), ids: 0, task: None, asleep_until: Moment::ZERO };
         Arc::new(Self { clock, due: Mutex::new(due), changed: Arc::new(Notify::new()) })
     }
 
@@ -77,11 +76,11 @@ impl Timer {
         self.lock().entries.remove(&(from, id));
     }
 
-    /// There is a task that looks, on a runtime that runs.
+    /// There is a task that looks, on a runtime that runs, if there is anything to look at.
     pub(crate) fn keep(self: &Arc<Self>, runtime: &Runtime) {
         let mut due = self.lock();
-        let first = due.entries.first_key_value().map_or(Moment::MAX, |((first, _), _)| *first);
-        let late = self.clock.now() - first > STANDS_STILL;
+        let Some(((first, _), _)) = due.entries.first_key_value() else { return };
+        let late = self.clock.now() - *first > STANDS_STILL;
         if due.task.as_ref().is_some_and(|task| !task.is_finished() && !late) {
             return;
         }
@@ -139,6 +138,7 @@ async fn look(timer: Weak<Timer>) {
             continue;
         }
         tokio::select! {
+            biased;
             () = changed.notified() => {}
             () = clock.sleep_until(next) => {}
         }

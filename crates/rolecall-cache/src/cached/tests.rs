@@ -1,120 +1,16 @@
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use rolecall_core::{ErrorKind, ManualClock, Urgency};
+use rolecall_core::{ErrorKind, Urgency};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::watch;
 
 use super::*;
+use crate::script::{Answer, HOUR, INTO_THE_HARD_WINDOW, INTO_THE_WINDOW, Script};
 
 mod runtimes;
-
-/// The lifetime of a session of the script. Its refresh window is 15 min, its hard window a minute.
-const HOUR: u64 = 3600;
-/// Into the refresh window, wherever it was drawn.
-const INTO_THE_WINDOW: u64 = 3200;
-const INTO_THE_HARD_WINDOW: u64 = 3550;
-
-#[derive(Clone, Copy, Debug)]
-enum Answer {
-    Session,
-    Fail,
-    Panic,
-    Hang,
-}
-
-/// A source that plays a script: a new session per fetch, unless the script says otherwise.
-#[derive(Clone)]
-struct Script(Arc<Stage>);
-
-struct Stage {
-    hands: ManualClock,
-    answers: Mutex<VecDeque<Answer>>,
-    urgencies: Mutex<Vec<Urgency>>,
-    open: watch::Sender<bool>,
-}
-
-impl fmt::Debug for Script {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Script")
-    }
-}
-
-#[async_trait]
-impl SessionSource for Script {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        let number = {
-            let mut urgencies = self.0.urgencies.lock().unwrap();
-            urgencies.push(cx.urgency);
-            urgencies.len()
-        };
-        let answer = self.0.answers.lock().unwrap().pop_front().unwrap_or(Answer::Session);
-        let _ = self.0.open.subscribe().wait_for(|open| *open).await;
-        match answer {
-            Answer::Session => Ok(session(number, &self.0.hands.clock())),
-            Answer::Fail => Err(FetchError::new(ErrorKind::Unavailable, format!("no {number}"))),
-            Answer::Panic => panic!("the script says so"),
-            Answer::Hang => std::future::pending().await,
-        }
-    }
-}
-
-impl Script {
-    fn new() -> Self {
-        Self(Arc::new(Stage {
-            hands: ManualClock::new(),
-            answers: Mutex::default(),
-            urgencies: Mutex::default(),
-            open: watch::Sender::new(true),
-        }))
-    }
-
-    fn will(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let script = Self::new();
-        script.then(answers);
-        script
-    }
-
-    fn then(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.0.answers.lock().unwrap().extend(answers);
-    }
-
-    fn block(&self) {
-        self.0.open.send_replace(false);
-    }
-
-    fn unblock(&self) {
-        self.0.open.send_replace(true);
-    }
-
-    fn fetches(&self) -> usize {
-        self.0.urgencies.lock().unwrap().len()
-    }
-
-    fn advance(&self, seconds: u64) {
-        self.0.hands.advance(Duration::from_secs(seconds));
-    }
-
-    fn cached(&self) -> Cached<Self> {
-        self.cached_with(Refresh::WhileUsed)
-    }
-
-    fn cached_with(&self, refresh: Refresh) -> Cached<Self> {
-        Cached::builder(self.clone()).clock(self.0.hands.clock()).refresh(refresh).build()
-    }
-}
-
-fn session(number: usize, clock: &Clock) -> Session {
-    let (id, token) = (format!("AKIA{number}"), Some("the-token".to_owned()));
-    let keys = Credentials::new(id, "the-secret", token, None, "script");
-    Session::builder(keys).lifetime(clock.now(), Duration::from_secs(HOUR), clock).build()
-}
 
 async fn ask<S: SessionSource>(cached: &Cached<S>) -> Result<Session, FetchError> {
     cached.session(FetchContext::caller()).await

@@ -5,9 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::Poll;
 
-use rolecall_core::{
-    Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session, Urgency,
-};
+use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session, Urgency};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -19,7 +17,7 @@ use crate::sync::{Arc, Weak};
 /// A fetch on its way. If it is dropped without a result (its runtime shut down), the slot learns of it. It does not
 /// keep the slot alive: without a handle nobody is left to whom its result could go.
 pub(super) struct InFlight<O: Origin> {
-    slot: Weak<Shared<O>>,
+    slot: Weak<Shared<O, O::Item>>,
     origin: Arc<O>,
     clock: Clock,
     observed: Observed,
@@ -31,7 +29,7 @@ pub(super) struct InFlight<O: Origin> {
 
 impl<O: Origin> InFlight<O> {
     pub(super) fn new(
-        slot: &Arc<Shared<O>>,
+        slot: &Arc<Shared<O, O::Item>>,
         generation: u64,
         started: Moment,
         cx: FetchContext,
@@ -64,10 +62,8 @@ impl<O: Origin> InFlight<O> {
         );
         span.follows_from(caller);
         async move {
-            self.observed.tell(
-                self.origin.label(),
-                &Event::FetchStarted { urgency: self.cx.urgency },
-            );
+            self.observed
+                .tell(self.origin.label(), &Event::FetchStarted { urgency: self.cx.urgency });
             let result = self.fetch(with).await;
             self.hand_in(result);
         }

@@ -1,0 +1,238 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc as StdArc, Mutex as StdMutex};
+use std::time::Duration;
+
+use rolecall_core::{ErrorKind, Event, FetchContext, Session};
+use tokio::runtime::Handle;
+
+use super::*;
+use crate::script::{Answer, HOUR, INTO_THE_WINDOW, Script};
+
+fn pool(script: &Script) -> SessionPoolBuilder<u32> {
+    let source = script.clone();
+    SessionPool::builder(move |_| StdArc::new(source.clone()) as StdArc<dyn SessionSource>)
+        .clock(script.0.hands.clock())
+}
+
+async fn ask(handle: &Pooled) -> Result<Session, FetchError> {
+    let answer = handle.session(FetchContext::caller());
+    tokio::time::timeout(Duration::from_secs(20), answer).await.expect("it hangs")
+}
+
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn there_is_one_slot_and_one_fetch_for_a_key_however_many_ask() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    let callers: Vec<_> = (0..400)
+        .map(|n| {
+            let pool = pool.clone();
+            tokio::spawn(async move { ask(&pool.get(&(n % 4))).await.map(drop) })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!((script.fetches(), pool.status().slots(), pool.status().holding), (4, 4, 4));
+}
+
+#[tokio::test]
+async fn a_slot_that_a_handle_uses_is_the_one_of_its_key_though_there_is_no_room_for_it() {
+    let script = Script::new();
+    let pool = pool(&script).capacity(2).build();
+    let held = pool.get(&0);
+    ask(&held).await.unwrap();
+    for key in 1..100 {
+        ask(&pool.get(&key)).await.unwrap();
+    }
+    pool.0.retained.run_pending_tasks();
+    let fetches = script.fetches();
+    let again = pool.get(&0);
+    let (first, second) = (ask(&held).await.unwrap(), ask(&again).await.unwrap());
+    assert_eq!(first.access_key_id(), second.access_key_id());
+    assert_eq!(script.fetches(), fetches);
+}
+
+#[tokio::test]
+async fn what_nobody_holds_is_bounded_and_its_memory_is_given_back() {
+    let script = Script::new();
+    let pool = pool(&script).capacity(50).build();
+    for key in 0..5000 {
+        ask(&pool.get(&key)).await.unwrap();
+    }
+    pool.0.retained.run_pending_tasks();
+    // The map frees what it has let go of in batches of up to 64.
+    assert!(pool.status().slots() <= 50 + 64, "{:?}", pool.status());
+    let entries = pool.0.registry.entries();
+    assert!(entries <= 2 * (50 + 64) + 16 * 16, "{entries} entries are kept");
+}
+
+#[tokio::test]
+async fn a_key_that_is_removed_is_closed_for_its_handles_and_starts_anew_for_others() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    assert!(!pool.remove(&7), "there is none");
+    let old = pool.get(&7);
+    ask(&old).await.unwrap();
+    assert!(pool.remove(&7));
+    let error = ask(&old).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Removed);
+    assert_eq!(
+        error.to_string(),
+        "the session of session source was removed; look at: ask the pool for another handle"
+    );
+    assert_eq!(old.status().state, State::Removed);
+    ask(&pool.get(&7)).await.unwrap();
+    assert_eq!(script.fetches(), 2);
+    assert_eq!(ask(&old).await.unwrap_err().kind(), ErrorKind::Removed);
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_when_its_key_is_removed_reaches_nobody() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    script.block();
+    let old = pool.get(&7);
+    let caller = tokio::spawn(async move { ask(&old).await.unwrap_err().kind() });
+    settle().await;
+    assert_eq!(script.fetches(), 1);
+    assert!(pool.remove(&7));
+    assert_eq!(caller.await.unwrap(), ErrorKind::Removed, "who waits is told at once");
+    settle().await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the timer's alone");
+    script.unblock();
+    ask(&pool.get(&7)).await.unwrap();
+    assert_eq!(script.fetches(), 2);
+}
+
+#[tokio::test]
+async fn an_idle_slot_is_let_go_and_one_with_a_hot_handle_is_not() {
+    let script = Script::new();
+    let pool = pool(&script).idle(Duration::from_secs(600)).build();
+    ask(&pool.get(&1)).await.unwrap();
+    let hot = pool.get(&2);
+    for _ in 0..40 {
+        ask(&hot).await.unwrap();
+        script.advance(60);
+        settle().await;
+    }
+    assert!(pool.status_of(&1).is_none(), "{:?}", pool.statuses());
+    // It bypassed the pool all the time, and is retained when its handle goes.
+    drop(hot);
+    let fetches = script.fetches();
+    ask(&pool.get(&2)).await.unwrap();
+    assert_eq!(script.fetches(), fetches);
+}
+
+#[tokio::test]
+async fn one_task_refreshes_all_and_ends_with_the_last_handle() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let script = Script::new();
+    let pool = pool(&script).build();
+    for key in 0..300 {
+        ask(&pool.get(&key)).await.unwrap();
+    }
+    assert_eq!((script.fetches(), tasks()), (300, 1));
+    script.advance(INTO_THE_WINDOW);
+    for _ in 0..20 {
+        settle().await;
+    }
+    assert_eq!((script.fetches(), tasks()), (600, 1));
+    let handle = pool.get(&5);
+    drop(pool);
+    settle().await;
+    ask(&handle).await.unwrap();
+    assert_eq!((script.fetches(), tasks()), (600, 1), "a handle lives without its pool");
+    drop(handle);
+    settle().await;
+    assert_eq!(tasks(), 0);
+}
+
+#[tokio::test]
+async fn the_last_handle_ends_a_fetch_that_nobody_can_wait_for() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    script.block();
+    let handle = pool.get(&1);
+    let caller = tokio::spawn(async move { ask(&handle).await.map(drop) });
+    settle().await;
+    caller.abort();
+    settle().await;
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    assert_eq!((script.fetches(), tasks()), (1, 2), "it goes on: the pool retains the slot");
+    drop(pool);
+    settle().await;
+    assert_eq!(tasks(), 0);
+}
+
+#[tokio::test]
+async fn warming_loads_each_key_and_says_how_far_it_is() {
+    let script = Script::will([Answer::Fail]);
+    let pool = pool(&script).build();
+    let mut heard = Vec::new();
+    let warmed = pool.warm(0..200, |so_far| heard.push(so_far.done())).await;
+    assert_eq!(heard, (1..=200).collect::<Vec<_>>());
+    assert_eq!((warmed.ready, warmed.failed.len()), (199, 1));
+    assert_eq!(warmed.failed[0].1.kind(), ErrorKind::Unavailable);
+    let status = pool.status();
+    assert_eq!((status.slots(), status.holding, status.failing), (200, 199, 1));
+    assert!(!status.is_healthy() && status.last_error.is_some());
+    assert_eq!(status.by_state["fresh"], 199);
+}
+
+#[tokio::test]
+async fn what_is_evicted_and_removed_is_told() {
+    #[derive(Debug, Default)]
+    struct Told(StdMutex<Vec<&'static str>>, AtomicUsize);
+    impl Observer for Told {
+        fn observe(&self, source: &str, event: &Event<'_>) {
+            assert_eq!(source, "session source");
+            if let Event::FetchEnded { .. } | Event::FetchStarted { .. } = event {
+                self.1.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.0.lock().unwrap().push(event.name());
+            }
+        }
+    }
+    let script = Script::new();
+    let told = StdArc::new(Told::default());
+    let pool = pool(&script)
+        .observer(told.clone())
+        .idle(Duration::from_secs(60))
+        .refresh(Refresh::Never)
+        .build();
+    ask(&pool.get(&1)).await.unwrap();
+    ask(&pool.get(&2)).await.unwrap();
+    pool.remove(&1);
+    for _ in 0..20 {
+        script.advance(10);
+        settle().await;
+    }
+    assert_eq!(*told.0.lock().unwrap(), ["removed", "evicted"]);
+    assert_eq!((told.1.load(Ordering::Relaxed), pool.status().slots()), (4, 0));
+}
+
+#[tokio::test]
+async fn an_outage_of_an_hour_fails_nobody_whose_session_is_good() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    let handles: Vec<_> = (0..50).map(|key| pool.get(&key)).collect();
+    for handle in &handles {
+        ask(handle).await.unwrap();
+    }
+    script.then([Answer::Fail; 10_000]);
+    for _ in 0..HOUR / 10 - 1 {
+        script.advance(10);
+        settle().await;
+        for handle in &handles {
+            ask(handle).await.unwrap();
+        }
+    }
+    assert!(script.fetches() < 50 * 60, "{} tries", script.fetches());
+    assert!(pool.status().by_state["stale"] > 40, "{:?}", pool.status());
+}

@@ -1,0 +1,396 @@
+//! The shell under the model checker shuttle: what must hold in whatever order its threads and tasks go on.
+//!
+//! A caller that would wait for ever is found as a deadlock: nothing else goes on then.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use aws_credential_types::Credentials;
+use rolecall_core::ManualClock;
+use shuttle::future::{block_on, spawn, yield_now};
+use shuttle::rand::{Rng, thread_rng};
+
+use super::*;
+use crate::sync::ArcSwapOption;
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// Into the refresh window, wherever it was drawn.
+const INTO_THE_WINDOW: Duration = Duration::from_secs(3200);
+const INTERLEAVINGS: usize = 3000;
+
+/// Sessions by number; how many fetches there were, and how many live.
+struct Counted {
+    clock: Clock,
+    fetches: AtomicUsize,
+    live: AtomicUsize,
+    answers: Answers,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Answers {
+    Sessions,
+    /// Every other fetch fails.
+    FailsAtFirst,
+    Hangs,
+}
+
+struct Live<'a>(&'a AtomicUsize);
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Origin for Arc<Counted> {
+    type Item = Session;
+    type With = ();
+
+    async fn fetch(&self, _: FetchContext, (): ()) -> Result<Session, FetchError> {
+        let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+        assert_eq!(self.live.fetch_add(1, Ordering::SeqCst), 0, "two live fetches");
+        let _live = Live(&self.live);
+        for _ in 0..thread_rng().gen_range(0..3) {
+            yield_now().await;
+        }
+        match self.answers {
+            Answers::Sessions => {}
+            Answers::FailsAtFirst if number % 2 == 0 => {}
+            Answers::FailsAtFirst => return Err(gone("no")),
+            Answers::Hangs => return std::future::pending().await,
+        }
+        let keys = Credentials::new(format!("AKIA{number}"), "secret", None, None, "model");
+        Ok(Session::builder(keys).lifetime(self.clock.now(), HOUR, &self.clock).build())
+    }
+
+    fn unattended(&self) -> Option<()> {
+        Some(())
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+
+    fn label(&self) -> &str {
+        "model"
+    }
+}
+
+type Slot = Arc<Shared<Arc<Counted>, Session>>;
+
+struct World {
+    slot: Slot,
+    counted: Arc<Counted>,
+    hands: ManualClock,
+}
+
+fn world(answers: Answers) -> World {
+    fastrand::seed(4711);
+    let hands = ManualClock::at(std::time::UNIX_EPOCH + 400_000 * HOUR);
+    let counted = Arc::new(Counted {
+        clock: hands.clock(),
+        fetches: AtomicUsize::new(0),
+        live: AtomicUsize::new(0),
+        answers,
+    });
+    let setup = Setup {
+        refresh: Refresh::WhileUsed,
+        timer: Timer::new(hands.clock()),
+        observed: Observed::default(),
+    };
+    World { slot: Shared::new(Arc::clone(&counted), setup), counted, hands }
+}
+
+async fn ask(slot: &Slot) -> Result<Session, FetchError> {
+    match slot.hit(Session::clone) {
+        Some(session) => Ok(session),
+        None => slot.obtain(Ask::Session, FetchContext::caller(), || ()).await,
+    }
+}
+
+/// Asks, and gives up at the so-manieth await.
+async fn ask_and_give_up(slot: &Slot, polls: usize) {
+    let mut caller = pin!(ask(slot));
+    let mut polled = 0;
+    std::future::poll_fn(|cx| {
+        polled += 1;
+        match caller.as_mut().poll(cx) {
+            _ if polled >= polls => Poll::Ready(()),
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    })
+    .await;
+}
+
+/// For models that poll for what they wait for: a scheduler by priorities may let them poll for ever.
+fn check_fairly(model: impl Fn() + Copy + Send + Sync + 'static) {
+    shuttle::check_random(model, 2 * INTERLEAVINGS);
+}
+
+fn check(model: impl Fn() + Copy + Send + Sync + 'static) {
+    shuttle::check_random(model, INTERLEAVINGS);
+    shuttle::check_pct(model, INTERLEAVINGS, 3);
+}
+
+#[test]
+fn callers_at_a_cold_slot_share_one_fetch() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                shuttle::thread::spawn(move || block_on(async { ask(&slot).await.unwrap() }))
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA1");
+        }
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn callers_share_an_error_or_come_after_it() {
+    check(|| {
+        let world = world(Answers::FailsAtFirst);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                shuttle::thread::spawn(move || block_on(async { ask(&slot).await.is_err() }))
+            })
+            .collect();
+        assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1, "it is remembered");
+    });
+}
+
+#[test]
+fn whoever_gives_up_wherever_leaves_others_what_they_came_for() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        let polls = thread_rng().gen_range(1..5);
+        let impatient = {
+            let slot = Arc::clone(&world.slot);
+            spawn(async move { ask_and_give_up(&slot, polls).await })
+        };
+        let patient = {
+            let slot = Arc::clone(&world.slot);
+            spawn(async move { ask(&slot).await })
+        };
+        block_on(async {
+            impatient.await.unwrap();
+            assert_eq!(patient.await.unwrap().unwrap().access_key_id(), "AKIA1");
+            assert_eq!(ask(&world.slot).await.unwrap().access_key_id(), "AKIA1");
+        });
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_fetch_whose_task_is_gone_is_taken_over() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                spawn(async move { ask(&slot).await })
+            })
+            .collect();
+        // The runtime of the first fetch shuts down at some moment.
+        let doomed = {
+            let slot = Arc::clone(&world.slot);
+            shuttle::thread::spawn(move || {
+                let task = slot.lock().task.take();
+                if let Some(task) = task {
+                    task.abort();
+                }
+            })
+        };
+        doomed.join().unwrap();
+        block_on(async {
+            for caller in callers {
+                caller.await.unwrap().unwrap();
+            }
+        });
+        assert!(world.counted.fetches.load(Ordering::SeqCst) <= 2);
+    });
+}
+
+#[test]
+fn the_timer_refreshes_what_was_used_and_callers_never_wait_for_it() {
+    check_fairly(|| {
+        let World { slot, counted, hands } = world(Answers::Sessions);
+        block_on(async { ask(&slot).await.unwrap() });
+        let turns = shuttle::thread::spawn(move || hands.advance(INTO_THE_WINDOW));
+        let caller = {
+            let slot = Arc::clone(&slot);
+            shuttle::thread::spawn(move || {
+                for _ in 0..2 {
+                    let mut asked = pin!(ask(&slot));
+                    let waker = std::task::Waker::noop();
+                    let answer = asked.as_mut().poll(&mut std::task::Context::from_waker(waker));
+                    assert!(matches!(answer, Poll::Ready(Ok(_))), "a caller waits");
+                }
+            })
+        };
+        turns.join().unwrap();
+        // By the timer or by the caller: the next comes in, and nobody misses it.
+        block_on(async {
+            while !slot.hit(|session| session.access_key_id() == "AKIA2").unwrap_or(false) {
+                yield_now().await;
+            }
+        });
+        caller.join().unwrap();
+        assert_eq!(counted.fetches.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_rejected_session_is_replaced_once_however_many_reject_it() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        block_on(async { ask(&world.slot).await.unwrap() });
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                shuttle::thread::spawn(move || {
+                    slot.reject("AKIA1");
+                    block_on(async { ask(&slot).await.unwrap() })
+                })
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA2");
+        }
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn whoever_asks_while_it_is_removed_gets_an_answer_and_nobody_after_it_a_session() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                spawn(async move { ask(&slot).await })
+            })
+            .collect();
+        let remover = {
+            let slot = Arc::clone(&world.slot);
+            shuttle::thread::spawn(move || {
+                slot.remove();
+                let after = block_on(async { ask(&slot).await });
+                assert_eq!(after.unwrap_err().kind(), ErrorKind::Removed);
+            })
+        };
+        remover.join().unwrap();
+        block_on(async {
+            for caller in callers {
+                if let Err(error) = caller.await.unwrap() {
+                    assert_eq!(error.kind(), ErrorKind::Removed);
+                }
+            }
+        });
+        assert!(world.slot.hit(Session::clone).is_none());
+    });
+}
+
+#[test]
+fn the_last_handle_may_go_at_any_moment() {
+    check_fairly(|| {
+        let World { slot, counted, hands } = world(Answers::Hangs);
+        let polls = thread_rng().gen_range(1..4);
+        let caller = spawn(async move { ask_and_give_up(&slot, polls).await });
+        let turns = shuttle::thread::spawn(move || hands.advance(INTO_THE_WINDOW));
+        block_on(async { caller.await.unwrap() });
+        turns.join().unwrap();
+        // Its fetch never ends by itself: it is dropped, with nothing left behind.
+        block_on(async {
+            while counted.live.load(Ordering::SeqCst) > 0 || Arc::strong_count(&counted) > 1 {
+                yield_now().await;
+            }
+        });
+    });
+}
+
+#[test]
+fn a_pools_timer_that_moves_to_another_runtime_forgets_nobody() {
+    check_fairly(|| {
+        let World { slot, counted, hands } = world(Answers::Sessions);
+        block_on(async { ask(&slot).await.unwrap() });
+        let moves = {
+            let (slot, hands) = (Arc::clone(&slot), hands.clone());
+            shuttle::thread::spawn(move || {
+                hands.advance(INTO_THE_WINDOW);
+                slot.timer.keep(&Runtime);
+            })
+        };
+        block_on(async {
+            while counted.fetches.load(Ordering::SeqCst) < 2 {
+                yield_now().await;
+            }
+        });
+        moves.join().unwrap();
+        assert_eq!(counted.fetches.load(Ordering::SeqCst), 2);
+    });
+}
+
+struct Probe(AtomicUsize);
+
+impl Timed for Probe {
+    fn tick(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn the_timer_wakes_for_what_is_to_be_looked_at_before_what_it_sleeps_for() {
+    check_fairly(|| {
+        let hands = ManualClock::at(std::time::UNIX_EPOCH + 400_000 * HOUR);
+        let timer = Timer::new(hands.clock());
+        let probe = || Arc::new(Probe(AtomicUsize::new(0)));
+        let (late, soon) = (probe(), probe());
+        let now = timer.clock().now();
+        let arm = |timer: &Timer, probe: &Arc<Probe>, to| {
+            let who: Weak<Probe> = Arc::downgrade(probe);
+            timer.arm(timer.id(), Moment::MAX, to, who);
+        };
+        arm(&timer, &late, now + HOUR);
+        timer.keep(&Runtime);
+        let other = {
+            let (timer, soon) = (Arc::clone(&timer), Arc::clone(&soon));
+            shuttle::thread::spawn(move || arm(&timer, &soon, now + Duration::from_secs(10)))
+        };
+        hands.advance(Duration::from_secs(20));
+        block_on(async {
+            while soon.0.load(Ordering::SeqCst) == 0 {
+                yield_now().await;
+            }
+        });
+        other.join().unwrap();
+        assert_eq!(late.0.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// The swap of the model is one.
+#[test]
+fn a_load_sees_one_store_or_the_next() {
+    check(|| {
+        let swap = Arc::new(ArcSwapOption::empty());
+        let writer = {
+            let swap = Arc::clone(&swap);
+            shuttle::thread::spawn(move || swap.store(Some(Arc::new((1, 1)))))
+        };
+        if let Some(pair) = swap.load() {
+            assert_eq!(pair.0, pair.1);
+        }
+        writer.join().unwrap();
+        assert!(swap.load().is_some());
+    });
+}
