@@ -29,8 +29,10 @@
 //! ```
 
 mod cached;
+mod identity_cache;
 mod observed;
 mod pool;
+mod rejected;
 mod schedule;
 #[cfg(not(shuttle))]
 #[cfg(test)]
@@ -42,6 +44,8 @@ mod sync;
 mod timer;
 
 pub use cached::{Cached, CachedBuilder};
+pub use identity_cache::{IdentityCache, IdentityCacheBuilder, identity_cache};
 pub use pool::{PoolStatus, Pooled, SessionPool, SessionPoolBuilder, Warmed};
+pub use rejected::{HoldsSessions, RejectedSession};
 pub use shell::Refresh;
 pub use status::{State, Status};

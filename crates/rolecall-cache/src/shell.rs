@@ -20,18 +20,23 @@ use crate::timer::{Timed, Timer};
 
 /// What is held: a session, or something around one.
 pub(crate) trait Item: Clone + Send + Sync + 'static {
-    fn session(&self) -> &Session;
+    /// None: it is none of a session's, and has no end.
+    fn session(&self) -> Option<&Session>;
+
+    fn access_key_id(&self) -> Option<&str> {
+        self.session().map(Session::access_key_id)
+    }
 }
 
 impl Item for Session {
-    fn session(&self) -> &Session {
-        self
+    fn session(&self) -> Option<&Session> {
+        Some(self)
     }
 }
 
 impl<I: Item> SameSession for I {
     fn same(&self, other: &Self) -> bool {
-        self.session().access_key_id() == other.session().access_key_id()
+        self.access_key_id() == other.access_key_id()
     }
 }
 
@@ -307,7 +312,7 @@ impl<O: Origin> Shared<O, O::Item> {
             (Decision::TooShort(left), _) => {
                 let held = state.slot.session().cloned();
                 drop(state);
-                Err(too_short(ask, left, held.as_ref().map(Item::session)))
+                Err(too_short(ask, left, held.as_ref().and_then(Item::session)))
             }
             (Decision::Removed, _) => Err(removed(self.origin.label())),
             (Decision::Wait(wait), Some(runtime)) => {
@@ -375,8 +380,9 @@ impl<O: Origin> Shared<O, O::Item> {
         }
         let now = self.clock.now();
         let result = result.and_then(|item| {
-            let end = item.session().ends(&self.clock);
-            let since = item.session().requested_at().unwrap_or(now);
+            let session = item.session();
+            let end = session.map_or(Moment::MAX, |session| session.ends(&self.clock));
+            let since = session.and_then(Session::requested_at).unwrap_or(now);
             let fetched = Fetched { session: item, since, end };
             match state.slot.check(now, &fetched) {
                 Ok(()) => Ok(fetched),
@@ -428,7 +434,7 @@ impl<O: Origin> Shared<O, O::Item> {
     pub(crate) fn reject(self: &Arc<Self>, access_key_id: &str) -> Option<Session> {
         let mut state = self.lock();
         let held = state.slot.session().cloned()?;
-        if held.session().access_key_id() != access_key_id
+        if held.access_key_id() != Some(access_key_id)
             || !state.slot.reject(self.clock.now(), &held)
         {
             return None;
@@ -438,7 +444,22 @@ impl<O: Origin> Shared<O, O::Item> {
         let source = self.origin.label();
         tracing::warn!(source, access_key_id, "a service rejected the session");
         self.observed.tell(source, &Event::Rejected { access_key_id });
-        Some(held.session().clone())
+        held.session().cloned()
+    }
+
+    /// Whether it is the session with this key that is held.
+    pub(crate) fn holds(&self, access_key_id: &str) -> bool {
+        self.lock().slot.session().and_then(Item::access_key_id) == Some(access_key_id)
+    }
+
+    /// Whether a call now gets another session than the one with this key, or waits for another.
+    pub(crate) fn replaces(&self, access_key_id: &str) -> bool {
+        let decision = self.lock().slot.decide(self.clock.now());
+        match decision {
+            Decision::Hand { session, .. } => session.access_key_id() != Some(access_key_id),
+            Decision::Wait(_) => true,
+            Decision::Fail(_) | Decision::TooShort(_) | Decision::Removed => false,
+        }
     }
 
     /// Closes the slot: whoever holds it is told so, and what is on its way is dropped.
@@ -456,6 +477,11 @@ impl<O: Origin> Shared<O, O::Item> {
             task.abort();
         }
         self.observed.tell(self.origin.label(), &Event::Removed);
+    }
+
+    /// Whether a fetch runs, or somebody waits for one.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.lock().outcome.is_some()
     }
 
     pub(crate) fn is_removed(&self) -> bool {

@@ -54,7 +54,7 @@ impl<P: ProvideCredentials + 'static> SessionSource for ProviderSource<P> {
                 }
                 Ok(session.build())
             }
-            Err(error) => Err(translated(&error).at(Place::Base(self.name.clone()))),
+            Err(error) => Err(FetchError::of_provider(&error).at(Place::Base(self.name.clone()))),
         }
     }
 
@@ -63,21 +63,33 @@ impl<P: ProvideCredentials + 'static> SessionSource for ProviderSource<P> {
     }
 }
 
-/// What the SDK's error says in our terms. One of ours that came through the SDK stays what it was.
-fn translated(error: &CredentialsError) -> FetchError {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(ours) = error.downcast_ref::<FetchError>() {
-            return ours.clone();
+impl FetchError {
+    /// What an error of one of the SDK's providers says in our terms. One of ours that came through the SDK stays what
+    /// it was; an error that is no provider's is [`Unavailable`](ErrorKind::Unavailable).
+    ///
+    /// ```
+    /// use aws_credential_types::provider::error::CredentialsError;
+    /// use rolecall_core::{ErrorKind, FetchError};
+    /// let error = FetchError::of_provider(&CredentialsError::not_loaded("no profile"));
+    /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
+    /// ```
+    pub fn of_provider(error: &(dyn Error + 'static)) -> Self {
+        let mut kind = None;
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(ours) = error.downcast_ref::<Self>() {
+                return ours.clone();
+            }
+            kind = kind.or(error.downcast_ref().map(|error| match error {
+                CredentialsError::CredentialsNotLoaded(_) => ErrorKind::NotConfigured,
+                CredentialsError::InvalidConfiguration(_) => ErrorKind::InvalidConfig,
+                _ => ErrorKind::Unavailable,
+            }));
+            next = error.source();
         }
-        next = error.source();
+        let kind = kind.unwrap_or(ErrorKind::Unavailable);
+        Self::new(kind, "the credentials provider has none").with_cause(error)
     }
-    let kind = match error {
-        CredentialsError::CredentialsNotLoaded(_) => ErrorKind::NotConfigured,
-        CredentialsError::InvalidConfiguration(_) => ErrorKind::InvalidConfig,
-        _ => ErrorKind::Unavailable,
-    };
-    FetchError::new(kind, "the credentials provider has none").with_cause(error)
 }
 
 /// Any source as a credentials provider of the SDK. It asks the source at every call; `Cached` is the provider to use.

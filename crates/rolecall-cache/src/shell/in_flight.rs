@@ -104,7 +104,9 @@ impl<O: Origin> InFlight<O> {
         let source = self.origin.label();
         match &outcome {
             Ok((item, _)) => {
-                tracing::debug!(lineage = %item.session().lineage(), "a session was fetched");
+                let lineage =
+                    item.session().map(|session| tracing::field::display(session.lineage()));
+                tracing::debug!(lineage, "a session was fetched");
             }
             Err(error) if is_put_off(error, self.cx) => {
                 tracing::debug!(source, error = %error.report(), "a refresh was put off");
@@ -113,9 +115,14 @@ impl<O: Origin> InFlight<O> {
                 tracing::warn!(source, error = %error.report(), "no session was fetched");
             }
         }
-        let result = outcome.as_ref().map(|(item, _)| item.session());
+        let result = match &outcome {
+            Ok((item, _)) => item.session().map(Ok),
+            Err(error) => Some(Err(error)),
+        };
         let (urgency, took) = (self.cx.urgency, self.clock.now() - self.started);
-        self.observed.tell(source, &Event::FetchEnded { urgency, took, result });
+        if let Some(result) = result {
+            self.observed.tell(source, &Event::FetchEnded { urgency, took, result });
+        }
         if let Some(left) = left {
             self.observed.tell(source, &Event::ServedStale { left });
         }
@@ -137,12 +144,12 @@ impl<O: Origin> Drop for InFlight<O> {
     }
 }
 
-pub(super) fn no_use(refused: Refused, session: &Session) -> FetchError {
+pub(super) fn no_use(refused: Refused, session: Option<&Session>) -> FetchError {
     let what = match refused {
         Refused::Expired => "has ended already",
         Refused::EndsSooner => "ends sooner than the one that is held",
         Refused::Rejected => "is the one that a service rejected",
     };
-    let lineage = session.lineage();
-    FetchError::new(ErrorKind::InvalidResponse, format!("the session of {lineage} {what}"))
+    let of = session.map_or(String::new(), |session| format!(" of {}", session.lineage()));
+    FetchError::new(ErrorKind::InvalidResponse, format!("the session{of} {what}"))
 }

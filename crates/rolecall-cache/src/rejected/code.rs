@@ -1,0 +1,101 @@
+//! The error code of a service's answer, where it says that the session is no good.
+
+use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextMut;
+use aws_smithy_types::error::ErrorMetadata;
+
+/// The codes by which services refuse a session, whatever the caller may do.
+const REFUSALS: [&str; 6] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidToken",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+];
+
+/// More than this is no error of AWS's, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// Whether the attempt that ended was refused for its session.
+pub(super) fn refuses_session(context: &FinalizerInterceptorContextMut<'_>) -> bool {
+    of_error(context).or_else(|| of_response(context)).is_some_and(|code| is_refusal(&code))
+}
+
+fn is_refusal(code: &str) -> bool {
+    REFUSALS.contains(&code)
+}
+
+/// What the SDK has parsed: only for codes that the operation does not model.
+fn of_error(context: &FinalizerInterceptorContextMut<'_>) -> Option<String> {
+    let error = context.output_or_error()?.err()?.as_operation_error()?;
+    let metadata = std::error::Error::source(error)?.downcast_ref::<ErrorMetadata>()?;
+    metadata.code().map(str::to_owned)
+}
+
+fn of_response(context: &FinalizerInterceptorContextMut<'_>) -> Option<String> {
+    let response = context.response()?;
+    if !response.status().is_client_error() {
+        return None;
+    }
+    if let Some(code) = response.headers().get("x-amzn-errortype") {
+        return Some(bare(code).to_owned());
+    }
+    let body = response.body().bytes().filter(|body| body.len() <= LARGEST)?;
+    of_body(std::str::from_utf8(body).ok()?)
+}
+
+/// `<Code>` of the XML protocols, `__type` or `code` of the JSON ones.
+fn of_body(body: &str) -> Option<String> {
+    if let Some((_, rest)) = body.split_once("<Code>") {
+        return rest.split_once("</Code>").map(|(code, _)| code.trim().to_owned());
+    }
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    let code = body.get("__type").or_else(|| body.get("code"))?.as_str()?;
+    Some(bare(code).to_owned())
+}
+
+/// A code may come as `namespace#code:where`.
+fn bare(code: &str) -> &str {
+    let code = code.split_once('#').map_or(code, |(_, code)| code);
+    code.split_once(':').map_or(code, |(code, _)| code).trim()
+}
+
+#[cfg(not(shuttle))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_as_each_protocol_has_them() {
+        for (body, code) in [
+            (
+                "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>",
+                Some("ExpiredToken"),
+            ),
+            ("<Error><Code>InvalidAccessKeyId</Code></Error>", Some("InvalidAccessKeyId")),
+            (r#"{"__type": "UnrecognizedClientException"}"#, Some("UnrecognizedClientException")),
+            (
+                r#"{"__type": "com.amazon.coral.service#ExpiredTokenException", "message": ""}"#,
+                Some("ExpiredTokenException"),
+            ),
+            (r#"{"code": "InvalidToken:http://x/"}"#, Some("InvalidToken")),
+            (r#"{"__type": 7}"#, None),
+            ("<Code>half", None),
+            ("", None),
+        ] {
+            assert_eq!(of_body(body).as_deref(), code, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_policy_does_not_allow_is_no_refusal_of_the_session() {
+        for code in REFUSALS {
+            assert!(is_refusal(code));
+        }
+        for code in
+            ["AccessDenied", "AccessDeniedException", "SignatureDoesNotMatch", "RequestExpired", ""]
+        {
+            assert!(!is_refusal(code), "{code}");
+        }
+    }
+}
