@@ -15,6 +15,7 @@ mod limits_table;
 mod parameters;
 mod permissions;
 mod policies_matter;
+mod rejected;
 mod scenarios;
 mod tokens;
 mod trust;

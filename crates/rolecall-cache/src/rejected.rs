@@ -59,7 +59,8 @@ impl HoldsSessions for IdentityCache {
 }
 
 /// Acts when a service refuses the session as such: it is rejected where it is held, so that nobody uses it any more, and
-/// the call is tried once more with the next, where the client's retry settings and the request's body allow it.
+/// the call is tried once more with the next, where the client's retry settings, the SDK's quota of retries and the
+/// request's body allow it. Where another is not to be had yet, the call fails as it did.
 ///
 /// That is for the codes `ExpiredToken`, `ExpiredTokenException`, `InvalidToken`, `InvalidClientTokenId`,
 /// `UnrecognizedClientException` and `InvalidAccessKeyId`: a role that was deleted and made anew, a key that was revoked,

@@ -82,7 +82,9 @@ mod session_policy;
 pub use chain::{Chain, Provider};
 pub use from_env::{Builder, builder, from_env};
 pub use rolecall_assume_role::{AssumeRole, MfaCodes, Role};
-pub use rolecall_cache::{Cached, Refresh};
+pub use rolecall_cache::{
+    Cached, HoldsSessions, IdentityCache, Refresh, RejectedSession, identity_cache, retry_rejected,
+};
 pub use rolecall_core::{
     AccountId, AssumedRole, Clock, Environment, ErrorKind, ExternalId, FetchContext, FetchError,
     InvalidParameter, Lineage, ManualClock, MfaCode, MfaSerial, Moment, Place, PolicyArn,

@@ -1,0 +1,363 @@
+//! A service refuses the session as such: another is asked for, and the call is tried once more.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_smithy_types::retry::RetryConfig;
+use rolecall::policy::{PermissionPolicy, S3Access, SecretsAccess};
+use rolecall::{
+    Cached, Environment, FetchContext, FetchError, ManualClock, Provider, RejectedSession, Session,
+    SessionSource, identity_cache, retry_rejected,
+};
+use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
+
+const SHOP: &str = "111122223333";
+const REGION: &str = "eu-west-1";
+
+struct World {
+    aws: LocalAws,
+    hands: ManualClock,
+}
+
+impl World {
+    async fn new() -> Self {
+        let hands = ManualClock::new();
+        let may = PermissionPolicy::builder()
+            .s3(S3Access::under("shop-data", ["orders/"]).unwrap().list().read().write())
+            .secrets(SecretsAccess::under(REGION, ["shop/"]).unwrap().read())
+            .build()
+            .unwrap();
+        let aws = LocalAws::builder()
+            .clock(hands.clock())
+            .account(
+                Account::new(SHOP)
+                    .user(IamUser::new("ann").policy(may))
+                    .role(IamRole::new("unused"))
+                    .bucket("shop-data")
+                    .secret(REGION, "shop/db", "swordfish"),
+            )
+            .start()
+            .await
+            .unwrap();
+        Self { aws, hands }
+    }
+
+    fn ann(&self) -> Credentials {
+        self.aws.user_credentials(SHOP, "ann").unwrap()
+    }
+
+    /// Ann's key, after so many that no service knows.
+    fn after_unknown(&self, unknown: usize) -> Keys {
+        let mut keys: Vec<_> = (0..unknown).map(unknown_key).collect();
+        keys.push(self.ann());
+        Keys::new(keys)
+    }
+
+    fn cached(&self, keys: Keys) -> Cached<Keys> {
+        Cached::builder(keys).clock(self.hands.clock()).build()
+    }
+
+    async fn config(&self, provider: impl ProvideCredentials + 'static) -> SdkConfig {
+        rolecall::sdk_config(provider)
+            .region(Region::new(REGION))
+            .endpoint_url(self.aws.endpoint_url())
+            .time_source(self.hands.clock())
+            .load()
+            .await
+    }
+
+    /// The codes of the answers, in order.
+    fn codes(&self) -> Vec<String> {
+        let code = |error: Option<String>| error.unwrap_or_else(|| "ok".into());
+        self.aws.calls().into_iter().map(|call| code(call.error)).collect()
+    }
+}
+
+fn unknown_key(number: usize) -> Credentials {
+    Credentials::new(format!("AKIAIOSFODNN7EXAMPL{number}"), "secret", None, None, "test")
+}
+
+/// Gives these one after the other; the last for ever.
+#[derive(Debug)]
+struct Keys {
+    left: Mutex<Vec<Credentials>>,
+    fetches: AtomicUsize,
+}
+
+impl Keys {
+    fn new(mut keys: Vec<Credentials>) -> Self {
+        keys.reverse();
+        Self { left: Mutex::new(keys), fetches: AtomicUsize::new(0) }
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::Relaxed)
+    }
+
+    fn next(&self) -> Credentials {
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        let mut left = self.left.lock().unwrap();
+        if left.len() > 1 { left.pop().unwrap() } else { left[0].clone() }
+    }
+}
+
+#[async_trait::async_trait]
+impl SessionSource for Keys {
+    async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
+        Ok(Session::builder(self.next()).base("test").build())
+    }
+}
+
+impl ProvideCredentials for Keys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Ok::<_, CredentialsError>(self.next()))
+    }
+}
+
+fn s3(config: &SdkConfig) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::from(config).force_path_style(true)
+}
+
+async fn list(client: &aws_sdk_s3::Client) -> Result<(), String> {
+    let call = client.list_objects_v2().bucket("shop-data").prefix("orders/");
+    match call.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.code().unwrap_or("no code").to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn each_services_client_goes_on_with_the_next_session() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    list(&client).await.unwrap();
+    let body = ByteStream::from_static(b"1 apple");
+    let put = client.put_object().bucket("shop-data").key("orders/1").body(body);
+    put.send().await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok", "ok"]);
+    assert_eq!(provider.source().fetches(), 2);
+
+    // An operation whose answer is streamed
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let get = client.get_object().bucket("shop-data").key("orders/none").send().await;
+    assert_eq!(get.unwrap_err().code(), Some("NoSuchKey"));
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "NoSuchKey"]);
+
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let secrets = aws_sdk_secretsmanager::config::Builder::from(&config);
+    let secrets = retry_rejected!(secrets, &provider).build();
+    let client = aws_sdk_secretsmanager::Client::from_conf(secrets);
+    let secret = client.get_secret_value().secret_id("shop/db").send().await.unwrap();
+    assert_eq!(secret.secret_string(), Some("swordfish"));
+    assert_eq!(world.codes(), ["UnrecognizedClientException", "ok"]);
+
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let sts = aws_sdk_sts::config::Builder::from(&config);
+    let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
+    client.get_caller_identity().send().await.unwrap();
+    assert_eq!(world.codes(), ["InvalidClientTokenId", "ok"]);
+}
+
+#[tokio::test]
+async fn without_it_the_service_is_asked_with_the_rejected_session_for_ever() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(s3(&config).build());
+    for _ in 0..3 {
+        assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
+    }
+    assert_eq!(provider.source().fetches(), 1);
+}
+
+#[tokio::test]
+async fn a_body_is_sent_again_if_it_can_be_and_one_that_cannot_leaves_the_next_call_well() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let put = |body| client.put_object().bucket("shop-data").key("orders/1").body(body).send();
+    put(ByteStream::from_static(b"1 apple")).await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let once = ByteStream::new(SdkBody::from_body_1_x(http_body_util::Full::from("1 apple")));
+    let put = client.put_object().bucket("shop-data").key("orders/1").body(once).content_length(7);
+    let error = put.send().await.unwrap_err();
+    let shown = DisplayErrorContext(&error).to_string();
+    assert_eq!(error.code(), Some("InvalidAccessKeyId"), "{shown}");
+    list(&client).await.unwrap();
+    assert_eq!(provider.source().fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_retry_rejects_for_those_who_come_after_it() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let once = s3(&config).retry_config(RetryConfig::disabled());
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(once, &provider).build());
+    assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
+    list(&client).await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+}
+
+#[tokio::test]
+async fn adaptive_retries_go_on_with_the_next_session_too() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let adaptive = s3(&config).retry_config(RetryConfig::adaptive());
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(adaptive, &provider).build());
+    list(&client).await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+}
+
+#[tokio::test]
+async fn one_call_alone_may_have_it() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(world.ann()).await;
+    let client = aws_sdk_s3::Client::from_conf(s3(&config).build());
+    let of_this_call = aws_sdk_s3::Config::builder()
+        .credentials_provider(provider.clone())
+        .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache());
+    let of_this_call = retry_rejected!(of_this_call, &provider);
+    let call = client.list_objects_v2().bucket("shop-data").prefix("orders/");
+    call.customize().config_override(of_this_call).send().await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+}
+
+#[tokio::test]
+async fn what_a_policy_denies_rejects_no_session() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(0));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    for _ in 0..3 {
+        let call = client.list_objects_v2().bucket("shop-data").prefix("invoices/");
+        assert_eq!(call.send().await.unwrap_err().code(), Some("AccessDenied"));
+    }
+    assert_eq!(world.codes(), ["AccessDenied"; 3]);
+    assert_eq!(provider.source().fetches(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_always_rejects_costs_one_try_more_in_ten_seconds_and_ever_fewer() {
+    let world = World::new().await;
+    let provider = world.cached(Keys::new((0..10).map(unknown_key).collect()));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    for _ in 0..20 {
+        assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
+    }
+    // The first call is tried again with another session; then there is no other for 10 s, and no use in trying.
+    assert_eq!((provider.source().fetches(), world.codes().len()), (2, 21));
+    for _ in 0..360 {
+        world.hands.advance(Duration::from_secs(10));
+        assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
+    }
+    let fetches = provider.source().fetches();
+    assert!(fetches <= 2 + 5 + 12, "10, 20, 40, 80, 160, then 300 s: {fetches} in an hour");
+}
+
+/// Not more of them: what a client may retry is bounded by the SDK's own quota of retries.
+#[tokio::test]
+async fn thirty_callers_with_a_rejected_session_cost_one_fetch() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let callers: Vec<_> = (0..30)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { list(&client).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!(provider.source().fetches(), 2);
+}
+
+#[tokio::test]
+async fn under_our_identity_cache_any_provider_of_the_sdk_has_the_same() {
+    let world = World::new().await;
+    let cache = identity_cache();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(world.aws.endpoint_url())
+        .time_source(world.hands.clock())
+        .credentials_provider(SharedCredentialsProvider::new(world.after_unknown(1)))
+        .identity_cache(cache.clone())
+        .load()
+        .await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &cache).build());
+    for _ in 0..3 {
+        list(&client).await.unwrap();
+    }
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok", "ok", "ok"]);
+    let sts = aws_sdk_sts::Client::new(&config);
+    sts.get_caller_identity().send().await.unwrap();
+    assert_eq!(cache.statuses().len(), 1, "one provider, one slot, whatever the service");
+}
+
+#[tokio::test]
+async fn the_sdks_own_lazy_cache_keeps_the_rejected_session() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(world.aws.endpoint_url())
+        .time_source(world.hands.clock())
+        .credentials_provider(provider.clone())
+        .load()
+        .await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
+    assert_eq!(
+        list(&client).await.unwrap_err(),
+        "InvalidAccessKeyId",
+        "that is why sdk_config has no cache"
+    );
+}
+
+/// Interceptor and classifier by hand are what the macro gives, and a chain's provider is what it takes.
+#[tokio::test]
+async fn the_macro_is_the_two_calls() {
+    let world = World::new().await;
+    let environment = [("AWS_REGION", REGION), ("AWS_ENDPOINT_URL", world.aws.endpoint_url())];
+    let chain = rolecall::builder()
+        .environment(Environment::fixed(environment))
+        .clock(world.hands.clock())
+        .from_source("keys", world.after_unknown(1))
+        .unwrap();
+    let provider: Provider = chain.cached();
+    let config = world.config(provider.clone()).await;
+    let rejected = RejectedSession::new(provider);
+    let by_hand = s3(&config).interceptor(rejected.clone()).retry_classifier(rejected);
+    list(&aws_sdk_s3::Client::from_conf(by_hand.build())).await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+}
