@@ -31,7 +31,7 @@ use crate::identity_cache::IdentityCache;
 ///
 /// /// Two accounts behind one provider.
 /// #[derive(Debug)]
-/// struct Both<S>(Cached<S>, Cached<S>);
+/// struct Both<S: SessionSource>(Cached<S>, Cached<S>);
 ///
 /// impl<S: SessionSource> HoldsSessions for Both<S> {
 ///     fn rejected(&self, access_key_id: &str) -> bool {
