@@ -53,6 +53,19 @@
 //!
 //! So can a type of your own that implements [`SessionSource`]: [`Builder::from_source`].
 //!
+//! # In the SDK's clients
+//!
+//! - [`sdk_config`] is a loader of aws-config with a provider of ours and no second cache.
+//! - [`retry_rejected!`] gives a client's configuration a [`RejectedSession`]: when a service refuses the session as such,
+//!   another is asked for and the call is tried once more. Never on `AccessDenied`; [`Cached::invalidate`] is there for the
+//!   service that knows better.
+//! - [`identity_cache`] is an identity cache for the credentials of everybody else's providers.
+//! - For one call: a `config_override` with `credentials_provider(..)` has a lazy cache of its own; give it
+//!   `identity_cache(IdentityCache::no_cache())` of the SDK's beside it.
+//!
+//! A bare `credentials_provider(..)` under the SDK's own lazy cache works too and never stalls: that asks seconds before the
+//! end, and the next session is already there. But a session that a service rejected stays in it until its end.
+//!
 //! # Features
 //!
 //! - `default-chain`: [`from_env`] knows the SDKs' whole default order: profiles, containers (ECS, EKS Pod Identity) and EC2
