@@ -34,19 +34,24 @@ async fn run(arguments: Arguments) -> Result<(), Plain> {
     if let Some(id) = external_id {
         role = role.external_id(id)?;
     }
-    // Whatever the SDK finds: keys, a profile, a web identity, a container's or an instance's role.
-    let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    // Whatever the SDK finds: keys, a profile, a web identity, a container's or an instance's role. Clients that use it as
+    // it is have a slot for it in our identity cache.
+    let sdk = aws_config::defaults(BehaviorVersion::latest())
+        .identity_cache(rolecall::identity_cache())
+        .load()
+        .await;
     let base = sdk.credentials_provider().ok_or_else(|| Plain::usage("no credentials"))?;
     let provider =
         rolecall::builder().from_provider("the default chain", base)?.assume(role).cached();
 
     // 1. In a configuration that all clients share.
     let shared = rolecall::sdk_config(provider.clone()).load().await;
-    // 2. In one service's client. Without the SDK's cache: rolecall has one.
+    // 2. In one service's client. Without the SDK's cache: rolecall has one. If the service refuses the session as such,
+    // the call goes on with another.
     let of_a_service = aws_sdk_s3::config::Builder::from(&sdk)
         .credentials_provider(provider.clone())
-        .identity_cache(IdentityCache::no_cache())
-        .build();
+        .identity_cache(IdentityCache::no_cache());
+    let of_a_service = rolecall::retry_rejected!(of_a_service, &provider).build();
     // 3. Behind or before other providers. It is passed over only if nothing is configured, never if it fails.
     let chain = CredentialsProviderChain::first_try("rolecall", provider.clone());
     let in_a_chain = aws_sdk_s3::config::Builder::from(&sdk).credentials_provider(chain).build();
