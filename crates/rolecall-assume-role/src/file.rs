@@ -55,7 +55,7 @@ impl TryFrom<RoleFile> for Role {
             role = role.session_name(name)?;
         }
         if let Some(seconds) = file.duration_seconds {
-            role.duration = Some(SessionDuration::from_secs(seconds)?);
+            role = role.duration(SessionDuration::from_secs(seconds)?)?;
         }
         let mut tags = SessionTags::new();
         for (key, value) in file.tags {
@@ -85,18 +85,19 @@ impl TryFrom<RoleFile> for Role {
 
 impl From<Role> for RoleFile {
     fn from(role: Role) -> Self {
+        let role = role.parts();
         let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         Self {
             arn: role.arn.to_string(),
-            external_id: role.external_id.map(|id| id.to_string()),
-            session_name: role.session_name.map(|name| name.to_string()),
+            external_id: role.external_id.as_ref().map(|id| id.to_string()),
+            session_name: role.session_name.as_ref().map(|name| name.to_string()),
             duration_seconds: role.duration.map(|duration| duration.as_secs().into()),
             tags: role.tags.iter().map(pair).collect(),
             transitive_tag_keys: role.tags.transitive_keys().map(str::to_owned).collect(),
-            source_identity: role.source_identity.map(|identity| identity.to_string()),
+            source_identity: role.source_identity.as_ref().map(|identity| identity.to_string()),
             policy: role.policy.as_ref().map(SessionPolicy::as_str).map(Value::from),
             policy_arns: role.policy_arns.iter().map(ToString::to_string).collect(),
-            mfa_serial: role.mfa_serial.map(|serial| serial.to_string()),
+            mfa_serial: role.mfa_serial.as_ref().map(|serial| serial.to_string()),
         }
     }
 }

@@ -1,3 +1,7 @@
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, OnceLock};
+
 use rolecall_core::{
     ExternalId, InvalidParameter, MfaSerial, PolicyArn, ProvidedContext, RoleArn, SessionDuration,
     SessionName, SessionPolicy, SessionTags, SourceIdentity, limits,
@@ -10,6 +14,9 @@ use crate::file::RoleFile;
 /// The request for a session: the role's ARN, and what STS takes beside it.
 ///
 /// Every part is parsed here, so that what STS would refuse by form never leaves the machine.
+///
+/// A clone costs one reference count. Two are equal if STS is asked for the same by both: the order of tags and of policy
+/// ARNs does not matter, and an inline policy is compared byte for byte.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,9 +46,20 @@ use crate::file::RoleFile;
 /// assert!(role.has_external_id());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(try_from = "RoleFile", into = "RoleFile")]
-pub struct Role {
+pub struct Role(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    parts: Parts,
+    /// The hash of the parts, once it is asked for: a pool finds a role that it knows by this.
+    hash: OnceLock<u64>,
+}
+
+/// What there is to say of a role, in one order: that of tags by their keys, that of policy ARNs by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Parts {
     pub(crate) arn: RoleArn,
     pub(crate) external_id: Option<ExternalId>,
     pub(crate) session_name: Option<SessionName>,
@@ -61,7 +79,7 @@ impl Role {
         A: TryInto<RoleArn, Error: Into<InvalidParameter>>,
     {
         let arn = arn.try_into().map_err(Into::into)?;
-        Ok(Self {
+        let parts = Parts {
             arn,
             external_id: None,
             session_name: None,
@@ -72,7 +90,18 @@ impl Role {
             policy_arns: Vec::new(),
             mfa_serial: None,
             provided_contexts: Vec::new(),
-        })
+        };
+        Ok(Self(Arc::new(Inner { parts, hash: OnceLock::new() })))
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0.parts
+    }
+
+    fn change(&mut self) -> &mut Parts {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.hash.take();
+        &mut inner.parts
     }
 
     /// With the external id that the role's trust policy asks for.
@@ -80,7 +109,7 @@ impl Role {
     where
         E: TryInto<ExternalId, Error: Into<InvalidParameter>>,
     {
-        self.external_id = Some(id.try_into().map_err(Into::into)?);
+        self.change().external_id = Some(id.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -89,7 +118,7 @@ impl Role {
     where
         N: TryInto<SessionName, Error: Into<InvalidParameter>>,
     {
-        self.session_name = Some(name.try_into().map_err(Into::into)?);
+        self.change().session_name = Some(name.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -98,7 +127,7 @@ impl Role {
     where
         D: TryInto<SessionDuration, Error: Into<InvalidParameter>>,
     {
-        self.duration = Some(duration.try_into().map_err(Into::into)?);
+        self.change().duration = Some(duration.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -108,20 +137,22 @@ impl Role {
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Result<Self, InvalidParameter> {
-        self.tags = self.tags.tag(key, value)?;
+        let parts = self.change();
+        parts.tags = std::mem::take(&mut parts.tags).tag(key, value)?;
         Ok(self)
     }
 
     /// With a tag that goes on to all sessions that are assumed from this one, by its key.
     pub fn transitive_tag_key(mut self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
-        self.tags = self.tags.transitive(key)?;
+        let parts = self.change();
+        parts.tags = std::mem::take(&mut parts.tags).transitive(key)?;
         Ok(self)
     }
 
     /// With all of these tags instead of those that there are.
     #[must_use]
     pub fn tags(mut self, tags: SessionTags) -> Self {
-        self.tags = tags;
+        self.change().tags = tags;
         self
     }
 
@@ -131,7 +162,7 @@ impl Role {
     where
         S: TryInto<SourceIdentity, Error: Into<InvalidParameter>>,
     {
-        self.source_identity = Some(identity.try_into().map_err(Into::into)?);
+        self.change().source_identity = Some(identity.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -140,7 +171,7 @@ impl Role {
     where
         P: TryInto<SessionPolicy, Error: Into<InvalidParameter>>,
     {
-        self.policy = Some(policy.try_into().map_err(Into::into)?);
+        self.change().policy = Some(policy.try_into().map_err(Into::into)?);
         self.check_policy_text()
     }
 
@@ -150,25 +181,28 @@ impl Role {
         P: TryInto<PolicyArn, Error: Into<InvalidParameter>>,
     {
         let arn = arn.try_into().map_err(Into::into)?;
-        if self.policy_arns.len() == limits::MOST_POLICY_ARNS {
-            let fault = format!("there are {} already", self.policy_arns.len());
+        let arns = &self.parts().policy_arns;
+        if arns.len() == limits::MOST_POLICY_ARNS {
+            let fault = format!("there are {} already", arns.len());
             let rule = "a session has at most 10 managed policies";
             return Err(InvalidParameter::of("policy ARN", arn.as_str(), fault, rule));
         }
-        self.policy_arns.push(arn);
+        let at = arns.partition_point(|held| *held < arn);
+        self.change().policy_arns.insert(at, arn);
         self.check_policy_text()
     }
 
     /// The inline policy and the ARNs have one limit together.
     fn check_policy_text(self) -> Result<Self, InvalidParameter> {
-        let inline = self.policy.as_ref().map_or(0, |policy| policy.as_str().chars().count());
-        let arns: usize = self.policy_arns.iter().map(|arn| arn.as_str().chars().count()).sum();
+        let Parts { policy, policy_arns, .. } = self.parts();
+        let inline = policy.as_ref().map_or(0, |policy| policy.as_str().chars().count());
+        let arns: usize = policy_arns.iter().map(|arn| arn.as_str().chars().count()).sum();
         if inline + arns <= limits::MOST_POLICY_TEXT {
             return Ok(self);
         }
         let fault = format!("with the policy ARNs it has {} characters", inline + arns);
         let rule = "a session policy and the policy ARNs have at most 2048 characters together";
-        let shown = self.policy.as_ref().map_or("", SessionPolicy::as_str);
+        let shown = policy.as_ref().map_or("", SessionPolicy::as_str);
         Err(InvalidParameter::of("session policy", shown, fault, rule))
     }
 
@@ -177,133 +211,112 @@ impl Role {
     where
         M: TryInto<MfaSerial, Error: Into<InvalidParameter>>,
     {
-        self.mfa_serial = Some(serial.try_into().map_err(Into::into)?);
+        self.change().mfa_serial = Some(serial.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
     /// With context that a trusted provider vouches for; at most five.
     pub fn provided_context(mut self, context: ProvidedContext) -> Result<Self, InvalidParameter> {
-        if self.provided_contexts.len() == limits::MOST_PROVIDED_CONTEXTS {
-            let fault = format!("there are {} already", self.provided_contexts.len());
+        let contexts = self.parts().provided_contexts.len();
+        if contexts == limits::MOST_PROVIDED_CONTEXTS {
+            let fault = format!("there are {contexts} already");
             let rule = "a session has at most 5 provided contexts";
             let provider = context.provider_arn();
             return Err(InvalidParameter::of("provided context", provider, fault, rule));
         }
-        self.provided_contexts.push(context);
+        self.change().provided_contexts.push(context);
         Ok(self)
     }
 
     /// The role's ARN.
     pub fn arn(&self) -> &RoleArn {
-        &self.arn
+        &self.parts().arn
     }
 
     /// Whether the request will carry an external id.
     pub fn has_external_id(&self) -> bool {
-        self.external_id.is_some()
+        self.parts().external_id.is_some()
+    }
+
+    /// Its own name for the session, if it has one.
+    ///
+    /// ```
+    /// use rolecall_assume_role::Role;
+    /// let role = Role::new("arn:aws:iam::444455556666:role/orders")?.session_name("checkout")?;
+    /// assert_eq!(role.own_session_name().map(|name| name.as_str()), Some("checkout"));
+    /// # Ok::<(), rolecall_core::InvalidParameter>(())
+    /// ```
+    pub fn own_session_name(&self) -> Option<&SessionName> {
+        self.parts().session_name.as_ref()
+    }
+
+    /// The same role with no name of its own for the session.
+    ///
+    /// ```
+    /// use rolecall_assume_role::Role;
+    /// let role = Role::new("arn:aws:iam::444455556666:role/orders")?;
+    /// assert_eq!(role.clone().session_name("checkout")?.without_session_name(), role);
+    /// # Ok::<(), rolecall_core::InvalidParameter>(())
+    /// ```
+    #[must_use]
+    pub fn without_session_name(mut self) -> Self {
+        self.change().session_name = None;
+        self
+    }
+
+    /// Its inline session policy, if it has one.
+    ///
+    /// ```
+    /// use rolecall_assume_role::Role;
+    /// let role = Role::new("arn:aws:iam::444455556666:role/orders")?.policy(r#"{"Statement": []}"#)?;
+    /// assert_eq!(role.inline_policy().map(|policy| policy.as_str()), Some(r#"{"Statement": []}"#));
+    /// # Ok::<(), rolecall_core::InvalidParameter>(())
+    /// ```
+    pub fn inline_policy(&self) -> Option<&SessionPolicy> {
+        self.parts().policy.as_ref()
     }
 
     /// What goes to STS; `default` is the session's name where the role has none of its own.
     pub(crate) fn request(&self, default: &SessionName) -> AssumeRoleRequest {
-        let name = self.session_name.as_ref().unwrap_or(default).clone();
-        let mut request = AssumeRoleRequest::new(self.arn.clone(), name);
-        request.external_id = self.external_id.clone();
-        request.duration = self.duration;
-        request.tags = self.tags.clone();
-        request.source_identity = self.source_identity.clone();
-        request.policy = self.policy.clone();
-        request.policy_arns = self.policy_arns.clone();
-        request.provided_contexts = self.provided_contexts.clone();
+        let parts = self.parts().clone();
+        let name = parts.session_name.unwrap_or_else(|| default.clone());
+        let mut request = AssumeRoleRequest::new(parts.arn, name);
+        request.external_id = parts.external_id;
+        request.duration = parts.duration;
+        request.tags = parts.tags;
+        request.source_identity = parts.source_identity;
+        request.policy = parts.policy;
+        request.policy_arns = parts.policy_arns;
+        request.provided_contexts = parts.provided_contexts;
         request
+    }
+
+    /// Of all of it, with keys of this process: who may choose a part cannot make it that of another role.
+    fn hash_of_all(&self) -> u64 {
+        static KEYS: OnceLock<RandomState> = OnceLock::new();
+        *self.0.hash.get_or_init(|| KEYS.get_or_init(RandomState::new).hash_one(self.parts()))
+    }
+}
+
+impl PartialEq for Role {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.parts() == other.parts()
+    }
+}
+
+impl Eq for Role {}
+
+impl Hash for Role {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash_of_all());
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Role").field(self.parts()).finish()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn role() -> Role {
-        Role::new("arn:aws:iam::444455556666:role/orders").unwrap()
-    }
-
-    fn whole() -> Role {
-        role()
-            .external_id("shop-4711")
-            .and_then(|role| role.session_name("checkout"))
-            .and_then(|role| role.duration(std::time::Duration::from_secs(900)))
-            .and_then(|role| role.tag("Tenant", "4711"))
-            .and_then(|role| role.tag("Team", "tea"))
-            .and_then(|role| role.transitive_tag_key("Tenant"))
-            .and_then(|role| role.source_identity("ann"))
-            .and_then(|role| role.policy(r#"{"Statement": []}"#))
-            .and_then(|role| role.policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess"))
-            .and_then(|role| role.mfa_serial("arn:aws:iam::111122223333:mfa/ann"))
-            .unwrap()
-    }
-
-    #[test]
-    fn what_is_written_to_a_file_is_read_again_as_the_same() {
-        for role in [role(), whole()] {
-            let json = serde_json::to_string(&role).unwrap();
-            assert_eq!(serde_json::from_str::<Role>(&json).unwrap(), role, "{json}");
-        }
-        let written = serde_json::to_value(role()).unwrap();
-        assert_eq!(written, serde_json::json!({ "arn": "arn:aws:iam::444455556666:role/orders" }));
-    }
-
-    #[test]
-    fn a_policy_in_a_file_may_be_an_object() {
-        let json =
-            r#"{"arn": "arn:aws:iam::444455556666:role/orders", "policy": {"Statement": []}}"#;
-        let role: Role = serde_json::from_str(json).unwrap();
-        assert_eq!(role.policy.unwrap().as_str(), r#"{"Statement":[]}"#);
-    }
-
-    #[test]
-    fn what_is_wrong_in_a_file_is_said_with_its_rule() {
-        let arn = r#""arn": "arn:aws:iam::444455556666:role/orders""#;
-        for (json, part) in [
-            ("{}".to_owned(), "missing field `arn`"),
-            (format!("{{{arn}, \"extern_id\": \"x\"}}"), "unknown field `extern_id`"),
-            (format!("{{{arn}, \"external_id\": \"x\"}}"), "external id \"x\": it has 1 character"),
-            (format!("{{{arn}, \"duration_seconds\": 60}}"), "900 to 43200"),
-            (format!("{{{arn}, \"tags\": {{\"aws:x\": \"\"}}}}"), "begins with aws:"),
-            (format!("{{{arn}, \"policy\": []}}"), "it is no JSON object"),
-            (format!("{{{arn}, \"policy_arns\": [\"x\"]}}"), "policy ARN \"x\""),
-            (
-                format!("{{{arn}, \"tags\": {{\"Tenant\": \"1\", \"Tenant\": \"2\"}}}}"),
-                "the key \"Tenant\" is there twice",
-            ),
-            (
-                format!(
-                    "{{{arn}, \"policy\": {{\"a\": [{{\"Condition\": 1, \"Condition\": 2}}]}}}}"
-                ),
-                "the key \"Condition\" is there twice",
-            ),
-        ] {
-            let error = serde_json::from_str::<Role>(&json).unwrap_err().to_string();
-            assert!(error.contains(part), "{json}: {error}");
-        }
-    }
-
-    #[test]
-    fn policies_and_contexts_keep_to_their_limits_together() {
-        let policy = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
-        let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-        let room = limits::MOST_POLICY_TEXT - arn.len();
-        let full = role().policy(policy(room)).unwrap().policy_arn(arn);
-        assert!(full.is_ok());
-        let error = full.unwrap().policy(policy(room + 1)).unwrap_err();
-        assert!(error.to_string().contains("2049 characters"), "{error}");
-        let ten = (0..10).fold(role(), |role, n| {
-            role.policy_arn(format!("arn:aws:iam::aws:policy/P{n}")).unwrap()
-        });
-        assert!(ten.policy_arn(arn).unwrap_err().to_string().contains("at most 10"));
-        let context = || {
-            let provider = "arn:aws:iam::aws:contextProvider/IdentityCenter";
-            ProvidedContext::new(provider, "assertion").unwrap()
-        };
-        let five = (0..5).fold(role(), |role, _| role.provided_context(context()).unwrap());
-        assert!(five.provided_context(context()).unwrap_err().to_string().contains("at most 5"));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use rolecall_core::{
     ErrorKind, FetchContext, FetchError, Place, Session, SessionDuration, SessionName,
     SessionSource,
 };
-use rolecall_sts::{AssumeRoleRequest, StsClient, refuses_signer};
+use rolecall_sts::{StsClient, refuses_signer};
 
 use crate::{MfaCodes, Role};
 
@@ -35,10 +35,16 @@ const CODE_LIMIT: Duration = Duration::from_secs(120);
 /// ```
 #[derive(Clone, Debug)]
 pub struct AssumeRole {
-    parent: Arc<dyn SessionSource>,
     role: Role,
-    request: AssumeRoleRequest,
+    /// What it has in common with other hops on the same parent: of thousands of roles, each has a reference.
+    way: Arc<Way>,
+}
+
+#[derive(Clone, Debug)]
+struct Way {
+    parent: Arc<dyn SessionSource>,
     sts: StsClient,
+    session_name: SessionName,
     index: usize,
     codes: Option<Arc<dyn MfaCodes>>,
 }
@@ -51,22 +57,37 @@ impl AssumeRole {
         sts: StsClient,
         session_name: SessionName,
     ) -> Self {
-        let request = role.request(&session_name);
-        Self { parent: Arc::new(parent), role, request, sts, index: 1, codes: None }
+        let parent = Arc::new(parent);
+        Self { role, way: Arc::new(Way { parent, sts, session_name, index: 1, codes: None }) }
     }
 
     /// Its place in the chain, from 1, for errors.
     #[must_use]
     pub fn at_hop(mut self, index: usize) -> Self {
-        self.index = index;
+        Arc::make_mut(&mut self.way).index = index;
         self
     }
 
     /// Where the codes of the role's MFA device come from.
     #[must_use]
     pub fn mfa_codes(mut self, codes: impl MfaCodes) -> Self {
-        self.codes = Some(Arc::new(codes));
+        Arc::make_mut(&mut self.way).codes = Some(Arc::new(codes));
         self
+    }
+
+    /// The hop from the same parent to another role. It costs two pointers: all else is shared.
+    ///
+    /// ```
+    /// # use rolecall_assume_role::{AssumeRole, Role};
+    /// # fn show(orders: AssumeRole) -> Result<(), rolecall_core::InvalidParameter> {
+    /// let invoices = orders.to(Role::new("arn:aws:iam::444455556666:role/invoices")?);
+    /// assert_eq!(invoices.role().arn().name(), "invoices");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn to(&self, role: Role) -> Self {
+        Self { role, way: Arc::clone(&self.way) }
     }
 
     /// The role that it assumes.
@@ -75,9 +96,9 @@ impl AssumeRole {
     }
 
     async fn signer(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        self.parent.session(cx).await.map_err(|error| {
+        self.way.parent.session(cx).await.map_err(|error| {
             // A chain is configured here: a provider chain above must not go on to another identity.
-            error.through_hop(self.index).of_configured()
+            error.through_hop(self.way.index).of_configured()
         })
     }
 
@@ -94,29 +115,28 @@ impl AssumeRole {
                 }
                 _ => error,
             };
-            error.at(Place::hop(self.index, self.role.arn().clone()))
+            error.at(Place::hop(self.way.index, self.role.arn().clone()))
         })
     }
 
     async fn ask(&self, signer: &Session, cx: FetchContext) -> Result<Session, FetchError> {
-        let Some(serial) = &self.role.mfa_serial else {
-            return self.sts.assume_role(signer, &self.request, cx).await;
-        };
-        let Some(codes) = &self.codes else {
-            let message =
-                format!("the role is asked for with MFA, and nothing gives codes of {serial}");
-            return Err(FetchError::new(ErrorKind::InvalidConfig, message)
-                .with_hint("give a source of MFA codes with the role"));
-        };
-        let mut request = self.request.clone();
-        request.mfa =
-            Some((serial.clone(), codes.code(serial).await.map_err(FetchError::of_configured)?));
-        self.sts.assume_role(signer, &request, cx).await
+        let mut request = self.role.request(&self.way.session_name);
+        if let Some(serial) = &self.role.parts().mfa_serial {
+            let Some(codes) = &self.way.codes else {
+                let message =
+                    format!("the role is asked for with MFA, and nothing gives codes of {serial}");
+                return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+                    .with_hint("give a source of MFA codes with the role"));
+            };
+            let code = codes.code(serial).await.map_err(FetchError::of_configured)?;
+            request.mfa = Some((serial.clone(), code));
+        }
+        self.way.sts.assume_role(signer, &request, cx).await
     }
 
     /// What STS would refuse for what the parent's session is.
     fn refused_in_advance(&self, signer: &Session) -> Option<FetchError> {
-        let asked = self.request.duration?;
+        let asked = self.role.parts().duration?;
         if signer.role().is_none() && signer.role_arn().is_none() {
             return None;
         }
@@ -136,7 +156,7 @@ impl AssumeRole {
             Some(role) => role.arn().to_owned(),
             None => format!("the owner of the access key {}", signer.access_key_id()),
         };
-        let external_id = match &self.request.external_id {
+        let external_id = match &self.role.parts().external_id {
             Some(id) => format!("its sts:ExternalId condition, if any, must be {:?}", id.as_str()),
             None => {
                 "it must have no sts:ExternalId condition, since no external id was sent".into()
@@ -174,7 +194,7 @@ impl SessionSource for AssumeRole {
         let signer = self.signer(cx).await?;
         match self.assume(&signer, cx).await {
             Err(error) if refuses_signer(&error) => {
-                self.parent.reject(&signer);
+                self.way.parent.reject(&signer);
                 let another = self.signer(cx).await?;
                 if another.access_key_id() == signer.access_key_id() {
                     return Err(error);
@@ -191,7 +211,7 @@ impl SessionSource for AssumeRole {
 
     /// The wait for the parent does not count against the hop.
     fn limit(&self) -> Duration {
-        let person = self.codes.as_ref().map_or(Duration::ZERO, |_| CODE_LIMIT);
-        self.parent.limit() + person + HOP_LIMIT
+        let person = self.way.codes.as_ref().map_or(Duration::ZERO, |_| CODE_LIMIT);
+        self.way.parent.limit() + person + HOP_LIMIT
     }
 }
