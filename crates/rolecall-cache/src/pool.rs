@@ -8,15 +8,17 @@ use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
+use moka::ops::compute::{CompResult, Op};
 use rolecall_core::{Clock, FetchError, Moment, Observer, Session, SessionSource};
 
-use self::registry::{Found, Registry};
+use self::registry::Registry;
 pub use self::warm::Warmed;
 use crate::cached::{Cached, Sourced};
 use crate::observed::Observed;
 use crate::shell::{Refresh, Setup, Shared};
+use crate::slot::Look;
 use crate::status::{State, Status};
-use crate::sync::{Arc, Mutex, PoisonError, Weak};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::timer::{Timed, Timer};
 
 /// A handle of a pool: the same [`Cached`] as any other. It is cheap to clone and to drop.
@@ -70,11 +72,15 @@ struct Inner<K> {
     observed: Observed,
     idle: Duration,
     next_sweep: Mutex<Moment>,
+    /// Those for which there was no room, until they are told of: the map must not be called from where it says so, nor
+    /// may who listens be called with its locks held.
+    evicted: Arc<Mutex<Vec<Arc<Slot>>>>,
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
     /// A pool of up to 10,000 slots on the machine's clock. `source` makes the source of a key's sessions: it is called
-    /// when there is no slot for a key, and goes to no network itself.
+    /// when there is no slot for a key, and goes to no network itself. It may ask the pool for another key. Where several
+    /// ask for a new key at once, it may be called by each, and one of the sources counts.
     pub fn new(source: impl Fn(&K) -> Arc<dyn SessionSource> + Send + Sync + 'static) -> Self {
         Self::builder(source).build()
     }
@@ -95,57 +101,36 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
 
     /// The handle of a key. Nothing is fetched for it before it is asked.
     pub fn get(&self, key: &K) -> Pooled {
-        if let Some(slot) = self.0.retained.get(key).filter(|slot| !slot.is_removed()) {
-            return Cached(slot);
-        }
-        let found = self.0.registry.find_or(
-            key,
-            self.0.timer.clock().now(),
-            || {
-                let setup = Setup {
-                    refresh: self.0.refresh,
-                    timer: Arc::clone(&self.0.timer),
-                    observed: self.0.observed.clone(),
-                };
-                Shared::new(Sourced((self.0.factory)(key)), setup)
-            },
-            |slot| self.0.retained.insert(key.clone(), Arc::clone(slot)),
-        );
-        match found {
-            Found::There(slot) | Found::New(slot) => Cached(slot),
+        match self.0.retained.get(key) {
+            Some(slot) if !slot.is_removed() => Cached(slot),
+            _ => Cached(self.0.find_or_make(key)),
         }
     }
 
     /// Closes a key's slot: handles of it answer [`Removed`](rolecall_core::ErrorKind::Removed), what is on its way is
     /// dropped, and the next [`get`](Self::get) starts anew. Whether there was one.
     pub fn remove(&self, key: &K) -> bool {
-        let removed = self.0.registry.take(key, || self.0.retained.invalidate(key));
-        let there = removed.is_some();
-        if let Some(slot) = removed {
-            slot.remove();
-        }
-        there
+        let Some(slot) = self.0.registry.find(key) else { return false };
+        // Closed first: from then on nobody takes it for the key's, wherever it is found.
+        let was_there = slot.remove();
+        self.0.registry.forget(key, &slot);
+        self.0.let_go(key, &slot);
+        was_there
     }
 
     /// How all slots stand together.
     pub fn status(&self) -> PoolStatus {
         let mut status = PoolStatus::default();
-        self.0.registry.each(|_, slot| {
-            let Status { state, last_error, .. } = slot.status();
-            *status.by_state.entry(state.to_string()).or_default() += 1;
-            status.holding += usize::from(state.holds_session());
-            status.failing += usize::from(state == State::Failing);
-            if status.last_error.is_none() {
-                status.last_error = last_error;
-            }
-        });
+        self.0.registry.each(|_, slot| slot, |slot| status.count(slot.look()));
         status
     }
 
     /// How each slot stands, with its key, in no order. A copy of all of it: for a page, not for every request.
     pub fn statuses(&self) -> Vec<(K, Status)> {
         let mut all = Vec::new();
-        self.0.registry.each(|key, slot| all.push((key.clone(), slot.status())));
+        self.0
+            .registry
+            .each(|key, slot| (key.clone(), slot), |(key, slot)| all.push((key, slot.status())));
         all
     }
 
@@ -167,34 +152,87 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
+    /// A key's slot, which is not among those that are retained.
+    #[cold]
+    fn find_or_make(&self, key: &K) -> Arc<Slot> {
+        let slot = match self.registry.find(key) {
+            Some(slot) => slot,
+            None => {
+                let setup = Setup {
+                    refresh: self.refresh,
+                    timer: Arc::clone(&self.timer),
+                    observed: self.observed.clone(),
+                };
+                // Under no lock: what makes the source may come back here. Of several, one is kept.
+                let made = Shared::new(Sourced((self.factory)(key)), setup);
+                self.registry.keep(key, made, self.timer.clock().now())
+            }
+        };
+        self.retain(key, &slot);
+        self.tell_evicted();
+        slot
+    }
+
+    /// Retains a key's slot, unless it was removed meanwhile.
+    fn retain(&self, key: &K, slot: &Arc<Slot>) {
+        self.retained.entry(key.clone()).and_compute_with(|_| match slot.is_removed() {
+            true => Op::Nop,
+            false => Op::Put(Arc::clone(slot)),
+        });
+    }
+
+    /// Retains this slot no longer. Whether it was retained.
+    fn let_go(&self, key: &K, slot: &Arc<Slot>) -> bool {
+        let entry = self.retained.entry(key.clone());
+        let done = entry.and_compute_with(|held| match held {
+            Some(held) if Arc::ptr_eq(held.value(), slot) => Op::Remove,
+            _ => Op::Nop,
+        });
+        matches!(done, CompResult::Removed(_))
+    }
+
+    /// Tells of those for which there was no room.
+    fn tell_evicted(&self) {
+        let evicted = std::mem::take(&mut *locked(&self.evicted));
+        for slot in evicted {
+            slot.evicted();
+        }
+    }
+
     /// Looks through a part of the slots: those that are used count as used though their handles bypass the retention,
     /// those that are not are let go after a time.
     fn sweep(&self, now: Moment, shards: usize) {
-        let mut idle = Vec::new();
         self.registry.sweep(now, shards, |key, slot, unused_for| {
             if unused_for.is_zero() {
                 if self.retained.get(key).is_none() {
-                    self.retained.insert(key.clone(), Arc::clone(slot));
+                    self.retain(key, slot);
                 }
-            } else if unused_for >= self.idle && self.retained.contains_key(key) {
-                self.retained.invalidate(key);
-                idle.push(Arc::clone(slot));
+            } else if unused_for >= self.idle && self.let_go(key, slot) {
+                slot.evicted();
             }
         });
-        for slot in idle {
-            slot.evicted();
-        }
         self.retained.run_pending_tasks();
+        self.tell_evicted();
     }
+}
+
+/// How long from one part of the slots to the next.
+fn step(idle: Duration) -> Duration {
+    (idle / SWEEPS_IN_A_LIFE).max(SHORTEST_STEP)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is done under these locks does not panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
     fn tick(self: Arc<Self>) {
         let now = self.timer.clock().now();
-        let step = self.idle / SWEEPS_IN_A_LIFE;
-        let mut next = self.next_sweep.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = step(self.idle);
+        let mut next = locked(&self.next_sweep);
         // As many as were due while the timer stood still.
-        let late = (now - *next).as_nanos() / step.as_nanos().max(1);
+        let late = (now - *next).as_nanos() / step.as_nanos();
         let shards = usize::try_from(late).unwrap_or(usize::MAX).saturating_add(1);
         let (from, to) = (*next, now + step);
         *next = to;
@@ -207,7 +245,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
 
 impl<K> Drop for Inner<K> {
     fn drop(&mut self) {
-        let next = *self.next_sweep.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = *locked(&self.next_sweep);
         self.timer.disarm(self.id, next);
     }
 }
@@ -243,6 +281,19 @@ pub struct PoolStatus {
 }
 
 impl PoolStatus {
+    fn count(&mut self, look: Look<FetchError>) {
+        let Look { state, last_error, .. } = look;
+        match self.by_state.get_mut(state.name()) {
+            Some(slots) => *slots += 1,
+            None => _ = self.by_state.insert(state.name().to_owned(), 1),
+        }
+        self.holding += usize::from(state.holds_session());
+        self.failing += usize::from(state == State::Failing);
+        if self.last_error.is_none() {
+            self.last_error = last_error;
+        }
+    }
+
     /// How many slots there are.
     pub fn slots(&self) -> usize {
         self.by_state.values().sum()
@@ -260,6 +311,8 @@ const CAPACITY: u64 = 10_000;
 const IDLE: Duration = Duration::from_secs(3600);
 /// In how many steps the registry is looked through, four times in the time that an idle slot is retained.
 const SWEEPS_IN_A_LIFE: u32 = 4 * registry::SHARDS as u32;
+/// The timer has more to do than to look for idle slots.
+const SHORTEST_STEP: Duration = Duration::from_secs(1);
 
 /// Sets up a [`SessionPool`].
 ///
@@ -311,7 +364,8 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
         self
     }
 
-    /// How long a slot is retained that nobody uses, to a quarter of this; one hour unless set.
+    /// How long a slot is retained that nobody uses, to a quarter of this or a quarter of a minute; one hour unless set.
+    /// One that [`Refresh::Always`] keeps fresh is let go, too.
     pub fn idle(mut self, time: Duration) -> Self {
         self.idle = time;
         self
@@ -319,16 +373,18 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
 
     /// The pool, empty.
     pub fn build(self) -> SessionPool<K> {
+        let evicted = Arc::new(Mutex::new(Vec::new()));
+        let waiting = Arc::clone(&evicted);
         let retained = moka::sync::Cache::builder()
             .max_capacity(self.capacity)
-            .eviction_listener(|_, slot: Arc<Slot>, cause| {
+            .eviction_listener(move |_, slot: Arc<Slot>, cause| {
                 if cause.was_evicted() {
-                    slot.evicted();
+                    locked(&waiting).push(slot);
                 }
             })
             .build();
         let timer = Timer::new(self.clock);
-        let next_sweep = timer.clock().now() + self.idle / SWEEPS_IN_A_LIFE;
+        let next_sweep = timer.clock().now() + step(self.idle);
         let inner = Arc::new(Inner {
             factory: self.factory,
             registry: Registry::new(),
@@ -339,6 +395,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
             observed: self.observed,
             idle: self.idle,
             next_sweep: Mutex::new(next_sweep),
+            evicted,
         });
         let who: Weak<Inner<K>> = Arc::downgrade(&inner);
         inner.timer.arm(inner.id, Moment::MAX, next_sweep, who);

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use self::in_flight::InFlight;
 use crate::observed::Observed;
 use crate::schedule::GRACE;
-use crate::slot::{Ask, Decision, Failure, Fetched, SameSession, Slot, Tick, Wait};
+use crate::slot::{Ask, Decision, Failure, Fetched, Look, SameSession, Slot, Tick, Wait};
 use crate::status::Status;
 use crate::sync::{
     Arc, ArcSwapOption, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Runtime, Task, Weak,
@@ -462,11 +462,11 @@ impl<O: Origin> Shared<O, O::Item> {
         }
     }
 
-    /// Closes the slot: whoever holds it is told so, and what is on its way is dropped.
-    pub(crate) fn remove(self: &Arc<Self>) {
+    /// Closes the slot: whoever holds it is told so, and what is on its way is dropped. Whether it was open.
+    pub(crate) fn remove(self: &Arc<Self>) -> bool {
         let mut state = self.lock();
         if state.slot.is_removed() {
-            return;
+            return false;
         }
         state.slot.remove();
         state.outcome = None;
@@ -477,6 +477,7 @@ impl<O: Origin> Shared<O, O::Item> {
             task.abort();
         }
         self.observed.tell(self.origin.label(), &Event::Removed);
+        true
     }
 
     /// Whether a fetch runs, or somebody waits for one.
@@ -490,6 +491,10 @@ impl<O: Origin> Shared<O, O::Item> {
 
     pub(crate) fn evicted(&self) {
         self.observed.tell(self.origin.label(), &Event::Evicted);
+    }
+
+    pub(crate) fn look(&self) -> Look<FetchError> {
+        self.lock().slot.look(self.clock.now())
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -84,11 +84,10 @@ impl State {
     pub const fn holds_session(self) -> bool {
         matches!(self, Self::Fresh | Self::Due | Self::Refreshing | Self::Stale | Self::Rejected)
     }
-}
 
-impl std::fmt::Display for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+    /// The word.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Empty => "empty",
             Self::Loading => "loading",
             Self::Fresh => "fresh",
@@ -99,6 +98,12 @@ impl std::fmt::Display for State {
             Self::Failing => "failing",
             Self::Expired => "expired",
             Self::Removed => "removed",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -31,11 +31,6 @@ struct Entry {
 /// The least number of entries to clear a shard for.
 const FEW: usize = 16;
 
-pub(super) enum Found {
-    There(Arc<Slot>),
-    New(Arc<Slot>),
-}
-
 impl<K: Eq + Hash + Clone> Registry<K> {
     pub(super) fn new() -> Self {
         let shard = |_| Mutex::new(Shard { slots: HashMap::new(), clear_at: FEW });
@@ -49,39 +44,33 @@ impl<K: Eq + Hash + Clone> Registry<K> {
         locked(&self.shards[index])
     }
 
+    /// A key's slot, if there is one that is not removed.
     pub(super) fn find(&self, key: &K) -> Option<Arc<Slot>> {
-        self.shard(key).slots.get(key)?.slot.upgrade()
+        self.shard(key).living(key)
     }
 
-    /// A key's slot, made if there is none; `retain` is called for it before anybody can remove it.
-    pub(super) fn find_or(
-        &self,
-        key: &K,
-        now: Moment,
-        make: impl FnOnce() -> Arc<Slot>,
-        retain: impl FnOnce(&Arc<Slot>),
-    ) -> Found {
+    /// This is a key's slot from now on, unless there is one already, which comes back instead.
+    pub(super) fn keep(&self, key: &K, made: Arc<Slot>, now: Moment) -> Arc<Slot> {
         let mut shard = self.shard(key);
-        if let Some(slot) = shard.slots.get(key).and_then(|entry| entry.slot.upgrade()) {
-            retain(&slot);
-            return Found::There(slot);
+        if let Some(slot) = shard.living(key) {
+            // Before the one that is not needed goes.
+            drop(shard);
+            return slot;
         }
-        let slot = make();
         if shard.slots.len() >= shard.clear_at {
-            shard.slots.retain(|_, entry| entry.slot.strong_count() > 0);
-            shard.clear_at = (2 * shard.slots.len()).max(FEW);
+            shard.clear();
         }
-        shard.slots.insert(key.clone(), Entry { slot: Arc::downgrade(&slot), used: now });
-        retain(&slot);
-        Found::New(slot)
+        shard.slots.insert(key.clone(), Entry { slot: Arc::downgrade(&made), used: now });
+        made
     }
 
-    /// A key's slot is there no more; `forget` is called before anybody can make another.
-    pub(super) fn take(&self, key: &K, forget: impl FnOnce()) -> Option<Arc<Slot>> {
+    /// This is a key's slot no longer.
+    pub(super) fn forget(&self, key: &K, slot: &Arc<Slot>) {
         let mut shard = self.shard(key);
-        let entry = shard.slots.remove(key);
-        forget();
-        entry?.slot.upgrade()
+        let is_it = |entry: &Entry| std::ptr::eq(entry.slot.as_ptr(), Arc::as_ptr(slot));
+        if shard.slots.get(key).is_some_and(is_it) {
+            shard.slots.remove(key);
+        }
     }
 
     #[cfg(not(shuttle))]
@@ -90,18 +79,15 @@ impl<K: Eq + Hash + Clone> Registry<K> {
         self.shards.iter().map(|shard| locked(shard).slots.len()).sum()
     }
 
-    /// Every slot, a shard at a time.
-    pub(super) fn each(&self, mut look: impl FnMut(&K, &Arc<Slot>)) {
+    /// Every slot, a shard at a time: `pick` is called under its lock, `look` is not.
+    pub(super) fn each<T>(&self, pick: impl Fn(&K, Arc<Slot>) -> T, mut look: impl FnMut(T)) {
         for shard in &self.shards {
-            let slots: Vec<(K, Arc<Slot>)> = {
+            let slots: Vec<T> = {
                 let shard = locked(shard);
-                let living =
-                    |(key, entry): (&K, &Entry)| Some((key.clone(), entry.slot.upgrade()?));
+                let living = |(key, entry): (&K, &Entry)| Some(pick(key, entry.slot.upgrade()?));
                 shard.slots.iter().filter_map(living).collect()
             };
-            for (key, slot) in slots {
-                look(&key, &slot);
-            }
+            slots.into_iter().for_each(&mut look);
         }
     }
 
@@ -121,8 +107,7 @@ impl<K: Eq + Hash + Clone> Registry<K> {
             let mut living = Vec::new();
             {
                 let mut shard = locked(&self.shards[index]);
-                shard.slots.retain(|_, entry| entry.slot.strong_count() > 0);
-                shard.clear_at = (2 * shard.slots.len()).max(FEW);
+                shard.clear();
                 for (key, entry) in &mut shard.slots {
                     let Some(slot) = entry.slot.upgrade() else { continue };
                     if slot.was_touched() {
@@ -135,6 +120,19 @@ impl<K: Eq + Hash + Clone> Registry<K> {
                 look(&key, &slot, unused_for);
             }
         }
+    }
+}
+
+impl<K: Eq + Hash> Shard<K> {
+    fn living(&self, key: &K) -> Option<Arc<Slot>> {
+        let slot = self.slots.get(key)?.slot.upgrade()?;
+        (!slot.is_removed()).then_some(slot)
+    }
+
+    /// Clears the dead away.
+    fn clear(&mut self) {
+        self.slots.retain(|_, entry| entry.slot.strong_count() > 0);
+        self.clear_at = (2 * self.slots.len()).max(FEW);
     }
 }
 

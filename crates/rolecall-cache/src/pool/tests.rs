@@ -236,3 +236,104 @@ async fn an_outage_of_an_hour_fails_nobody_whose_session_is_good() {
     assert!(script.fetches() < 50 * 60, "{} tries", script.fetches());
     assert!(pool.status().by_state["stale"] > 40, "{:?}", pool.status());
 }
+
+/// What makes sources, and what is told, may come back to the pool: no lock of its own is held meanwhile.
+#[tokio::test]
+async fn what_the_pool_calls_may_call_the_pool() {
+    #[derive(Debug, Default)]
+    struct Asks(std::sync::OnceLock<SessionPool<u32>>, AtomicUsize);
+    impl Observer for Asks {
+        fn observe(&self, _: &str, event: &Event<'_>) {
+            // Once: what is asked for here evicts others.
+            if matches!(event, Event::Evicted | Event::Removed)
+                && self.1.fetch_add(1, Ordering::Relaxed) == 0
+            {
+                let pool = self.0.get().unwrap();
+                for key in 0..200 {
+                    drop(pool.get(&key));
+                }
+                pool.status();
+            }
+        }
+    }
+    let script = Script::new();
+    let asks = StdArc::new(Asks::default());
+    let (source, within) = (script.clone(), asks.clone());
+    let pool = SessionPool::builder(move |key: &u32| {
+        if *key >= 1000 {
+            // The session that this one is assumed with, of another key.
+            return StdArc::new(within.0.get().unwrap().get(&(key % 100)));
+        }
+        StdArc::new(source.clone()) as StdArc<dyn SessionSource>
+    });
+    let pool = pool.clock(script.0.hands.clock()).capacity(4).observer(asks.clone()).build();
+    asks.0.set(pool.clone()).unwrap();
+    let asked = tokio::task::spawn_blocking(move || {
+        for key in (0..100).chain(1000..1100) {
+            drop(pool.get(&key));
+        }
+        pool.remove(&1099)
+    });
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it hangs").unwrap();
+    assert!(asks.1.load(Ordering::Relaxed) > 0, "somebody was told");
+}
+
+/// Each thread removes and asks for the same keys, and looks whether what it is given is closed, or another's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_is_removed_while_others_ask_for_it_has_one_slot_that_is_open() {
+    let script = Script::new();
+    let pool = pool(&script).capacity(2).build();
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let pool = pool.clone();
+            tokio::task::spawn_blocking(move || {
+                for n in 0..2000_u32 {
+                    let key = n % 4;
+                    let handle = pool.get(&key);
+                    if n % 3 == thread % 3 {
+                        pool.remove(&key);
+                        assert_eq!(handle.status().state, State::Removed);
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        tokio::time::timeout(Duration::from_secs(60), thread).await.expect("it hangs").unwrap();
+    }
+    for key in 0..4 {
+        let (one, other) = (pool.get(&key), pool.get(&key));
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        assert_eq!(one.status().state, State::Empty);
+    }
+    // None that is removed is retained.
+    pool.0.retained.run_pending_tasks();
+    assert!(pool.0.retained.iter().all(|(_, slot)| !slot.is_removed()));
+}
+
+#[tokio::test]
+async fn a_pool_whose_idle_slots_go_at_once_leaves_the_timer_time() {
+    let script = Script::new();
+    let pool = pool(&script).idle(Duration::ZERO).build();
+    ask(&pool.get(&1)).await.unwrap();
+    for _ in 0..40 {
+        script.advance(1);
+        settle().await;
+        // It sleeps: what is due now is due again at once otherwise.
+        let (now, next) = (script.0.hands.clock().now(), *locked(&pool.0.next_sweep));
+        assert!(next >= now + Duration::from_secs(1), "{next:?} at {now:?}");
+    }
+    assert!(pool.status_of(&1).is_none(), "{:?}", pool.statuses());
+}
+
+#[test]
+fn warming_outside_of_a_runtime_is_an_error_for_each_and_no_panic() {
+    use std::task::{Context, Poll, Waker};
+    let pool = pool(&Script::new()).build();
+    let warming = std::pin::pin!(pool.warm(0..3, |_| {}));
+    let Poll::Ready(warmed) = warming.poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it waits, and nothing will wake it");
+    };
+    assert_eq!((warmed.ready, warmed.failed.len()), (0, 3));
+    assert_eq!(warmed.failed[0].1.kind(), ErrorKind::InvalidConfig);
+}

@@ -6,6 +6,7 @@ use rolecall_core::FetchError;
 use tokio::task::JoinSet;
 
 use super::SessionPool;
+use crate::sync::Runtime;
 
 /// How far a pool is warmed.
 ///
@@ -31,6 +32,13 @@ impl<K> Warmed<K> {
     pub fn done(&self) -> usize {
         self.ready + self.failed.len()
     }
+
+    fn add(&mut self, key: K, result: Result<(), FetchError>) {
+        match result {
+            Ok(()) => self.ready += 1,
+            Err(error) => self.failed.push((key, error)),
+        }
+    }
 }
 
 /// How many are loaded at once: as many as an STS client has in flight.
@@ -42,6 +50,15 @@ pub(super) async fn warm<K: Eq + Hash + Clone + Send + Sync + 'static>(
     mut progress: impl FnMut(&Warmed<K>),
 ) -> Warmed<K> {
     let mut warmed = Warmed { ready: 0, failed: Vec::new() };
+    if Runtime::current().is_none() {
+        // No tasks there. What is held is held, and the error of each of the others says so.
+        for key in keys {
+            let result = pool.get(&key).ready().await;
+            warmed.add(key, result);
+            progress(&warmed);
+        }
+        return warmed;
+    }
     let mut loads = JoinSet::new();
     loop {
         while loads.len() < AT_ONCE
@@ -55,8 +72,7 @@ pub(super) async fn warm<K: Eq + Hash + Clone + Send + Sync + 'static>(
         }
         match loads.join_next().await {
             None => return warmed,
-            Some(Ok((_, Ok(())))) => warmed.ready += 1,
-            Some(Ok((key, Err(error)))) => warmed.failed.push((key, error)),
+            Some(Ok((key, result))) => warmed.add(key, result),
             // The runtime shuts down, and this with it.
             Some(Err(_)) => continue,
         }
