@@ -25,4 +25,4 @@ mod strict;
 
 pub use mfa::MfaCodes;
 pub use role::Role;
-pub use source::AssumeRole;
+pub use source::{AssumeRole, Hops};

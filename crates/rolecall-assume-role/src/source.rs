@@ -36,10 +36,10 @@ const CODE_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct AssumeRole {
     role: Role,
-    /// What it has in common with other hops on the same parent: of thousands of roles, each has a reference.
     way: Arc<Way>,
 }
 
+/// What hops on the same parent have in common: of thousands of roles, each has a reference to it.
 #[derive(Clone, Debug)]
 struct Way {
     parent: Arc<dyn SessionSource>,
@@ -57,8 +57,7 @@ impl AssumeRole {
         sts: StsClient,
         session_name: SessionName,
     ) -> Self {
-        let parent = Arc::new(parent);
-        Self { role, way: Arc::new(Way { parent, sts, session_name, index: 1, codes: None }) }
+        Hops::new(parent, sts, session_name).to(role)
     }
 
     /// Its place in the chain, from 1, for errors.
@@ -73,21 +72,6 @@ impl AssumeRole {
     pub fn mfa_codes(mut self, codes: impl MfaCodes) -> Self {
         Arc::make_mut(&mut self.way).codes = Some(Arc::new(codes));
         self
-    }
-
-    /// The hop from the same parent to another role. It costs two pointers: all else is shared.
-    ///
-    /// ```
-    /// # use rolecall_assume_role::{AssumeRole, Role};
-    /// # fn show(orders: AssumeRole) -> Result<(), rolecall_core::InvalidParameter> {
-    /// let invoices = orders.to(Role::new("arn:aws:iam::444455556666:role/invoices")?);
-    /// assert_eq!(invoices.role().arn().name(), "invoices");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn to(&self, role: Role) -> Self {
-        Self { role, way: Arc::clone(&self.way) }
     }
 
     /// The role that it assumes.
@@ -174,6 +158,44 @@ impl AssumeRole {
             "the trust policy of {role} must allow {caller}{allow}; {external_id}; {identity} caller's own policies \
              must allow {action} on the role"
         )
+    }
+}
+
+/// Hops from one parent, to whatever role. Each costs two pointers beside its role: all else is shared.
+///
+/// ```
+/// # use rolecall_core::SessionSource;
+/// # use rolecall_sts::StsClient;
+/// use rolecall_assume_role::{Hops, Role};
+/// use rolecall_core::SessionName;
+///
+/// # fn show(hub: impl SessionSource, sts: StsClient) -> Result<(), rolecall_core::InvalidParameter> {
+/// let hops = Hops::new(hub, sts, SessionName::parse("checkout")?).at_hop(2);
+/// let orders = hops.to(Role::new("arn:aws:iam::444455556666:role/orders")?);
+/// let invoices = hops.to(Role::new("arn:aws:iam::444455556666:role/invoices")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hops(Arc<Way>);
+
+impl Hops {
+    /// Hops on `parent`. Sessions are called `session_name` where the role says nothing else.
+    pub fn new(parent: impl SessionSource, sts: StsClient, session_name: SessionName) -> Self {
+        let parent = Arc::new(parent);
+        Self(Arc::new(Way { parent, sts, session_name, index: 1, codes: None }))
+    }
+
+    /// Their place in the chain, from 1, for errors.
+    #[must_use]
+    pub fn at_hop(mut self, index: usize) -> Self {
+        Arc::make_mut(&mut self.0).index = index;
+        self
+    }
+
+    /// The one to this role.
+    pub fn to(&self, role: Role) -> AssumeRole {
+        AssumeRole { role, way: Arc::clone(&self.0) }
     }
 }
 

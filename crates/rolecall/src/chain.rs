@@ -1,10 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rolecall_assume_role::{AssumeRole, MfaCodes, Role};
+use rolecall_assume_role::{AssumeRole, Hops, MfaCodes, Role};
 use rolecall_cache::{Cached, Refresh};
 use rolecall_core::{Clock, FetchContext, FetchError, Place, SessionName, SessionSource};
 use rolecall_sts::{CallerIdentity, StsClient, refuses_signer};
+
+use crate::RolePool;
 
 /// A cached way to a session: a `ProvideCredentials` for the SDK, and a [`SessionSource`].
 ///
@@ -79,8 +81,9 @@ impl Chain {
         let Self { base, last, hops, description, with } = self;
         let hops = hops + 1;
         let description = format!("{description} -> {}", role.arn()).into();
-        let hop = AssumeRole::new(last, role, with.sts.clone(), with.session_name.clone());
-        let hop: Arc<dyn SessionSource> = Arc::new(with_more(hop.at_hop(hops)));
+        let hop =
+            Hops::new(last, with.sts.clone(), with.session_name.clone()).at_hop(hops).to(role);
+        let hop: Arc<dyn SessionSource> = Arc::new(with_more(hop));
         let last = Cached::builder(hop).clock(with.clock.clone()).refresh(refresh).build();
         Self { base, last, hops, description, with }
     }
@@ -93,6 +96,37 @@ impl Chain {
     /// The sessions of the base: the same slot that the first hop uses.
     pub fn base(&self) -> Provider {
         self.base.clone()
+    }
+
+    /// Sessions of many roles, each one hop from the end of this chain, which is held once for all: the pool to ask for
+    /// a role that is known only with the request. [`RolePool::builder`] sets its size and more.
+    ///
+    /// ```no_run
+    /// use rolecall::Role;
+    ///
+    /// # fn show() -> Result<(), rolecall::FetchError> {
+    /// let pool = rolecall::from_env()?.pool();
+    /// let orders = pool.role(&Role::new("arn:aws:iam::444455556666:role/orders")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pool(&self) -> RolePool {
+        RolePool::builder(self).build()
+    }
+
+    /// Hops on the end of the chain.
+    pub(crate) fn hops(&self) -> Hops {
+        let With { sts, session_name, .. } = &self.with;
+        Hops::new(self.last.clone(), sts.clone(), session_name.clone()).at_hop(self.hops + 1)
+    }
+
+    /// What sessions are called where a role says nothing else.
+    pub(crate) fn session_name(&self) -> &SessionName {
+        &self.with.session_name
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.with.clock
     }
 
     /// Which base was chosen, and why, and the hops on it.

@@ -89,21 +89,25 @@ mod default_chain;
 mod from_env;
 #[cfg(feature = "default-chain")]
 mod profile;
+mod role_pool;
 mod sdk;
 mod session_policy;
 
 pub use chain::{Chain, Provider};
 pub use from_env::{Builder, builder, from_env};
-pub use rolecall_assume_role::{AssumeRole, MfaCodes, Role};
+pub use role_pool::{RolePool, RolePoolBuilder};
+pub use rolecall_assume_role::{AssumeRole, Hops, MfaCodes, Role};
 pub use rolecall_cache::{
-    Cached, HoldsSessions, IdentityCache, Refresh, RejectedSession, identity_cache, retry_rejected,
+    Cached, HoldsSessions, IdentityCache, IdentityCacheBuilder, PoolStatus, Pooled, Refresh,
+    RejectedSession, SessionPool, SessionPoolBuilder, State, Status, Warmed, identity_cache,
+    retry_rejected,
 };
 pub use rolecall_core::{
-    AccountId, AssumedRole, Clock, Environment, ErrorKind, ExternalId, FetchContext, FetchError,
-    InvalidParameter, Lineage, ManualClock, MfaCode, MfaSerial, Moment, Place, PolicyArn,
-    ProvidedContext, ProviderId, ProviderSource, RoleArn, Session, SessionDuration, SessionName,
-    SessionPolicy, SessionSource, SessionTags, SourceIdentity, SourceProvider, Urgency,
-    VerifiedToken,
+    AccountId, AssumedRole, Clock, Environment, ErrorKind, Event, ExternalId, FetchContext,
+    FetchError, InvalidParameter, Lineage, ManualClock, MfaCode, MfaSerial, Moment, Observer,
+    Place, PolicyArn, ProvidedContext, ProviderId, ProviderSource, RoleArn, Session,
+    SessionDuration, SessionName, SessionPolicy, SessionSource, SessionTags, SourceIdentity,
+    SourceProvider, Urgency, VerifiedToken,
 };
 pub use rolecall_sts::{Budget, CallerIdentity, Endpoint, Principal, Region, StsClient};
 pub use rolecall_web_identity::{
