@@ -115,20 +115,23 @@ async fn the_wait_for_the_parent_does_not_count_against_the_hop() {
 }
 
 #[cfg(target_os = "linux")]
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// In a process of its own: other tests open descriptors, too.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_thousand_roles_on_one_base_have_no_descriptor_each() {
+    let name = "chains::a_thousand_roles_on_one_base_have_no_descriptor_each";
+    alone(name, || tokio::runtime::Runtime::new().unwrap().block_on(of_a_thousand_roles()));
+}
+
+/// Runs a test in a process of its own: others open descriptors and take memory, too.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
     const ALONE: &str = "ROLECALL_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        return runtime.block_on(of_a_thousand_roles());
+        return test();
     }
-    let name = "chains::a_thousand_roles_on_one_base_have_no_descriptor_each";
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(ALONE, "1")

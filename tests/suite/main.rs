@@ -16,6 +16,7 @@ mod parameters;
 mod permissions;
 mod policies_matter;
 mod rejected;
+mod role_pool;
 mod scenarios;
 mod tokens;
 mod trust;
