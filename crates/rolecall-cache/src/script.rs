@@ -22,8 +22,20 @@ pub(crate) const INTO_THE_HARD_WINDOW: u64 = 3550;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
+    /// A new one, good for an hour.
     Session,
+    /// A new one, good for so many seconds.
+    Lasting(u64),
+    /// A new one that is over.
+    Ended,
+    /// The one of that fetch, as it was then.
+    Again(usize),
+    /// Keys without an end.
+    Endless,
+    /// An error that may pass.
     Fail,
+    /// An error that does not pass by itself.
+    Denied,
     Panic,
     Hang,
 }
@@ -36,6 +48,8 @@ pub(crate) struct Stage {
     pub(crate) hands: ManualClock,
     pub(crate) answers: Mutex<VecDeque<Answer>>,
     pub(crate) urgencies: Mutex<Vec<Urgency>>,
+    /// What was given, by the number of the fetch.
+    given: Mutex<Vec<(usize, Session)>>,
     pub(crate) open: watch::Sender<bool>,
 }
 
@@ -55,12 +69,24 @@ impl SessionSource for Script {
         };
         let answer = self.0.answers.lock().unwrap().pop_front().unwrap_or(Answer::Session);
         let _ = self.0.open.subscribe().wait_for(|open| *open).await;
-        match answer {
-            Answer::Session => Ok(session(number, &self.0.hands.clock())),
-            Answer::Fail => Err(FetchError::new(ErrorKind::Unavailable, format!("no {number}"))),
+        let clock = self.0.hands.clock();
+        let session = match answer {
+            Answer::Session => session(number, &clock),
+            Answer::Lasting(seconds) => lasting(number, seconds, &clock),
+            Answer::Ended => lasting(number, 0, &clock),
+            Answer::Again(number) => self.given(number),
+            Answer::Endless => Session::builder(keys(number)).build(),
+            Answer::Fail => {
+                return Err(FetchError::new(ErrorKind::Unavailable, format!("no {number}")));
+            }
+            Answer::Denied => {
+                return Err(FetchError::new(ErrorKind::Denied, format!("denied {number}")));
+            }
             Answer::Panic => panic!("the script says so"),
-            Answer::Hang => std::future::pending().await,
-        }
+            Answer::Hang => return std::future::pending().await,
+        };
+        self.0.given.lock().unwrap().push((number, session.clone()));
+        Ok(session)
     }
 }
 
@@ -70,6 +96,7 @@ impl Script {
             hands: ManualClock::new(),
             answers: Mutex::default(),
             urgencies: Mutex::default(),
+            given: Mutex::default(),
             open: watch::Sender::new(true),
         }))
     }
@@ -96,6 +123,12 @@ impl Script {
         self.0.urgencies.lock().unwrap().len()
     }
 
+    /// What that fetch brought.
+    pub(crate) fn given(&self, number: usize) -> Session {
+        let given = self.0.given.lock().unwrap();
+        given.iter().find(|(n, _)| *n == number).map(|(_, session)| session.clone()).unwrap()
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.0.hands.advance(Duration::from_secs(seconds));
     }
@@ -110,7 +143,15 @@ impl Script {
 }
 
 pub(crate) fn session(number: usize, clock: &Clock) -> Session {
+    lasting(number, HOUR, clock)
+}
+
+fn lasting(number: usize, seconds: u64, clock: &Clock) -> Session {
+    let lifetime = Duration::from_secs(seconds);
+    Session::builder(keys(number)).lifetime(clock.now(), lifetime, clock).build()
+}
+
+fn keys(number: usize) -> Credentials {
     let (id, token) = (format!("AKIA{number}"), Some("the-token".to_owned()));
-    let keys = Credentials::new(id, "the-secret", token, None, "script");
-    Session::builder(keys).lifetime(clock.now(), Duration::from_secs(HOUR), clock).build()
+    Credentials::new(id, "the-secret", token, None, "script")
 }

@@ -10,7 +10,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::*;
 use crate::script::{Answer, HOUR, INTO_THE_HARD_WINDOW, INTO_THE_WINDOW, Script};
 
+mod asking;
 mod runtimes;
+mod scenarios;
 
 async fn ask<S: SessionSource>(cached: &Cached<S>) -> Result<Session, FetchError> {
     cached.session(FetchContext::caller()).await

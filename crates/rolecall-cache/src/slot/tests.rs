@@ -3,6 +3,7 @@ use super::*;
 /// As of a source that takes 15 s at most.
 const OVERDUE: Duration = Duration::from_secs(16);
 
+mod asking;
 mod histories;
 
 /// A session as the machine sees it: its keys, and its end by the calendar.
