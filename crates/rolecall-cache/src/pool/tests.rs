@@ -337,3 +337,78 @@ fn warming_outside_of_a_runtime_is_an_error_for_each_and_no_panic() {
     assert_eq!((warmed.ready, warmed.failed.len()), (0, 3));
     assert_eq!(warmed.failed[0].1.kind(), ErrorKind::InvalidConfig);
 }
+
+#[tokio::test]
+async fn the_last_of_a_pool_and_its_handles_ends_all_that_is_on_its_way() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let script = Script::new();
+    let pool = pool(&script).build();
+    for key in 0..50 {
+        ask(&pool.get(&key)).await.unwrap();
+    }
+    script.block();
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    assert_eq!((script.fetches(), tasks()), (100, 51), "a refresh each, and one timer");
+    let kept = pool.get(&7);
+    drop(pool);
+    settle().await;
+    assert_eq!(tasks(), 2, "the refresh of the one that has a handle, and the timer");
+    drop(kept);
+    settle().await;
+    assert_eq!(tasks(), 0);
+}
+
+#[test]
+fn a_pool_that_outlives_its_runtime_refreshes_all_on_the_next() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let script = Script::new();
+    let pool = pool(&script).build();
+    runtime().block_on(async {
+        for key in 0..100 {
+            ask(&pool.get(&key)).await.unwrap();
+        }
+    });
+    runtime().block_on(async {
+        settle().await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "nothing was to be done");
+        script.advance(INTO_THE_WINDOW);
+        // One call begins a refresh, and the timer looks at all others.
+        ask(&pool.get(&5)).await.unwrap();
+        for _ in 0..10 {
+            settle().await;
+        }
+        assert_eq!(script.fetches(), 200);
+    });
+    runtime().block_on(async {
+        for key in 0..100 {
+            ask(&pool.get(&key)).await.unwrap();
+        }
+    });
+    assert_eq!(script.fetches(), 200);
+}
+
+#[test]
+fn a_runtime_that_ends_amid_the_fetches_of_a_pool_costs_one_more_for_each() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let script = Script::new();
+    let pool = pool(&script).build();
+    script.block();
+    let doomed = runtime();
+    doomed.block_on(async {
+        for key in 0..40 {
+            let handle = pool.get(&key);
+            tokio::spawn(async move { ask(&handle).await.map(drop) });
+        }
+        settle().await;
+    });
+    assert_eq!(script.fetches(), 40);
+    drop(doomed);
+    script.unblock();
+    runtime().block_on(async {
+        for key in 0..40 {
+            ask(&pool.get(&key)).await.unwrap();
+        }
+    });
+    assert_eq!(script.fetches(), 80);
+}

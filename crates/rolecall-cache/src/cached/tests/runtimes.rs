@@ -124,3 +124,191 @@ fn the_timer_goes_on_on_the_runtime_of_the_next_fetch() {
         until(|| script.fetches() == 3).await;
     });
 }
+
+#[test]
+fn a_fetch_stands_still_between_two_block_on_and_goes_on_in_the_second() {
+    let script = Script::new();
+    let cached = script.cached();
+    let runtime = runtime();
+    script.block();
+    runtime.block_on(async {
+        assert!(at_once(&cached).is_none());
+        until(|| script.fetches() == 1).await;
+    });
+    script.unblock();
+    script.advance(10);
+    let session = runtime.block_on(async { patiently(ask(&cached)).await.unwrap() });
+    assert_eq!((number(&session), script.fetches()), (1, 1));
+}
+
+#[test]
+fn a_fetch_that_stood_still_for_too_long_between_two_block_on_is_taken_over_in_the_second() {
+    let script = Script::new();
+    let cached = script.cached();
+    let runtime = runtime();
+    script.block();
+    runtime.block_on(async {
+        assert!(at_once(&cached).is_none());
+        until(|| script.fetches() == 1).await;
+    });
+    script.unblock();
+    script.advance(HOUR);
+    runtime.block_on(async {
+        assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+        settle().await;
+        assert_eq!(held_at_once(&cached), 2, "the first is discarded");
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the timer's alone");
+    });
+}
+
+#[test]
+fn where_nothing_runs_between_calls_no_call_fails_and_none_waits_before_the_hard_window() {
+    let script = Script::new();
+    let cached = script.cached();
+    let runtime = runtime();
+    runtime.block_on(get(&cached));
+    let mut waited = 0;
+    for _ in 0..3 * HOUR / 10 {
+        script.advance(10);
+        let ends = cached.status().ends_at.unwrap();
+        let left = ends.duration_since(script.0.hands.clock().wall()).unwrap_or_default();
+        runtime.block_on(async {
+            let mut call = pin!(ask(&cached));
+            if poll(&mut call).is_none() {
+                waited += 1;
+                assert!(left <= Duration::from_secs(60), "a call waits with {left:?} left");
+                patiently(call).await.unwrap();
+            }
+        });
+    }
+    // A refresh that begins beside a call that does not wait has no time to run.
+    assert!(waited <= 3 * 2, "{waited} calls waited");
+    assert!(script.fetches() <= 8, "{} fetches", script.fetches());
+}
+
+#[test]
+fn who_waits_on_a_runtime_that_ends_is_dropped_with_it_and_the_next_runtime_starts_anew() {
+    let script = Script::new();
+    let cached = script.cached();
+    script.block();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn({
+        let (script, cached) = (script.clone(), cached.clone());
+        move || {
+            let doomed =
+                Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            for _ in 0..20 {
+                let cached = cached.clone();
+                doomed.spawn(async move { ask(&cached).await.map(drop) });
+            }
+            doomed.block_on(until(|| script.fetches() == 1));
+            drop(doomed);
+            done.send(()).unwrap();
+        }
+    });
+    ended.recv_timeout(Duration::from_secs(20)).expect("the runtime does not end");
+    script.unblock();
+    runtime().block_on(async {
+        assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+    });
+}
+
+#[test]
+fn runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call() {
+    let script = Script::new();
+    let cached = script.cached();
+    script.block();
+    let mut errors = 0;
+    for _ in 0..50 {
+        let (doomed, before) = (runtime(), script.fetches());
+        doomed.block_on(async {
+            match at_once(&cached) {
+                None => until(|| script.fetches() > before).await,
+                Some(result) => {
+                    let error = result.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Unavailable);
+                    assert!(error.hint().unwrap().starts_with("runtimes that end"), "{error}");
+                    errors += 1;
+                }
+            }
+        });
+        drop(doomed);
+    }
+    assert_eq!((script.fetches(), errors), (2, 48));
+    script.unblock();
+    script.advance(2);
+    assert_eq!(runtime().block_on(get(&cached)), 3);
+}
+
+#[test]
+fn a_handle_that_outlives_its_runtime_serves_on_another_and_outside_of_any() {
+    let script = Script::new();
+    let cached = script.cached();
+    runtime().block_on(get(&cached));
+    assert_eq!(held_at_once(&cached), 1, "outside of any");
+    runtime().block_on(async {
+        assert_eq!(held_at_once(&cached), 1);
+        settle().await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "nothing was to be done");
+    });
+    script.advance(INTO_THE_WINDOW);
+    runtime().block_on(async {
+        assert_eq!(held_at_once(&cached), 1);
+        until(|| script.fetches() == 2).await;
+        settle().await;
+        assert_eq!(held_at_once(&cached), 2);
+    });
+    assert_eq!(held_at_once(&cached), 2, "outside of any");
+}
+
+#[test]
+fn the_last_handle_may_go_outside_of_any_runtime_and_after_its_own_has_gone() {
+    let script = Script::new();
+    let cached = script.cached();
+    let frozen = runtime();
+    frozen.block_on(get(&cached));
+    script.block();
+    script.advance(INTO_THE_WINDOW);
+    frozen.block_on(async {
+        held_at_once(&cached);
+        until(|| script.fetches() == 2).await;
+    });
+    let slot = Arc::downgrade(&cached.0);
+    drop(cached);
+    assert_eq!(slot.strong_count(), 0);
+    frozen.block_on(async {
+        settle().await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    });
+    script.unblock();
+
+    let cached = script.cached();
+    let gone = runtime();
+    gone.block_on(get(&cached));
+    drop(gone);
+    drop(cached);
+}
+
+#[tokio::test]
+async fn the_last_handle_of_a_chain_ends_the_tasks_of_all_its_slots() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let script = Script::new();
+    let slot = |source: Arc<dyn SessionSource>| -> Arc<dyn SessionSource> {
+        Arc::new(Cached::builder(source).clock(script.0.hands.clock()).build())
+    };
+    let chain = slot(slot(slot(Arc::new(script.clone()))));
+    patiently(chain.session(FetchContext::caller())).await.unwrap();
+    assert_eq!(tasks(), 3, "a timer each");
+    script.block();
+    script.advance(HOUR);
+    let caller = tokio::spawn({
+        let chain = Arc::clone(&chain);
+        async move { chain.session(FetchContext::caller()).await.map(drop) }
+    });
+    until(|| script.fetches() == 2).await;
+    assert_eq!(tasks(), 3 + 3 + 1, "a timer each, a fetch each, and the caller");
+    caller.abort();
+    drop(chain);
+    settle().await;
+    assert_eq!(tasks(), 0);
+}
