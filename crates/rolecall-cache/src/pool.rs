@@ -1,6 +1,7 @@
 //! Many slots, by key.
 
 mod registry;
+mod retained;
 mod warm;
 
 use std::collections::BTreeMap;
@@ -8,17 +9,17 @@ use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
-use moka::ops::compute::{CompResult, Op};
 use rolecall_core::{Clock, FetchError, Moment, Observer, Session, SessionSource};
 
-use self::registry::Registry;
+use self::registry::{Registry, locked};
+use self::retained::Retained;
 pub use self::warm::Warmed;
 use crate::cached::{Cached, Sourced};
 use crate::observed::Observed;
 use crate::shell::{Refresh, Setup, Shared};
 use crate::slot::Look;
 use crate::status::{State, Status};
-use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use crate::sync::{Arc, Mutex, Weak};
 use crate::timer::{Timed, Timer};
 
 /// A handle of a pool: the same [`Cached`] as any other. It is cheap to clone and to drop.
@@ -65,16 +66,13 @@ struct Inner<K> {
     /// Every slot that lives, whoever holds it.
     registry: Registry<K>,
     /// Those that live though nobody holds a handle.
-    retained: moka::sync::Cache<K, Arc<Slot>>,
+    retained: Retained<K>,
     refresh: Refresh,
     timer: Arc<Timer>,
     id: u64,
     observed: Observed,
     idle: Duration,
     next_sweep: Mutex<Moment>,
-    /// Those for which there was no room, until they are told of: the map must not be called from where it says so, nor
-    /// may who listens be called with its locks held.
-    evicted: Arc<Mutex<Vec<Arc<Slot>>>>,
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
@@ -114,7 +112,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
         // Closed first: from then on nobody takes it for the key's, wherever it is found.
         let was_there = slot.remove();
         self.0.registry.forget(key, &slot);
-        self.0.let_go(key, &slot);
+        self.0.retained.let_go(key.clone(), &slot);
         was_there
     }
 
@@ -168,33 +166,14 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
                 self.registry.keep(key, made, self.timer.clock().now())
             }
         };
-        self.retain(key, &slot);
+        self.retained.retain(key.clone(), &slot);
         self.tell_evicted();
         slot
     }
 
-    /// Retains a key's slot, unless it was removed meanwhile.
-    fn retain(&self, key: &K, slot: &Arc<Slot>) {
-        self.retained.entry(key.clone()).and_compute_with(|_| match slot.is_removed() {
-            true => Op::Nop,
-            false => Op::Put(Arc::clone(slot)),
-        });
-    }
-
-    /// Retains this slot no longer. Whether it was retained.
-    fn let_go(&self, key: &K, slot: &Arc<Slot>) -> bool {
-        let entry = self.retained.entry(key.clone());
-        let done = entry.and_compute_with(|held| match held {
-            Some(held) if Arc::ptr_eq(held.value(), slot) => Op::Remove,
-            _ => Op::Nop,
-        });
-        matches!(done, CompResult::Removed(_))
-    }
-
     /// Tells of those for which there was no room.
     fn tell_evicted(&self) {
-        let evicted = std::mem::take(&mut *locked(&self.evicted));
-        for slot in evicted {
+        for slot in self.retained.take_evicted() {
             slot.evicted();
         }
     }
@@ -205,13 +184,13 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
         self.registry.sweep(now, shards, |key, slot, unused_for| {
             if unused_for.is_zero() {
                 if self.retained.get(key).is_none() {
-                    self.retain(key, slot);
+                    self.retained.retain(key.clone(), slot);
                 }
-            } else if unused_for >= self.idle && self.let_go(key, slot) {
+            } else if unused_for >= self.idle && self.retained.let_go(key.clone(), slot) {
                 slot.evicted();
             }
         });
-        self.retained.run_pending_tasks();
+        self.retained.settle();
         self.tell_evicted();
     }
 }
@@ -219,11 +198,6 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
 /// How long from one part of the slots to the next.
 fn step(idle: Duration) -> Duration {
     (idle / SWEEPS_IN_A_LIFE).max(SHORTEST_STEP)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is done under these locks does not panic.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
@@ -253,7 +227,7 @@ impl<K> Drop for Inner<K> {
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> fmt::Debug for SessionPool<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionPool")
-            .field("capacity", &self.0.retained.policy().max_capacity())
+            .field("capacity", &self.0.retained.capacity())
             .field("idle", &self.0.idle)
             .field("refresh", &self.0.refresh)
             .finish_non_exhaustive()
@@ -373,29 +347,18 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
 
     /// The pool, empty.
     pub fn build(self) -> SessionPool<K> {
-        let evicted = Arc::new(Mutex::new(Vec::new()));
-        let waiting = Arc::clone(&evicted);
-        let retained = moka::sync::Cache::builder()
-            .max_capacity(self.capacity)
-            .eviction_listener(move |_, slot: Arc<Slot>, cause| {
-                if cause.was_evicted() {
-                    locked(&waiting).push(slot);
-                }
-            })
-            .build();
         let timer = Timer::new(self.clock);
         let next_sweep = timer.clock().now() + step(self.idle);
         let inner = Arc::new(Inner {
             factory: self.factory,
             registry: Registry::new(),
-            retained,
+            retained: Retained::new(self.capacity),
             refresh: self.refresh,
             id: timer.id(),
             timer,
             observed: self.observed,
             idle: self.idle,
             next_sweep: Mutex::new(next_sweep),
-            evicted,
         });
         let who: Weak<Inner<K>> = Arc::downgrade(&inner);
         inner.timer.arm(inner.id, Moment::MAX, next_sweep, who);
@@ -416,3 +379,7 @@ impl<K> fmt::Debug for SessionPoolBuilder<K> {
 #[cfg(not(shuttle))]
 #[cfg(test)]
 mod tests;
+
+#[cfg(shuttle)]
+#[cfg(test)]
+mod model;

@@ -100,7 +100,7 @@ impl<K: Eq + Hash + Clone> Registry<K> {
     ) {
         for _ in 0..shards.min(SHARDS) {
             let index = {
-                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut next = locked(&self.next);
                 *next = (*next + 1) % SHARDS;
                 *next
             };
@@ -136,6 +136,7 @@ impl<K: Eq + Hash> Shard<K> {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What is done under the pool's locks does not panic.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -50,7 +50,8 @@ async fn a_slot_that_a_handle_uses_is_the_one_of_its_key_though_there_is_no_room
     for key in 1..100 {
         ask(&pool.get(&key)).await.unwrap();
     }
-    pool.0.retained.run_pending_tasks();
+    pool.0.retained.settle();
+    pool.0.tell_evicted();
     let fetches = script.fetches();
     let again = pool.get(&0);
     let (first, second) = (ask(&held).await.unwrap(), ask(&again).await.unwrap());
@@ -65,7 +66,8 @@ async fn what_nobody_holds_is_bounded_and_its_memory_is_given_back() {
     for key in 0..5000 {
         ask(&pool.get(&key)).await.unwrap();
     }
-    pool.0.retained.run_pending_tasks();
+    pool.0.retained.settle();
+    pool.0.tell_evicted();
     // The map frees what it has let go of in batches of up to 64.
     assert!(pool.status().slots() <= 50 + 64, "{:?}", pool.status());
     let entries = pool.0.registry.entries();
@@ -307,8 +309,8 @@ async fn a_key_that_is_removed_while_others_ask_for_it_has_one_slot_that_is_open
         assert_eq!(one.status().state, State::Empty);
     }
     // None that is removed is retained.
-    pool.0.retained.run_pending_tasks();
-    assert!(pool.0.retained.iter().all(|(_, slot)| !slot.is_removed()));
+    pool.0.retained.settle();
+    assert!(pool.0.retained.all().iter().all(|slot| !slot.is_removed()));
 }
 
 #[tokio::test]
@@ -411,4 +413,65 @@ fn a_runtime_that_ends_amid_the_fetches_of_a_pool_costs_one_more_for_each() {
         }
     });
     assert_eq!(script.fetches(), 80);
+}
+
+/// Does something with the pool, in a thread of its own, and says whether it came to an end.
+fn comes_to_an_end(work: impl FnOnce() + Send + 'static) -> bool {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        work();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(20)).is_ok()
+}
+
+#[test]
+fn a_source_may_be_made_of_others_of_the_same_pool() {
+    let script = Script::new();
+    let it = StdArc::new(std::sync::OnceLock::<SessionPool<u32>>::new());
+    let (of_factory, source) = (StdArc::clone(&it), script.clone());
+    // A chain of keys: each on the next.
+    let pool = SessionPool::builder(move |key: &u32| match key {
+        0 => StdArc::new(source.clone()) as StdArc<dyn SessionSource>,
+        key => StdArc::new(of_factory.get().unwrap().get(&(key - 1))),
+    });
+    let pool = pool.clock(script.0.hands.clock()).build();
+    it.set(pool.clone()).unwrap();
+    assert!(comes_to_an_end(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            ask(&pool.get(&100)).await.unwrap();
+            assert_eq!(pool.status().holding, 101);
+        });
+    }));
+    assert_eq!(script.fetches(), 1);
+}
+
+#[test]
+fn an_observer_may_look_at_the_pool_that_tells_it_of_what_made_room() {
+    #[derive(Default)]
+    struct Looks(std::sync::OnceLock<SessionPool<u32>>, AtomicUsize);
+    impl fmt::Debug for Looks {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Looks")
+        }
+    }
+    impl Observer for Looks {
+        fn observe(&self, _: &str, event: &Event<'_>) {
+            if let Event::Evicted | Event::Removed = event {
+                self.0.get().unwrap().status();
+                self.1.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+    let (script, looks) = (Script::new(), StdArc::new(Looks::default()));
+    let pool = pool(&script).capacity(3).observer(looks.clone()).build();
+    assert!(looks.0.set(pool.clone()).is_ok());
+    assert!(comes_to_an_end(move || {
+        for key in 0..1000 {
+            drop(pool.get(&key));
+        }
+        pool.remove(&999);
+    }));
+    assert!(looks.1.load(Ordering::Relaxed) > 800, "{:?}", looks.1);
 }

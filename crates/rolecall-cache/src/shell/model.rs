@@ -17,6 +17,7 @@ use crate::sync::ArcSwapOption;
 const HOUR: Duration = Duration::from_secs(3600);
 /// Into the refresh window, wherever it was drawn.
 const INTO_THE_WINDOW: Duration = Duration::from_secs(3200);
+const INTO_THE_HARD_WINDOW: Duration = Duration::from_secs(3550);
 const INTERLEAVINGS: usize = 3000;
 
 /// Sessions by number; how many fetches there were, and how many live.
@@ -32,7 +33,11 @@ enum Answers {
     Sessions,
     /// Every other fetch fails.
     FailsAtFirst,
+    /// All but the first fail.
+    FailsLater,
     Hangs,
+    /// The first never ends.
+    HangsAtFirst,
 }
 
 struct Live<'a>(&'a AtomicUsize);
@@ -49,7 +54,9 @@ impl Origin for Arc<Counted> {
 
     async fn fetch(&self, _: FetchContext, (): ()) -> Result<Session, FetchError> {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
-        assert_eq!(self.live.fetch_add(1, Ordering::SeqCst), 0, "two live fetches");
+        let before = self.live.fetch_add(1, Ordering::SeqCst);
+        // One that is given up may not be gone yet.
+        assert!(before == 0 || self.answers == Answers::HangsAtFirst, "two live fetches");
         let _live = Live(&self.live);
         for _ in 0..thread_rng().gen_range(0..3) {
             yield_now().await;
@@ -58,7 +65,10 @@ impl Origin for Arc<Counted> {
             Answers::Sessions => {}
             Answers::FailsAtFirst if number % 2 == 0 => {}
             Answers::FailsAtFirst => return Err(gone("no")),
-            Answers::Hangs => return std::future::pending().await,
+            Answers::FailsLater if number == 1 => {}
+            Answers::FailsLater => return Err(gone("no")),
+            Answers::HangsAtFirst if number > 1 => {}
+            Answers::Hangs | Answers::HangsAtFirst => return std::future::pending().await,
         }
         let keys = Credentials::new(format!("AKIA{number}"), "secret", None, None, "model");
         Ok(Session::builder(keys).lifetime(self.clock.now(), HOUR, &self.clock).build())
@@ -338,6 +348,172 @@ fn a_pools_timer_that_moves_to_another_runtime_forgets_nobody() {
         });
         moves.join().unwrap();
         assert_eq!(counted.fetches.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn two_callers_may_give_up_at_any_await_and_a_third_gets_what_they_came_for() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        let impatient: Vec<_> = (0..2)
+            .map(|_| {
+                let (slot, polls) = (Arc::clone(&world.slot), thread_rng().gen_range(1..6));
+                shuttle::thread::spawn(move || block_on(ask_and_give_up(&slot, polls)))
+            })
+            .collect();
+        let third = block_on(async { ask(&world.slot).await.unwrap() });
+        assert_eq!(third.access_key_id(), "AKIA1");
+        for caller in impatient {
+            caller.join().unwrap();
+        }
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// What a caller gets that does not wait.
+fn at_once(slot: &Slot) -> Session {
+    let mut asked = pin!(ask(slot));
+    match asked.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        Poll::Ready(answer) => answer.unwrap(),
+        Poll::Pending => panic!("a caller waits"),
+    }
+}
+
+#[test]
+fn who_asks_for_another_session_now_shares_it_and_makes_nobody_wait() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        block_on(async { ask(&world.slot).await.unwrap() });
+        world.hands.advance(Duration::from_secs(10));
+        let for_another: Vec<_> = (0..2)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                shuttle::thread::spawn(move || {
+                    let another = slot.obtain(Ask::Now, FetchContext::caller(), || ());
+                    block_on(async { another.await.unwrap() })
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            at_once(&world.slot);
+            shuttle::thread::yield_now();
+        }
+        for caller in for_another {
+            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA2");
+        }
+        assert_eq!(at_once(&world.slot).access_key_id(), "AKIA2");
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_rejection_amid_a_refresh_is_answered_by_it() {
+    check(|| {
+        let world = world(Answers::Sessions);
+        block_on(async { ask(&world.slot).await.unwrap() });
+        world.hands.advance(INTO_THE_WINDOW);
+        // A refresh begins, by this or by the timer.
+        at_once(&world.slot);
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                shuttle::thread::spawn(move || {
+                    slot.reject("AKIA1");
+                    block_on(async { ask(&slot).await.unwrap() })
+                })
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA2");
+        }
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_refresh_that_fails_fails_none_of_those_who_wait_for_it() {
+    check(|| {
+        let world = world(Answers::FailsLater);
+        block_on(async { ask(&world.slot).await.unwrap() });
+        world.hands.advance(INTO_THE_HARD_WINDOW);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let slot = Arc::clone(&world.slot);
+                shuttle::thread::spawn(move || block_on(async { ask(&slot).await.unwrap() }))
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA1");
+        }
+        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2, "and one backoff");
+    });
+}
+
+#[test]
+fn whoever_waits_for_a_fetch_that_hangs_is_answered_when_its_time_is_over() {
+    check_fairly(|| {
+        let World { slot, counted, hands } = world(Answers::HangsAtFirst);
+        let callers: Vec<_> =
+            (0..2)
+                .map(|_| {
+                    let slot = Arc::clone(&slot);
+                    spawn(async move {
+                        ask(&slot).await.map(|session| session.access_key_id().to_owned())
+                    })
+                })
+                .collect();
+        // Past the limit of the fetch, and past the patience of who waits: either may be first.
+        let begun = Arc::clone(&counted);
+        let turns = spawn(async move {
+            while begun.fetches.load(Ordering::SeqCst) == 0 {
+                yield_now().await;
+            }
+            hands.advance(Duration::from_secs(16));
+        });
+        block_on(async {
+            turns.await.unwrap();
+            for caller in callers {
+                match caller.await.unwrap() {
+                    Ok(key) => assert_eq!(key, "AKIA2"),
+                    Err(error) => assert!(error.message().contains("took longer"), "{error}"),
+                }
+            }
+        });
+        assert!(counted.fetches.load(Ordering::SeqCst) <= 2);
+        drop(slot);
+        block_on(async {
+            while Arc::strong_count(&counted) > 1 {
+                yield_now().await;
+            }
+        });
+    });
+}
+
+#[test]
+fn what_is_removed_while_its_timer_looks_fetches_nothing_more() {
+    check_fairly(|| {
+        let World { slot, counted, hands } = world(Answers::Sessions);
+        block_on(async { ask(&slot).await.unwrap() });
+        let turns = {
+            let hands = hands.clone();
+            shuttle::thread::spawn(move || hands.advance(INTO_THE_WINDOW))
+        };
+        slot.remove();
+        let after = counted.fetches.load(Ordering::SeqCst);
+        turns.join().unwrap();
+        hands.advance(HOUR);
+        block_on(async {
+            while counted.live.load(Ordering::SeqCst) > 0 {
+                yield_now().await;
+            }
+            for _ in 0..20 {
+                yield_now().await;
+            }
+        });
+        // One that was on its way to its task may still begin there, and be dropped.
+        assert!(counted.fetches.load(Ordering::SeqCst) <= after + 1);
+        assert!(slot.hit(Session::clone).is_none());
+        assert_eq!(slot.status().state, crate::State::Removed);
     });
 }
 

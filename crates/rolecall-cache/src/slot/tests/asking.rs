@@ -84,6 +84,12 @@ fn another_session_now_by_table() {
         ("just in", holding(), 0, hand(FIRST, false)),
         ("just in a second ago", holding(), 1, wait(true, 17, None)),
         ("a fetch runs", running(holding(), 100), 105, wait(false, 116, None)),
+        (
+            "just in, rejected, a fetch runs",
+            running(rejected(holding(), 0), 0),
+            0,
+            wait(false, 16, None),
+        ),
         ("a fetch is overdue", running(holding(), 100), 116, wait(true, 132, None)),
         ("failed a moment ago", failed(holding(), 100), 100, Decision::Fail("no")),
         ("failed a second ago", failed(holding(), 100), 101, wait(true, 117, None)),
