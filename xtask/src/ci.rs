@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::metadata::Workspace;
 use crate::run::{Failure, Outcome, cargo, stream};
-use crate::{deny, fences, package, test, tidy};
+use crate::{bench, deny, fences, package, test, tidy};
 
 /// One check, and how a person runs it alone.
 struct Step {
@@ -15,11 +15,20 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { name: "test", alone: "cargo xtask test", run: || test::run(&[]) },
-    Step { name: "fmt", alone: "cargo fmt --all --check", run: fmt },
+    Step {
+        name: "fmt",
+        alone: "cargo fmt --all --check; cargo fmt --check --manifest-path tests/bench/Cargo.toml",
+        run: fmt,
+    },
     Step {
         name: "clippy",
         alone: "cargo clippy --workspace --all-targets --locked -- -D warnings",
         run: clippy,
+    },
+    Step {
+        name: "bench",
+        alone: "cargo clippy --manifest-path tests/bench/Cargo.toml --all-targets --locked --target-dir target -- -D warnings",
+        run: peers,
     },
     Step {
         name: "features",
@@ -58,12 +67,22 @@ pub(crate) fn run() -> Outcome {
 
 fn fmt() -> Outcome {
     stream(cargo()?.args(["fmt", "--all", "--check"]))
-        .map_err(|failure| Failure::new(format!("{failure}; `cargo fmt --all` puts it right")))
+        .and_then(|()| stream(cargo()?.args(["fmt", "--check", "--manifest-path", bench::PEERS])))
+        .map_err(|failure| Failure::new(format!("{failure}; without `--check` it puts it right")))
 }
 
 fn clippy() -> Outcome {
     let mut clippy = cargo()?;
     clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+    stream(&mut clippy)
+}
+
+/// The package of the peers, which is no member of the workspace, is right too, though nothing of it runs here.
+fn peers() -> Outcome {
+    let target = Workspace::load()?.target;
+    let mut clippy = cargo()?;
+    clippy.args(["clippy", "--manifest-path", bench::PEERS, "--all-targets", "--locked"]);
+    clippy.arg("--target-dir").arg(target).args(["--", "-D", "warnings"]);
     stream(&mut clippy)
 }
 
@@ -125,7 +144,8 @@ mod tests {
         let text = failed(&STEPS[1], &Failure::new("not formatted")).to_string();
         assert_eq!(
             text,
-            "step `fmt` failed: not formatted\nto run it alone: cargo fmt --all --check"
+            "step `fmt` failed: not formatted\nto run it alone: cargo fmt --all --check; \
+             cargo fmt --check --manifest-path tests/bench/Cargo.toml"
         );
     }
 }
