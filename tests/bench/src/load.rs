@@ -72,14 +72,17 @@ fn told<P: Peer>(table: &str, seen: &Seen, control: &Seen) {
     );
 }
 
-/// All tasks call while one refresh begins and ends; then again for as long, without one.
+/// All tasks call while one refresh begins and ends; and again for as long without one, twice: of both the one in which the
+/// machine disturbed more.
 fn over_a_refresh<P: Peer>(lifetime: Duration) -> Outcome<(Seen, Seen)> {
     progress(format_args!("{}: {TASKS} tasks over a refresh", P::NAME));
     let sts = Sts::new(SLOW_STS, lifetime + P::MARGIN);
     let refreshed = |sts: &Sts| sts.answers() >= 2;
     let seen = under_load::<P>(&sts, |_| refreshed(&sts))?;
     let sts = Sts::new(SLOW_STS, HOUR);
-    let control = under_load::<P>(&sts, |so_far| so_far >= seen.took)?;
+    let without = || under_load::<P>(&sts, |so_far| so_far >= seen.took);
+    let (one, other) = (without()?, without()?);
+    let control = if one.slow > other.slow { one } else { other };
     if control.sts_calls != 0 || seen.calls < TASKS || control.calls < TASKS {
         return Err(format!("{}: no run over one refresh beside one without", P::NAME).into());
     }

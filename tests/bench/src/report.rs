@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, stderr};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A figure beside what it must reach.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +44,19 @@ pub(crate) fn figure(name: &str, value: f64, goal: Goal) {
         _ if value.fract() == 0.0 => json!(value as i64),
         _ => json!(value),
     };
-    line(&json!({ "name": name, "value": shown, "goal": goal.text(), "ok": goal.is_met(value) }));
+    // In this order, which a map of JSON does not keep.
+    let (name, goal, ok) = (json!(name), json!(goal.text()), goal.is_met(value));
+    line(format_args!(r#"{{"name": {name}, "value": {shown}, "goal": {goal}, "ok": {ok}}}"#));
 }
 
 /// A table: its name, and the heads of its columns.
 pub(crate) fn table(name: &str, heads: &[&str]) {
-    line(&json!({ "table": name, "heads": heads }));
+    line(json!({ "table": name, "heads": heads }));
 }
 
 /// A row of a table that was begun.
 pub(crate) fn row(table: &str, cells: &[String]) {
-    line(&json!({ "table": table, "cells": cells }));
+    line(json!({ "table": table, "cells": cells }));
 }
 
 /// What is being done, for who watches.
@@ -65,6 +67,6 @@ pub(crate) fn progress(what: impl Display) {
 }
 
 #[allow(clippy::print_stdout, reason = "a program talks to its terminal")]
-fn line(value: &Value) {
+fn line(value: impl Display) {
     println!("{value}");
 }
