@@ -3,6 +3,7 @@
 mod page;
 
 use std::fs;
+use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -54,7 +55,9 @@ fn measured(workspace: &Workspace) -> Outcome<String> {
         ("rolecall-bench", "the cache, beside its peers: about two minutes"),
         ("cold_start", "the cold start: about half a minute"),
     ] {
-        eprintln!("{what}");
+        if stderr().is_terminal() {
+            eprintln!("{what}");
+        }
         lines += &read(&mut Command::new(workspace.target.join("release").join(program)))?;
     }
     Ok(lines)

@@ -84,17 +84,12 @@ fn memory() -> Outcome {
     said("bytes of a session with a token of 1,000 characters", format!("{session:.0}"));
     said("bytes of a role beyond its session", format!("{beyond:.0}"));
 
-    let rounds = (0..200).map(|_| {
-        let start = Instant::now();
-        for turn in 0..ROLES {
-            // Not in the order in which they lie.
-            black_box(pool.role(&roles[turn * 7919 % ROLES]));
-        }
-        start.elapsed().as_nanos() as f64 / ROLES as f64
-    });
-    let handle = median(rounds);
+    // Not in the order in which they lie.
+    let handle = time_of_a_handle(&pool, &roles, 7919);
     figure("handle_ns", handle, Goal::AtMost(1000.0));
-    said(&format!("ns of a handle, among {ROLES} roles"), format!("{handle:.0}"));
+    said(&format!("ns of a handle, of {ROLES} roles in turn"), format!("{handle:.0}"));
+    let same = time_of_a_handle(&pool, &roles, 0);
+    said("ns of a handle, of one role again and again", format!("{same:.0}"));
     drop(pool);
 
     progress(format_args!("memory: {MANY_ROLES} roles"));
@@ -117,6 +112,18 @@ fn loaded(chain: &Chain, roles: &[Role], runtime: &Runtime) -> Outcome<Roles> {
         all if all == roles.len() => Ok(pool),
         some => Err(format!("{some} of {} roles hold a session", roles.len()).into()),
     }
+}
+
+/// How long it takes to get a handle of a known role and to drop it, in nanoseconds.
+fn time_of_a_handle(pool: &Roles, roles: &[Role], step: usize) -> f64 {
+    let rounds = (0..200).map(|_| {
+        let start = Instant::now();
+        for turn in 0..ROLES {
+            black_box(pool.role(&roles[turn * step % ROLES]));
+        }
+        start.elapsed().as_nanos() as f64 / ROLES as f64
+    });
+    median(rounds)
 }
 
 /// What `build` makes, and the bytes that live on because of it.

@@ -99,8 +99,8 @@ pub(super) fn of(lines: &str, from: &From) -> Outcome<String> {
          The floor is a provider that does no more than must be: it loads an `ArcSwap`, reads the clock, clones the\n\
          `Credentials`, and answers with `ready()`. Medians over rounds in which all take their turns.\n\n\
          {}\n## Beside others\n\n\
-         Each is called in the same loop. reqsign's signer signs nothing here; object_store's and the SDK's STS is in this\n\
-         process, as rolecall's is.\n\n\
+         Each is called in the same loop, as it is set up by itself, on an STS in the same process. reqsign's signer signs\n\
+         nothing here. Built by `cargo build --release` as it comes, over an allocator that counts.\n\n\
          {}## From the start of a process\n\n{}",
         from.day,
         from.rustc,
