@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_credential_types::provider::ProvideCredentials;
 use rolecall::Cached;
 
-pub(crate) use self::identity::{AssumeRole, Sdk, components, lazy, ours_in_the_sdk};
+pub(crate) use self::identity::{AssumeRole, Sdk, components, lazy, ours};
 pub(crate) use self::object_store::ObjectStore;
 pub(crate) use self::reqsign::Reqsign;
 use crate::sts::Sts;

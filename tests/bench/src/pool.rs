@@ -2,13 +2,11 @@
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rolecall::cache::{Pooled, SessionPool};
 use rolecall::{
-    AssumeRole, Budget, Chain, Clock, Endpoint, Environment, FetchContext, Region, Role,
-    SessionName, SessionSource, StsClient,
+    AssumeRole, Budget, Chain, Clock, Endpoint, Environment, FetchContext, Pooled, Region, Role,
+    RolePool, SessionName, SessionSource, StsClient,
 };
 use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
 use tokio::runtime::{Builder, Runtime};
@@ -18,32 +16,13 @@ use crate::peers::{Cache, Outcome, Sdk, components, lazy};
 use crate::report::{Goal, figure, progress, row, table};
 use crate::sts::{HOUR, Sts, keys};
 
-/// PLUG IN HERE: the one place that knows which pool is measured.
-struct Roles(SessionPool<Role>);
-
-impl Roles {
-    fn on(chain: &Chain, capacity: usize) -> Outcome<Self> {
-        let (parent, sts) = (chain.cached(), chain.sts().clone());
-        let name = SessionName::parse("bench")?;
-        let source = move |role: &Role| -> Arc<dyn SessionSource> {
-            Arc::new(AssumeRole::new(parent.clone(), role.clone(), sts.clone(), name.clone()))
-        };
-        Ok(Self(SessionPool::builder(source).capacity(u64::try_from(capacity)?).build()))
-    }
-
-    fn role(&self, role: &Role) -> Pooled {
-        self.0.get(role)
-    }
-
-    /// How many hold a session.
-    fn holding(&self) -> usize {
-        self.0.status().holding
-    }
+fn on(chain: &Chain, capacity: usize) -> Outcome<RolePool> {
+    Ok(RolePool::builder(chain).capacity(u64::try_from(capacity)?).build())
 }
 
 /// A role's handle whose session is loaded by its first call.
 pub(crate) fn of_one(sts: &Sts) -> Outcome<Pooled> {
-    Ok(Roles::on(&chain_in_process(sts)?, 100)?.role(&tenant(0)?))
+    Ok(on(&chain_in_process(sts)?, 100)?.role(&tenant(0)?))
 }
 
 const ROLES: usize = 10_000;
@@ -103,19 +82,19 @@ fn memory() -> Outcome {
 }
 
 /// A pool that holds a session of each role, and no handle.
-fn loaded(chain: &Chain, roles: &[Role], runtime: &Runtime) -> Outcome<Roles> {
-    let pool = Roles::on(chain, roles.len())?;
+fn loaded(chain: &Chain, roles: &[Role], runtime: &Runtime) -> Outcome<RolePool> {
+    let pool = on(chain, roles.len())?;
     for role in roles {
         runtime.block_on(pool.role(role).ready())?;
     }
-    match pool.holding() {
+    match pool.status().holding {
         all if all == roles.len() => Ok(pool),
         some => Err(format!("{some} of {} roles hold a session", roles.len()).into()),
     }
 }
 
 /// How long it takes to get a handle of a known role and to drop it, in nanoseconds.
-fn time_of_a_handle(pool: &Roles, roles: &[Role], step: usize) -> f64 {
+fn time_of_a_handle(pool: &RolePool, roles: &[Role], step: usize) -> f64 {
     let rounds = (0..200).map(|_| {
         let start = Instant::now();
         for turn in 0..ROLES {
@@ -140,7 +119,7 @@ fn in_turn() -> Outcome {
         progress(format_args!("{ROLES_IN_TURN} roles in turn"));
         let aws = local_aws(ROLES_IN_TURN).await?;
         let chain = chain_to(&aws)?;
-        let pool = Roles::on(&chain, ROLES_IN_TURN)?;
+        let pool = on(&chain, ROLES_IN_TURN)?;
         let roles = tenants(ROLES_IN_TURN)?;
         chain.cached().ready().await?;
         let before = descriptors()?;

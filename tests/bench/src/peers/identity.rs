@@ -28,9 +28,9 @@ pub(crate) fn lazy() -> SharedIdentityCache {
     IdentityCache::lazy().build()
 }
 
-/// PLUG IN HERE: rolecall's identity cache, which takes the place of [`lazy`]. While there is none, nothing is said of it.
-pub(crate) fn ours_in_the_sdk() -> Option<SharedIdentityCache> {
-    None
+/// What takes its place.
+pub(crate) fn ours() -> SharedIdentityCache {
+    SharedIdentityCache::new(rolecall::identity_cache())
 }
 
 /// A cache of identities in a client of the SDK, with one provider behind it.
