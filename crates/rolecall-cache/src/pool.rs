@@ -293,7 +293,7 @@ const SHORTEST_STEP: Duration = Duration::from_secs(1);
 /// ```
 /// # use std::sync::Arc;
 /// # use rolecall_core::SessionSource;
-/// # fn source_of(tenant: &u64) -> Arc<dyn SessionSource> { unimplemented!() }
+/// # fn show(source_of: impl Fn(&u64) -> Arc<dyn SessionSource> + Send + Sync + 'static) {
 /// use std::time::Duration;
 /// use rolecall_cache::{Refresh, SessionPool};
 ///
@@ -302,6 +302,7 @@ const SHORTEST_STEP: Duration = Duration::from_secs(1);
 ///     .idle(Duration::from_secs(900))
 ///     .refresh(Refresh::WhileUsed)
 ///     .build();
+/// # }
 /// ```
 #[must_use]
 pub struct SessionPoolBuilder<K> {
