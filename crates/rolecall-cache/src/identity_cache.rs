@@ -1,7 +1,7 @@
 //! The SDK's identity cache, with slots in it.
 
 use std::fmt;
-use std::sync::Arc as StdArc;
+use std::sync::{Arc as StdArc, OnceLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -56,7 +56,8 @@ pub fn identity_cache() -> IdentityCache {
 type Slot = Shared<Resolver, Resolved>;
 
 /// By partition, in order.
-type Slots = Vec<Entry>;
+#[derive(Clone, Default)]
+struct Slots(Vec<Entry>);
 
 #[derive(Clone)]
 struct Entry {
@@ -67,8 +68,10 @@ struct Entry {
 }
 
 struct Partitions {
-    /// A new list for each change: calls read it with no lock.
-    slots: ArcSwapOption<Slots>,
+    /// The one that came first, mostly the only one: found with no look at the list, and never evicted.
+    first: OnceLock<Entry>,
+    /// All others. A new list for each change: calls read it with no lock.
+    others: ArcSwapOption<Slots>,
     changes: Mutex<()>,
     capacity: usize,
     limit: Duration,
@@ -104,6 +107,7 @@ impl Resolved {
         Self::Credentials { identity, session }
     }
 
+    #[inline]
     fn identity(&self) -> Option<Identity> {
         match self {
             Self::Credentials { identity, .. } => Some(identity.clone()),
@@ -174,7 +178,7 @@ impl IdentityCache {
     /// it any more, it was replaced.
     pub(crate) fn invalidate_key(&self, access_key_id: &str) -> bool {
         let mut replaced = true;
-        for Entry { slot, .. } in self.slots().iter() {
+        for Entry { slot, .. } in self.slots() {
             slot.reject(access_key_id);
             replaced &= !slot.holds(access_key_id) || slot.replaces(access_key_id);
         }
@@ -183,40 +187,48 @@ impl IdentityCache {
 
     /// How each partition's credentials stand, for a health page. It is a look: nothing is fetched.
     pub fn statuses(&self) -> Vec<Status> {
-        self.slots().iter().map(|entry| entry.slot.status()).collect()
+        self.slots().map(|entry| entry.slot.status()).collect()
     }
 
-    fn slots(&self) -> Arc<Slots> {
-        self.0.slots.load().as_ref().map_or_else(Arc::default, Arc::clone)
-    }
-
-    /// What a partition has, with no look at a lock. None: nothing at once. Of what it has, none is to be passed through.
-    #[inline]
-    fn hit(&self, partition: IdentityCachePartition) -> Option<Option<Identity>> {
-        let slots = self.0.slots.load();
-        let slots = slots.as_ref()?;
-        let index = slots.binary_search_by_key(&partition, |entry| entry.partition).ok()?;
-        slots[index].slot.hit(Resolved::identity)
+    fn slots(&self) -> impl Iterator<Item = Entry> {
+        let others = self.0.others.load().as_ref().map_or_else(Arc::default, Arc::clone);
+        self.0.first.get().cloned().into_iter().chain(others.0.clone())
     }
 }
 
 impl Partitions {
+    /// What the slot of a partition has at once, if there is one.
+    #[inline]
+    fn hit<T>(
+        &self,
+        partition: IdentityCachePartition,
+        take: impl FnOnce(&Resolved) -> T,
+    ) -> Option<T> {
+        if let Some(first) = self.first.get().filter(|first| first.partition == partition) {
+            return first.slot.hit(take);
+        }
+        let others = self.others.load();
+        others.as_ref()?.find(partition)?.hit(take)
+    }
+
     fn slot(&self, partition: IdentityCachePartition) -> Arc<Slot> {
         let change = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut slots = self.slots.load().as_deref().map_or_else(Slots::new, Slots::clone);
-        if let Ok(index) = slots.binary_search_by_key(&partition, |entry| entry.partition) {
-            return Arc::clone(&slots[index].slot);
+        let first = self.first.get_or_init(|| Entry::new(partition, self));
+        if first.partition == partition {
+            return Arc::clone(&first.slot);
         }
-        let evicted = (slots.len() >= self.capacity).then(|| take_least_valuable(&mut slots));
-        let setup = Setup {
-            refresh: Refresh::WhileUsed,
-            timer: Arc::clone(&self.timer),
-            observed: self.observed.clone(),
+        let mut others = self.others.load().as_deref().map_or_else(Slots::default, Slots::clone);
+        if let Some(slot) = others.find(partition) {
+            return Arc::clone(slot);
+        }
+        let evicted = match others.0.len() + 1 >= self.capacity {
+            true => others.take_least_valuable(),
+            false => None,
         };
-        let slot = Shared::new(Resolver { limit: self.limit }, setup);
-        let index = slots.partition_point(|entry| entry.partition < partition);
-        slots.insert(index, Entry { partition, slot: Arc::clone(&slot), unused_for: 0 });
-        self.slots.store(Some(Arc::new(slots)));
+        let entry = Entry::new(partition, self);
+        let slot = Arc::clone(&entry.slot);
+        others.insert(entry);
+        self.others.store(Some(Arc::new(others)));
         drop(change);
         if let Some(evicted) = evicted {
             evicted.slot.evicted();
@@ -225,21 +237,46 @@ impl Partitions {
     }
 }
 
-/// Of what is not empty, the one that was unused for longest, and of several the oldest. If all were used since the last look, the newest:
-/// providers that come with every call must not push out those of the process.
-fn take_least_valuable(slots: &mut Slots) -> Entry {
-    for entry in slots.iter_mut() {
-        entry.unused_for = match entry.slot.was_touched() || entry.slot.is_loading() {
-            true => 0,
-            false => entry.unused_for.saturating_add(1),
+impl Entry {
+    fn new(partition: IdentityCachePartition, of: &Partitions) -> Self {
+        let setup = Setup {
+            refresh: Refresh::WhileUsed,
+            timer: Arc::clone(&of.timer),
+            observed: of.observed.clone(),
         };
+        let slot = Shared::new(Resolver { limit: of.limit }, setup);
+        Self { partition, slot, unused_for: 0 }
     }
-    let longest = slots.iter().map(|entry| entry.unused_for).max().unwrap_or(0);
-    let index = match longest {
-        0 => slots.iter().rposition(|entry| !entry.slot.is_loading()).unwrap_or(slots.len() - 1),
-        _ => slots.iter().position(|entry| entry.unused_for == longest).unwrap_or(0),
-    };
-    slots.remove(index)
+}
+
+impl Slots {
+    #[inline]
+    fn find(&self, partition: IdentityCachePartition) -> Option<&Arc<Slot>> {
+        let index = self.0.binary_search_by_key(&partition, |entry| entry.partition).ok()?;
+        Some(&self.0[index].slot)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let index = self.0.partition_point(|other| other.partition < entry.partition);
+        self.0.insert(index, entry);
+    }
+
+    /// The one that was unused for longest, and of several the oldest. If all were used since the last look, the newest:
+    /// providers that come with every call must not push out those of the process.
+    fn take_least_valuable(&mut self) -> Option<Entry> {
+        for entry in &mut self.0 {
+            entry.unused_for = match entry.slot.was_touched() || entry.slot.is_loading() {
+                true => 0,
+                false => entry.unused_for.saturating_add(1),
+            };
+        }
+        let longest = self.0.iter().map(|entry| entry.unused_for).max()?;
+        let index = match longest {
+            0 => self.0.iter().rposition(|entry| !entry.slot.is_loading()),
+            _ => self.0.iter().position(|entry| entry.unused_for == longest),
+        };
+        Some(self.0.remove(index.unwrap_or(self.0.len() - 1)))
+    }
 }
 
 impl ResolveCachedIdentity for IdentityCache {
@@ -251,10 +288,11 @@ impl ResolveCachedIdentity for IdentityCache {
         configuration: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
         let partition = resolver.cache_partition();
-        match self.hit(partition) {
+        // Where it is nothing that is held here, and known to be, it is passed through.
+        match self.0.hit(partition, Resolved::identity) {
             Some(Some(identity)) => IdentityFuture::ready(Ok(identity)),
-            nothing => IdentityFuture::new(async move {
-                if nothing.is_none() {
+            held => IdentityFuture::new(async move {
+                if held.is_none() {
                     let slot = self.0.slot(partition);
                     let with = || (resolver.clone(), components.clone());
                     let resolved = slot.obtain(Ask::Session, FetchContext::caller(), with).await;
@@ -272,7 +310,7 @@ impl ResolveCachedIdentity for IdentityCache {
 impl fmt::Debug for IdentityCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdentityCache")
-            .field("partitions", &self.slots().len())
+            .field("partitions", &self.slots().count())
             .field("capacity", &self.0.capacity)
             .finish_non_exhaustive()
     }
@@ -307,10 +345,10 @@ impl IdentityCacheBuilder {
         self
     }
 
-    /// How many partitions there are at most, at least 1; 1,000 unless set. Each credentials provider that a client is
-    /// given has one, and nothing tells when the client is dropped: the least used one makes room.
+    /// How many partitions there are at most, at least 2; 1,000 unless set. Each credentials provider that a client is
+    /// given has one, and nothing tells when the client is dropped: the least used one makes room, but for the first of all.
     pub fn capacity(mut self, partitions: usize) -> Self {
-        self.capacity = partitions.max(1);
+        self.capacity = partitions.max(2);
         self
     }
 
@@ -329,7 +367,8 @@ impl IdentityCacheBuilder {
     /// The cache, empty.
     pub fn build(self) -> IdentityCache {
         IdentityCache(StdArc::new(Partitions {
-            slots: ArcSwapOption::empty(),
+            first: OnceLock::new(),
+            others: ArcSwapOption::empty(),
             changes: Mutex::new(()),
             capacity: self.capacity,
             limit: self.limit,
