@@ -1,14 +1,16 @@
 //! Time: a clock for deadlines that nobody can set, the wall clock for people, and sleep.
 
+mod manual;
+
 use std::fmt;
 use std::future::Future;
 use std::ops::{Add, Sub};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::TimeSource;
-use tokio::sync::watch;
+
+pub use self::manual::ManualClock;
 
 /// A point on a [`Clock`]'s own time line, to the nanosecond. It has no relation to the wall clock.
 ///
@@ -115,7 +117,7 @@ impl Clock {
     pub fn now(&self) -> Moment {
         match &self.0 {
             Kind::System => system::now(),
-            Kind::Manual(clock) => clock.hands.borrow().now,
+            Kind::Manual(clock) => clock.now(),
         }
     }
 
@@ -123,7 +125,7 @@ impl Clock {
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
             Kind::System => SystemTime::now(),
-            Kind::Manual(clock) => clock.hands.borrow().wall,
+            Kind::Manual(clock) => clock.wall(),
         }
     }
 
@@ -140,11 +142,7 @@ impl Clock {
                 }
                 tokio::time::sleep(left.min(LONGEST_NAP)).await;
             },
-            Kind::Manual(clock) => {
-                let mut hands = clock.hands.subscribe();
-                // The sender lives in `clock`, which this future borrows.
-                let _ = hands.wait_for(|hands| hands.now >= deadline).await;
-            }
+            Kind::Manual(clock) => clock.sleep_until(deadline).await,
         }
     }
 
@@ -189,74 +187,6 @@ impl TimeSource for Clock {
 #[error("the time for it ran out")]
 pub struct Elapsed;
 
-/// A clock that stands still until it is turned. Clones are hands of the same clock.
-///
-/// ```
-/// use std::time::Duration;
-/// use rolecall_core::ManualClock;
-///
-/// let hands = ManualClock::new();
-/// let clock = hands.clock();
-/// let before = clock.now();
-/// hands.advance(Duration::from_secs(3600));
-/// assert_eq!(clock.now() - before, Duration::from_secs(3600));
-/// ```
-#[derive(Clone)]
-pub struct ManualClock {
-    hands: Arc<watch::Sender<Hands>>,
-}
-
-#[derive(Clone, Copy)]
-struct Hands {
-    now: Moment,
-    wall: SystemTime,
-}
-
-impl ManualClock {
-    /// A clock that shows the machine's wall time of this moment, and stands.
-    pub fn new() -> Self {
-        Self::at(SystemTime::now())
-    }
-
-    /// A clock whose wall shows `wall`, and stands.
-    pub fn at(wall: SystemTime) -> Self {
-        // Not at zero: "an hour ago" must be a moment too.
-        let now = Moment::ZERO + Duration::from_secs(1_000_000);
-        Self { hands: Arc::new(watch::Sender::new(Hands { now, wall })) }
-    }
-
-    /// The clock to hand to what is under test.
-    pub fn clock(&self) -> Clock {
-        Clock(Kind::Manual(self.clone()))
-    }
-
-    /// Time passes, by both clocks. Sleepers whose time has come wake.
-    pub fn advance(&self, by: Duration) {
-        self.hands.send_modify(|hands| {
-            hands.now = hands.now + by;
-            hands.wall += by;
-        });
-    }
-
-    /// Somebody sets the wall clock; no time passes.
-    pub fn set_wall(&self, wall: SystemTime) {
-        self.hands.send_modify(|hands| hands.wall = wall);
-    }
-}
-
-impl Default for ManualClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for ManualClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hands = *self.hands.borrow();
-        f.debug_struct("ManualClock").field("now", &hands.now).field("wall", &hands.wall).finish()
-    }
-}
-
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 mod system {
     use super::Moment;
@@ -295,22 +225,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_sleeper_on_a_manual_clock_wakes_when_it_is_turned_far_enough() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
-        let deadline = clock.now() + Duration::from_secs(10);
-        let sleeper = tokio::spawn({
-            let clock = clock.clone();
-            async move { clock.sleep_until(deadline).await }
-        });
-        hands.advance(Duration::from_secs(9));
-        tokio::task::yield_now().await;
-        assert!(!sleeper.is_finished());
-        hands.advance(Duration::from_secs(1));
-        sleeper.await.unwrap();
-    }
-
-    #[tokio::test]
     async fn work_that_is_done_in_time_gives_its_output() {
         let clock = ManualClock::new().clock();
         let deadline = clock.now() + Duration::from_secs(1);
@@ -323,15 +237,5 @@ mod tests {
         let start = clock.now();
         clock.sleep_until(start + Duration::from_millis(20)).await;
         assert!(clock.now() - start >= Duration::from_millis(20));
-    }
-
-    #[test]
-    fn setting_the_wall_clock_moves_no_deadline() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
-        let (now, wall) = (clock.now(), clock.wall());
-        hands.set_wall(wall + Duration::from_secs(1_000_000));
-        assert_eq!(clock.now(), now);
-        assert_eq!(TimeSource::now(&clock), wall + Duration::from_secs(1_000_000));
     }
 }
