@@ -36,53 +36,98 @@ impl Default for Budget {
     }
 }
 
-/// A budget at work.
+/// A [`Budget`] at work: who wants to call takes a turn, and holds it until the call is done.
+///
+/// Every [`StsClient`](crate::StsClient) has one, and takes a turn for each attempt. For a source of one's own that
+/// shares STS's quota (GetFederationToken, a broker that calls STS): take the turns of the client that is there, or of
+/// one's own.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_core::FetchError> {
+/// use std::time::Duration;
+/// use rolecall_core::{Clock, Urgency};
+/// use rolecall_sts::{Budget, Turns};
+///
+/// let turns = Turns::new(Budget::default(), Clock::system());
+/// let turn = turns.take(Urgency::Caller, Duration::from_secs(9)).await?;
+/// // The call comes here.
+/// drop(turn);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub struct Turns {
     budget: Budget,
     clock: Clock,
+    /// Who waits, in order: it knows at once whether somebody's patience will do.
     line: Mutex<Line>,
     at_once: Semaphore,
+    /// Who goes. Turns that passed while others were in flight are not made up for all at once.
+    pace: Mutex<Line>,
 }
 
 impl Turns {
-    pub(crate) fn new(budget: Budget, clock: Clock) -> Self {
-        let line = Mutex::new(Line::of(budget));
+    /// All of a budget, on this clock.
+    pub fn new(budget: Budget, clock: Clock) -> Self {
+        let line = || Mutex::new(Line::of(budget));
         let most = usize::try_from(budget.in_flight.get()).unwrap_or(Semaphore::MAX_PERMITS);
         let at_once = Semaphore::new(most.min(Semaphore::MAX_PERMITS));
-        Self { budget, clock, line, at_once }
+        Self { budget, clock, line: line(), at_once, pace: line() }
     }
 
-    /// A turn, held until the call is done. A caller waits `patience` for it at most; in the background there is none,
-    /// or it is put off.
-    pub(crate) async fn take(
-        &self,
-        urgency: Urgency,
-        patience: Duration,
-    ) -> Result<SemaphorePermit<'_>, FetchError> {
+    /// A turn, held until the call is done. A caller waits `patience` for it at most, first come first served; in the
+    /// background there is one at once, or the refresh is put off. [`Throttled`](ErrorKind::Throttled), without a code
+    /// of STS's, where there is none.
+    pub async fn take(&self, urgency: Urgency, patience: Duration) -> Result<Turn<'_>, FetchError> {
         let patience = match urgency {
             Urgency::Caller => patience,
             _ => Duration::ZERO,
         };
-        let rate = format!("{} calls a second", self.budget.calls_per_second);
-        let turn = {
-            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-            line.take(self.clock.now(), patience)
+        let until = self.clock.now() + patience;
+        self.wait_in(&self.line, until).await?;
+        let no_room = || used_up(self.budget.in_flight, "at once");
+        let permit = match self.at_once.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) if patience.is_zero() => return Err(no_room()),
+            Err(_) => match self.clock.until(until, self.at_once.acquire()).await {
+                Ok(Ok(permit)) => permit,
+                Ok(Err(_)) | Err(_) => return Err(no_room()),
+            },
         };
-        self.clock.sleep_until(turn.ok_or_else(|| used_up(&rate))?).await;
-        let at_once = format!("{} calls at once", self.budget.in_flight);
-        if patience.is_zero() {
-            return self.at_once.try_acquire().map_err(|_| used_up(&at_once));
-        }
-        match tokio::time::timeout(patience, self.at_once.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(used_up(&at_once)),
-        }
+        self.wait_in(&self.pace, until).await?;
+        Ok(Turn(permit))
+    }
+
+    async fn wait_in(&self, line: &Mutex<Line>, until: Moment) -> Result<(), FetchError> {
+        let turn = {
+            let now = self.clock.now();
+            line.lock().unwrap_or_else(PoisonError::into_inner).take(now, until - now)
+        };
+        let Some(turn) = turn else {
+            return Err(used_up(self.budget.calls_per_second, "a second"));
+        };
+        self.clock.sleep_until(turn).await;
+        Ok(())
     }
 }
 
-fn used_up(what: &str) -> FetchError {
-    FetchError::new(ErrorKind::Throttled, format!("the budget for STS is used up ({what})"))
+/// A turn of [`Turns`]: one of the calls that are in flight, until it is dropped.
+///
+/// ```
+/// # async fn show(turns: &rolecall_sts::Turns) -> Result<(), rolecall_core::FetchError> {
+/// use std::time::Duration;
+/// use rolecall_core::Urgency;
+/// let turn: rolecall_sts::Turn<'_> = turns.take(Urgency::Background, Duration::ZERO).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Turn<'a>(#[expect(dead_code, reason = "held for its drop")] SemaphorePermit<'a>);
+
+fn used_up(calls: NonZeroU32, when: &str) -> FetchError {
+    let message = format!("the budget for STS is used up ({calls} calls {when})");
+    FetchError::new(ErrorKind::Throttled, message)
         .with_hint("fewer roles at once, or a larger budget (StsClientBuilder::budget)")
 }
 
@@ -116,6 +161,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use rolecall_core::ManualClock;
 
@@ -171,6 +217,67 @@ mod tests {
         assert!(!waits.is_finished());
         hands.advance(Duration::from_secs(1));
         waits.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn turns_that_passed_behind_calls_that_hung_are_not_made_up_for_at_once() {
+        let hands = ManualClock::new();
+        let turns = Arc::new(Turns::new(budget(10, 20), hands.clock()));
+        let mut hung = Vec::new();
+        for _ in 0..20 {
+            hands.advance(Duration::from_millis(100));
+            hung.push(turns.take(Urgency::Caller, MINUTE).await.unwrap());
+        }
+        let taken = Arc::new(AtomicUsize::new(0));
+        for _ in 0..40 {
+            let (turns, taken) = (Arc::clone(&turns), Arc::clone(&taken));
+            tokio::spawn(async move {
+                drop(turns.take(Urgency::Caller, MINUTE).await.unwrap());
+                taken.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let so_many = || async {
+            for _ in 0..200 {
+                tokio::task::yield_now().await;
+            }
+            taken.load(Ordering::Relaxed)
+        };
+        assert_eq!(so_many().await, 0);
+        hands.advance(10 * Duration::from_secs(1));
+        assert_eq!(so_many().await, 0);
+        hung.clear();
+        // What a quiet tenth of a second saved up, and then ten a second.
+        assert_eq!(so_many().await, 2);
+        for second in 1..=3 {
+            for _ in 0..10 {
+                hands.advance(Duration::from_millis(100));
+                so_many().await;
+            }
+            assert_eq!(so_many().await, 2 + 10 * second);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_longer_than_his_patience_though_he_waits_twice() {
+        let hands = ManualClock::new();
+        let turns = Arc::new(Turns::new(budget(10, 1), hands.clock()));
+        let _hangs = turns.take(Urgency::Caller, MINUTE).await.unwrap();
+        let second = Duration::from_secs(1);
+        let waits: Vec<_> = (0..10)
+            .map(|_| {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { turns.take(Urgency::Caller, second).await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        for _ in 0..10 {
+            hands.advance(second / 10);
+            tokio::task::yield_now().await;
+        }
+        for wait in waits {
+            assert!(wait.is_finished());
+            assert_eq!(wait.await.unwrap().unwrap_err().kind(), ErrorKind::Throttled);
+        }
     }
 
     #[tokio::test]

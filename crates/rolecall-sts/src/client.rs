@@ -96,6 +96,20 @@ impl StsClient {
         &self.0.endpoint
     }
 
+    /// The turns of its [`Budget`], for what else calls STS on the same quota.
+    ///
+    /// ```
+    /// # async fn show(sts: rolecall_sts::StsClient) -> Result<(), rolecall_core::FetchError> {
+    /// use std::time::Duration;
+    /// use rolecall_core::Urgency;
+    /// let turn = sts.turns().take(Urgency::Caller, Duration::from_secs(9)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
     /// The time by STS's own clock, from the `Date` of its last answer and the time that has gone by since; `None` before
     /// it has answered. A wrong or stepped wall clock of this machine changes nothing in it.
     ///

@@ -31,7 +31,7 @@ mod settings;
 mod time;
 mod wire;
 
-pub use budget::Budget;
+pub use budget::{Budget, Turn, Turns};
 pub use classify::{Again, Class, class_of, refuses_signer, refuses_token};
 pub use client::{StsClient, StsClientBuilder};
 pub use endpoint::Endpoint;

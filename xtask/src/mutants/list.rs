@@ -508,6 +508,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "nobody_in_the_background_waits_and_callers_wait_for_their_turn",
     ),
     mutant(
+        STS_CRATE,
+        "budget: turns that passed are not made up for all at once",
+        BUDGET,
+        "        self.wait_in(&self.pace, until).await?;\n",
+        "",
+        "turns_that_passed_behind_calls_that_hung_are_not_made_up_for_at_once",
+    ),
+    mutant(
+        STS_CRATE,
+        "budget: the wait for room counts against the same patience",
+        BUDGET,
+        "self.clock.until(until, self.at_once.acquire())",
+        "self.clock.until(until + patience, self.at_once.acquire())",
+        "nobody_waits_longer_than_his_patience_though_he_waits_twice",
+    ),
+    mutant(
         SUITES,
         "budget: each call takes a turn, and holds it",
         STS_CLIENT,
