@@ -40,14 +40,14 @@ fn window(lifetime: Duration) -> Duration {
 
 impl Windows {
     /// For a session that is good from `since` to `end`. After a fetch for which callers waited, a fleet may have
-    /// started together: then the draw is over half the lifetime, not over half the window.
+    /// started together: then the draw is from a third of the lifetime on, not over half the window.
     pub(crate) fn drawn(since: Moment, end: Moment, waited_for: bool, draw: f64) -> Self {
         if end == Moment::MAX {
             return Self { refresh_at: end, hard_at: end, end };
         }
         let lifetime = end - since;
         let window = window(lifetime);
-        let earliest = if waited_for { since + lifetime / 2 } else { end.earlier_by(window) };
+        let earliest = if waited_for { since + lifetime / 3 } else { end.earlier_by(window) };
         let latest = end.earlier_by(window / 2);
         Self {
             refresh_at: earliest + (latest - earliest).mul_f64(draw),
@@ -122,7 +122,7 @@ mod tests {
             assert_eq!(seconds_before_the_end(lifetime, false), (first, last, hard), "{lifetime}");
             assert_eq!(
                 seconds_before_the_end(lifetime, true),
-                (lifetime / 2, last, hard),
+                (lifetime - lifetime.div_ceil(3), last, hard),
                 "{lifetime}"
             );
         }

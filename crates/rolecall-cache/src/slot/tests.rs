@@ -348,8 +348,8 @@ fn keys_without_an_end_are_never_refreshed() {
 }
 
 #[test]
-fn the_refresh_after_a_fetch_that_callers_waited_for_is_drawn_from_half_the_lifetime_on() {
-    for (waited_for, refresh_at) in [(true, END / 2), (false, REFRESH_AT)] {
+fn the_refresh_after_a_fetch_that_callers_waited_for_is_drawn_from_a_third_of_the_lifetime_on() {
+    for (waited_for, refresh_at) in [(true, END / 3), (false, REFRESH_AT)] {
         let mut slot = running(Machine::new(OVERDUE, true), 0);
         if waited_for {
             slot.waited_for();
