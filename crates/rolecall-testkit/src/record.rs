@@ -28,19 +28,30 @@ pub struct Call {
 }
 
 /// The newest calls, and how many there were of each operation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
     calls: VecDeque<Call>,
     counts: BTreeMap<String, usize>,
+    kept: usize,
 }
 
 const KEPT: usize = 10_000;
 
+impl Default for Record {
+    fn default() -> Self {
+        Self::of_the_newest(KEPT)
+    }
+}
+
 impl Record {
+    pub(crate) fn of_the_newest(kept: usize) -> Self {
+        Self { calls: VecDeque::new(), counts: BTreeMap::new(), kept: kept.min(KEPT) }
+    }
+
     pub(crate) fn add(&mut self, call: Call) {
         // Operations are of a fixed set, so the map is bounded.
         *self.counts.entry(call.operation.clone()).or_default() += 1;
-        if self.calls.len() == KEPT {
+        if self.calls.len() >= self.kept {
             self.calls.pop_front();
         }
         self.calls.push_back(call);

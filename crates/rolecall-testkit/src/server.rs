@@ -68,7 +68,7 @@ pub struct LocalAws {
 impl LocalAws {
     /// Sets one up.
     pub fn builder() -> LocalAwsBuilder {
-        LocalAwsBuilder { accounts: Vec::new(), clock: Clock::system() }
+        LocalAwsBuilder { accounts: Vec::new(), clock: Clock::system(), remembers: None }
     }
 
     /// Where it listens: the endpoint URL for SDKs, as in `AWS_ENDPOINT_URL`.
@@ -157,6 +157,7 @@ impl LocalAws {
 pub struct LocalAwsBuilder {
     accounts: Vec<Account>,
     clock: Clock,
+    remembers: Option<usize>,
 }
 
 impl LocalAwsBuilder {
@@ -172,6 +173,13 @@ impl LocalAwsBuilder {
         self
     }
 
+    /// How many calls and how many sessions it remembers, the newest: for tests that run long and watch their memory.
+    /// 10,000 calls and 200,000 sessions unless set (of calls no more); a session that is forgotten is unknown, as one of another partition.
+    pub fn remembers(mut self, newest: usize) -> Self {
+        self.remembers = Some(newest);
+        self
+    }
+
     /// Checks what was set up, and listens.
     pub async fn start(self) -> Result<LocalAws, SetupError> {
         #[cfg(feature = "s3")]
@@ -180,13 +188,21 @@ impl LocalAwsBuilder {
         let secrets = Mutex::new(crate::secrets::Store::of(&self.accounts, self.clock.wall())?);
         #[cfg(feature = "ecr")]
         let ecr = Mutex::new(crate::ecr::Store::of(&self.accounts)?);
-        let world = Mutex::new(World::of(self.accounts)?);
+        let mut world = World::of(self.accounts)?;
+        let record = match self.remembers {
+            Some(newest) => {
+                world.most_sessions = newest;
+                Record::of_the_newest(newest)
+            }
+            None => Record::default(),
+        };
+        let world = Mutex::new(world);
         let (listener, address) = Listening::bind().await?;
         let shared = Arc::new(Shared {
             url: format!("http://{address}"),
             clock: self.clock,
             world,
-            record: Mutex::new(Record::default()),
+            record: Mutex::new(record),
             latency: Mutex::new(Duration::ZERO),
             faults: Mutex::new(Faults::default()),
             in_work: InWork::default(),

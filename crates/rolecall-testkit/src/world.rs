@@ -189,6 +189,8 @@ pub(crate) struct World {
     keys: HashMap<String, Key>,
     /// Issued keys, oldest first.
     issued: VecDeque<String>,
+    /// More sessions than this are not remembered: the oldest is forgotten.
+    pub(crate) most_sessions: usize,
 }
 
 #[derive(Debug)]
@@ -255,7 +257,7 @@ impl Owner {
     }
 }
 
-/// More sessions than this are not remembered: the oldest is forgotten.
+/// How many sessions are remembered unless it is said.
 const MOST_SESSIONS: usize = 200_000;
 
 impl World {
@@ -268,6 +270,7 @@ impl World {
             mfa: HashMap::new(),
             keys: HashMap::new(),
             issued: VecDeque::new(),
+            most_sessions: MOST_SESSIONS,
         };
         for account in accounts {
             world.add(account)?;
@@ -443,7 +446,7 @@ impl World {
             .build();
         let key = Key { credentials, owner };
         let id = key.credentials.access_key_id().to_owned();
-        if self.issued.len() >= MOST_SESSIONS
+        if self.issued.len() >= self.most_sessions
             && let Some(oldest) = self.issued.pop_front()
         {
             self.keys.remove(&oldest);

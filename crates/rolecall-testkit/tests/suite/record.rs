@@ -7,6 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
 
 use crate::services::{World, code};
 
@@ -175,4 +176,41 @@ async fn calls(world: &World, signatures: &Signatures) -> (Credentials, String) 
     let token = login.authorization_data()[0].authorization_token().unwrap();
     let token = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
     (session, token.strip_prefix("AWS:").unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn it_remembers_as_many_calls_and_sessions_as_it_is_told_to() {
+    let may = r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}"#;
+    let trust = r#"{"Statement": {
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}
+    }}"#;
+    let account = Account::new("111122223333")
+        .user(IamUser::new("ann").policy(may))
+        .role(IamRole::new("orders").trust(trust));
+    let aws = LocalAws::builder().account(account).remembers(2).start().await.unwrap();
+    let sts = |credentials| {
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+            .region(aws_sdk_sts::config::Region::new("eu-west-1"))
+            .endpoint_url(aws.endpoint_url())
+            .credentials_provider(credentials);
+        aws_sdk_sts::Client::from_conf(config.build())
+    };
+    let ann = sts(aws.user_credentials("111122223333", "ann").unwrap());
+    let role = "arn:aws:iam::111122223333:role/orders";
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let assume = ann.assume_role().role_arn(role).role_session_name("test");
+        let keys = assume.send().await.unwrap().credentials.unwrap();
+        let token = Some(keys.session_token);
+        let keys =
+            Credentials::new(keys.access_key_id, keys.secret_access_key, token, None, "test");
+        sessions.push(sts(keys));
+    }
+    assert_eq!((aws.calls().len(), aws.count("AssumeRole")), (2, 3));
+    let forgotten = sessions[0].get_caller_identity().send().await.unwrap_err();
+    assert_eq!(forgotten.into_service_error().meta().code(), Some("InvalidClientTokenId"));
+    for known in &sessions[1..] {
+        known.get_caller_identity().send().await.unwrap();
+    }
 }
