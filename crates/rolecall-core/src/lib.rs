@@ -24,6 +24,8 @@
 mod clock;
 mod environment;
 mod error;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observer;
 mod params;
 mod provider;
@@ -33,6 +35,8 @@ mod source;
 pub use clock::{Clock, Elapsed, ManualClock, Moment};
 pub use environment::{Environment, FileError, FileFault};
 pub use error::{ErrorKind, FetchError, Place};
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use observer::{Event, Observer};
 pub use params::{
     AccountId, ExternalId, InvalidParameter, MfaCode, MfaSerial, PolicyArn, ProvidedContext,

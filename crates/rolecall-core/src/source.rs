@@ -95,3 +95,13 @@ pub enum Urgency {
     /// Nobody waits: one try, the next comes by itself.
     Background,
 }
+
+impl Urgency {
+    /// In a word: `caller`, `background`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Background => "background",
+        }
+    }
+}

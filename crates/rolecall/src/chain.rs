@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use rolecall_assume_role::{AssumeRole, Hops, MfaCodes, Role};
 use rolecall_cache::{Cached, Refresh};
-use rolecall_core::{Clock, FetchContext, FetchError, Place, SessionName, SessionSource};
+use rolecall_core::{Clock, FetchContext, FetchError, Observer, Place, SessionName, SessionSource};
 use rolecall_sts::{CallerIdentity, StsClient, refuses_signer};
 
 use crate::RolePool;
@@ -49,11 +49,23 @@ pub(crate) struct With {
     pub(crate) sts: StsClient,
     pub(crate) clock: Clock,
     pub(crate) session_name: SessionName,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl With {
+    fn cached(&self, source: Arc<dyn SessionSource>, refresh: Refresh) -> Provider {
+        let cached = Cached::builder(source).clock(self.clock.clone()).refresh(refresh);
+        match &self.observer {
+            Some(observer) => cached.observer(Arc::clone(observer)),
+            None => cached,
+        }
+        .build()
+    }
 }
 
 impl Chain {
     pub(crate) fn on(base: Arc<dyn SessionSource>, description: String, with: With) -> Self {
-        let base = Cached::builder(base).clock(with.clock.clone()).build();
+        let base = with.cached(base, Refresh::default());
         Self { last: base.clone(), base, hops: 0, description: description.into(), with }
     }
 
@@ -84,7 +96,7 @@ impl Chain {
         let hop =
             Hops::new(last, with.sts.clone(), with.session_name.clone()).at_hop(hops).to(role);
         let hop: Arc<dyn SessionSource> = Arc::new(with_more(hop));
-        let last = Cached::builder(hop).clock(with.clock.clone()).refresh(refresh).build();
+        let last = with.cached(hop, refresh);
         Self { base, last, hops, description, with }
     }
 
@@ -127,6 +139,10 @@ impl Chain {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.with.clock
+    }
+
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.with.observer.as_ref()
     }
 
     /// Which base was chosen, and why, and the hops on it.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use rolecall_core::{
-    Clock, Environment, ErrorKind, FetchContext, FetchError, Place, ProviderSource, Session,
-    SessionName, SessionSource,
+    Clock, Environment, ErrorKind, FetchContext, FetchError, Observer, Place, ProviderSource,
+    Session, SessionName, SessionSource,
 };
 use rolecall_sts::{Endpoint, StsClient, WebIdentityRequest};
 use rolecall_web_identity::{TokenSource, WebIdentity, WebIdentityConfig};
@@ -48,7 +48,12 @@ pub fn from_env() -> Result<Chain, FetchError> {
 /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
 /// ```
 pub fn builder() -> Builder {
-    Builder { environment: Environment::process(), clock: Clock::system(), sts: None }
+    Builder {
+        environment: Environment::process(),
+        clock: Clock::system(),
+        sts: None,
+        observer: None,
+    }
 }
 
 /// Where a chain reads its configuration, and the clock it goes by.
@@ -77,6 +82,7 @@ pub struct Builder {
     environment: Environment,
     clock: Clock,
     sts: Option<StsClient>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Builder {
@@ -98,6 +104,21 @@ impl Builder {
     /// endpoint known otherwise, an HTTP client of your own, or one client for several chains.
     pub fn sts(mut self, sts: StsClient) -> Self {
         self.sts = Some(sts);
+        self
+    }
+
+    /// Who is told of what happens to the sessions of the chain: of its base and of each hop, by the role that it assumes
+    /// (the base, if it assumes none, by its name).
+    ///
+    /// ```
+    /// # #[cfg(feature = "metrics")] fn show() -> Result<(), rolecall::FetchError> {
+    /// use std::sync::Arc;
+    /// let chain = rolecall::builder().observer(Arc::new(rolecall::Metrics::new())).from_env()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
         self
     }
 
@@ -199,6 +220,7 @@ impl Builder {
             clock: sts.clock().clone(),
             sts,
             session_name: SessionName::from_environment(&self.environment)?,
+            observer: self.observer.clone(),
         })
     }
 

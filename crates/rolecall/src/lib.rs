@@ -71,6 +71,7 @@
 //! - `default-chain`: [`from_env`] knows the SDKs' whole default order: profiles, containers (ECS, EKS Pod Identity) and EC2
 //!   instances too, by aws-config's providers. For profiles of IAM Identity Center, turn on aws-config's own feature `sso`
 //!   beside it, in your Cargo.toml.
+//! - `metrics`: what happens to sessions as metrics, by the crate `metrics`: below.
 //!
 //! # Testing
 //!
@@ -78,10 +79,35 @@
 //! Point a chain to it by `AWS_ENDPOINT_URL_STS`, in an [`Environment::fixed`], and turn its clock and the chain's
 //! together ([`Builder::clock`]).
 //!
-//! # Logs
+//! # Observation
 //!
-//! By `tracing`: `debug` for each session that was fetched, `warn` for each that was not. Hits are not logged, and no
-//! level shows a secret key, a session token or a web identity token.
+//! A session that is handed out is no event, and is neither logged nor counted: a call costs the same whether or not
+//! anybody looks. No event, metric or log, at any level, shows a secret key, a session token or a web identity token.
+//!
+//! **Events.** An [`Observer`] is told of fetches that start and end, of refreshes that failed while callers went on with
+//! the session that is held, of rejections, evictions and removals ([`Event`]): [`Builder::observer`], or `observer` of the
+//! builders of [`Cached`] and [`SessionPool`](cache::SessionPool). How a session stands is asked by [`Cached::status`].
+//!
+//! **Metrics**, with the feature `metrics`: an observer that records into the crate `metrics` (0.24), and so into whatever
+//! recorder the program has installed: `builder().observer(Arc::new(rolecall::Metrics::new()))`.
+//!
+//! | metric | what it counts | labels |
+//! |---|---|---|
+//! | `rolecall_fetches_started_total` | fetches that began | `urgency` |
+//! | `rolecall_fetches_total` | fetches that ended | `outcome`, `urgency`, `kind` |
+//! | `rolecall_fetch_seconds` | a histogram: how long a fetch took | `outcome`, `urgency` |
+//! | `rolecall_served_stale_total` | refreshes that failed while callers went on with the session that is held | |
+//! | `rolecall_rejections_total` | sessions that a service refused | |
+//! | `rolecall_evictions_total` | sessions that a pool let go of | |
+//! | `rolecall_removals_total` | sessions that were removed from a pool | |
+//!
+//! `outcome` is `ok` or `failed`, `urgency` is `caller` (somebody waits) or `background`, `kind` is the [`ErrorKind`], as
+//! `throttled`, or `none`. No label names a role, unless `Metrics::with_source` asks for it.
+//!
+//! **Logs**, by `tracing`: each fetch is a span `rolecall.fetch` (level debug) with `source`, `urgency` and, at its end,
+//! `outcome` (`ok`, `failed`, `put off`, `discarded`); within it `debug` for a session that was fetched, and for a refresh
+//! that the budget put off, and `warn` for one that was not fetched. It follows from the span of the call that set it off.
+//! A rejection is a `warn`.
 
 mod chain;
 #[cfg(feature = "default-chain")]
@@ -102,6 +128,8 @@ pub use rolecall_cache::{
     RejectedSession, SessionPool, SessionPoolBuilder, State, Status, Warmed, identity_cache,
     retry_rejected,
 };
+#[cfg(feature = "metrics")]
+pub use rolecall_core::Metrics;
 pub use rolecall_core::{
     AccountId, AssumedRole, Clock, Environment, ErrorKind, Event, ExternalId, FetchContext,
     FetchError, InvalidParameter, Lineage, ManualClock, MfaCode, MfaSerial, Moment, Observer,

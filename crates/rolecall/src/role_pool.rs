@@ -55,7 +55,10 @@ impl RolePool {
         let hops = chain.hops();
         let source =
             move |role: &Role| -> Arc<dyn SessionSource> { Arc::new(hops.to(role.clone())) };
-        let sessions = SessionPool::builder(source).clock(chain.clock().clone());
+        let mut sessions = SessionPool::builder(source).clock(chain.clock().clone());
+        if let Some(observer) = chain.observer() {
+            sessions = sessions.observer(Arc::clone(observer));
+        }
         RolePoolBuilder { sessions, chain: Arc::new(chain.clone()) }
     }
 
@@ -212,7 +215,8 @@ impl RolePoolBuilder {
         self
     }
 
-    /// Who is told of what happens to the sessions. The source that events name is the role's ARN.
+    /// Who is told of what happens to the sessions, in place of the chain's observer. The source that events name is the
+    /// role's ARN.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.sessions = self.sessions.observer(observer);
         self

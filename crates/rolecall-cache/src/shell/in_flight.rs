@@ -58,7 +58,8 @@ impl<O: Origin> InFlight<O> {
             parent: None,
             "rolecall.fetch",
             source = self.origin.label(),
-            urgency = self.urgency(),
+            urgency = self.cx.urgency.name(),
+            outcome = tracing::field::Empty,
         );
         span.follows_from(caller);
         async move {
@@ -68,13 +69,6 @@ impl<O: Origin> InFlight<O> {
             self.hand_in(result);
         }
         .instrument(span)
-    }
-
-    fn urgency(&self) -> &'static str {
-        match self.cx.urgency {
-            Urgency::Caller => "caller",
-            _ => "background",
-        }
     }
 
     async fn fetch(&self, with: O::With) -> Result<O::Item, FetchError> {
@@ -95,7 +89,11 @@ impl<O: Origin> InFlight<O> {
 
     fn hand_in(&self, result: Result<O::Item, FetchError>) {
         let Some(slot) = self.slot.upgrade() else { return };
+        let is = |outcome: &str| {
+            tracing::Span::current().record("outcome", outcome);
+        };
         let Some((outcome, left)) = slot.hand_in(self.generation, result) else {
+            is("discarded");
             tracing::debug!("a late session is discarded: another fetch took over");
             return;
         };
@@ -104,14 +102,17 @@ impl<O: Origin> InFlight<O> {
         let source = self.origin.label();
         match &outcome {
             Ok((item, _)) => {
+                is("ok");
                 let lineage =
                     item.session().map(|session| tracing::field::display(session.lineage()));
                 tracing::debug!(lineage, "a session was fetched");
             }
             Err(error) if is_put_off(error, self.cx) => {
+                is("put off");
                 tracing::debug!(source, error = %error.report(), "a refresh was put off");
             }
             Err(error) => {
+                is("failed");
                 tracing::warn!(source, error = %error.report(), "no session was fetched");
             }
         }
