@@ -3,13 +3,18 @@
 //! The suites themselves are in `suite/`: one test binary.
 
 pub mod accounts;
+pub mod figures;
 pub mod permissions;
 pub mod python;
+pub mod simulation;
+pub mod soak;
 
 use std::path::Path;
 
 use rolecall::{Builder, Environment, ManualClock};
-use rolecall_testkit::{Account, IamRole, IamUser, LocalAws, OidcIssuer, SetupError};
+use rolecall_testkit::{
+    Account, IamRole, IamUser, LocalAws, LocalAwsBuilder, OidcIssuer, SetupError,
+};
 use serde_json::{Value, json};
 
 /// README's examples compile.
@@ -43,6 +48,15 @@ pub struct World {
 impl World {
     /// A new one.
     pub async fn new() -> Result<Self, SetupError> {
+        Self::of(LocalAws::builder()).await
+    }
+
+    /// One whose local AWS remembers so many of the newest calls and sessions.
+    pub async fn that_remembers(newest: usize) -> Result<Self, SetupError> {
+        Self::of(LocalAws::builder().remembers(newest)).await
+    }
+
+    async fn of(aws: LocalAwsBuilder) -> Result<Self, SetupError> {
         let hands = ManualClock::new();
         let cluster = OidcIssuer::start_on(hands.clock()).await?;
         let issuer = cluster.host_and_path();
@@ -61,7 +75,7 @@ impl World {
         } })
         .to_string();
         let role = |name: &str, trust: String| IamRole::new(name).trust(trust).policy(&may_assume);
-        let aws = LocalAws::builder()
+        let aws = aws
             .clock(hands.clock())
             .account(
                 Account::new(SHOP)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::metadata::Workspace;
 use crate::run::{Failure, Outcome, cargo, stream};
-use crate::{bench, deny, fences, package, test, tidy};
+use crate::{bench, deny, fences, package, simulate, test, tidy};
 
 /// One check, and how a person runs it alone.
 struct Step {
@@ -15,6 +15,7 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { name: "test", alone: "cargo xtask test", run: || test::run(&[]) },
+    Step { name: "soak", alone: "cargo xtask soak --minutes 1", run: || simulate::soak(1.0, None) },
     Step {
         name: "fmt",
         alone: "cargo fmt --all --check; cargo fmt --check --manifest-path tests/bench/Cargo.toml",
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_step_and_how_to_run_it() {
-        let text = failed(&STEPS[1], &Failure::new("not formatted")).to_string();
+        let text = failed(&STEPS[2], &Failure::new("not formatted")).to_string();
         assert_eq!(
             text,
             "step `fmt` failed: not formatted\nto run it alone: cargo fmt --all --check; \

@@ -10,6 +10,7 @@ mod mutants;
 mod package;
 mod python;
 mod run;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -56,6 +57,27 @@ enum Chore {
     },
     /// Package and build each published crate as crates.io would see it
     Package,
+    /// Simulate a day of 10,000 roles with an outage in it: exit status 1 when a goal is missed
+    Simulate {
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+        /// The same seed, the same day
+        #[arg(long)]
+        seed: Option<u64>,
+        /// In the outage, STS does not answer, instead of saying that it is unavailable
+        #[arg(long)]
+        hangs: bool,
+    },
+    /// Call a pool on the local AWS with random faults: exit status 1 on anything that must never be
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Repeat the faults of an earlier run, and what its callers did
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Check what people forget: docs, READMEs, leftovers, sizes, troubleshooting entries
     Tidy,
 }
@@ -82,6 +104,14 @@ fn dispatch(chore: Option<Chore>) -> Outcome {
         Some(Chore::Fences) => fences::run(),
         Some(Chore::Mutants { only }) => mutants::run(only.as_deref()),
         Some(Chore::Package) => package::run(),
+        Some(Chore::Simulate { json, seed, hangs }) => {
+            let seed = seed.map(|seed| format!("--seed={seed}"));
+            let json = json.then(|| "--json".to_owned());
+            let hangs = hangs.then(|| "--hangs".to_owned());
+            let args: Vec<_> = [json, seed, hangs].into_iter().flatten().collect();
+            simulate::simulate(&args)
+        }
+        Some(Chore::Soak { minutes, seed }) => simulate::soak(minutes, seed),
         Some(Chore::Tidy) => tidy::run(),
     }
 }

@@ -54,6 +54,15 @@ pub(crate) fn stream(command: &mut Command) -> Outcome {
     Err(Failure::new(format!("`{}` failed ({status}); its output is above", shown(command))))
 }
 
+/// Runs a command whose output the person at the terminal sees, and nothing but it.
+pub(crate) fn pass(command: &mut Command) -> Outcome {
+    let status = command.status().map_err(|error| not_started(command, &error))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("`{}` failed ({status})", shown(command)))),
+    }
+}
+
 /// Runs a command for what it prints; its messages go to the terminal.
 pub(crate) fn read(command: &mut Command) -> Outcome<String> {
     let output =
