@@ -11,7 +11,7 @@ use tokio::process::Command;
 use crate::plain::Plain;
 use crate::tour::stage::{
     BUCKET, CHECKOUT_ROLE, EXTERNAL_ID, Local, ORDERS_ROLE, PREFIX, REGION, REPOSITORY, SECRETS,
-    Trouble, orders_policy,
+    TENANTS_ROLE, Trouble, orders_policy,
 };
 
 const SANDBOX: &str = "--sandbox";
@@ -90,6 +90,8 @@ async fn sandboxed(arguments: &[OsString]) -> Result<ExitCode, Plain> {
         ("PREFIX", PREFIX),
         ("SECRET_ID", SECRETS[0].0),
         ("REPOSITORY", REPOSITORY),
+        ("TENANTS_ROLE_ARN", TENANTS_ROLE),
+        ("TRY_OUT", "true"),
     ];
     command.envs(defaults);
     let status = command.status().await?;

@@ -73,6 +73,8 @@ pub(crate) const EXTERNAL_ID: &str = "shop-4711";
 
 pub(crate) const CHECKOUT_ROLE: &str = "arn:aws:iam::111122223333:role/checkout";
 pub(crate) const ORDERS_ROLE: &str = "arn:aws:iam::444455556666:role/orders";
+/// What the example `tenants` assumes: it may use the objects of all tenants.
+pub(crate) const TENANTS_ROLE: &str = "arn:aws:iam::444455556666:role/tenants";
 pub(crate) const BILLING_ROLE: &str = "arn:aws:iam::777788889999:role/billing";
 
 /// The Region of everything.
@@ -111,14 +113,19 @@ impl Local {
         let service_account =
             TrustedServiceAccount::new(&cluster.provider_arn(SHOP), "shop", "checkout")?;
         let checkout_trust = TrustPolicy::builder().service_account(service_account).build()?;
-        let checkout_may =
-            PermissionPolicy::builder().assume_roles([ORDERS_ROLE, BILLING_ROLE])?.build()?;
+        let checkout_may = PermissionPolicy::builder()
+            .assume_roles([ORDERS_ROLE, TENANTS_ROLE, BILLING_ROLE])?
+            .build()?;
         let checkout = TrustedPrincipal::role(CHECKOUT_ROLE)?.external_id(EXTERNAL_ID)?;
         let orders_trust = TrustPolicy::builder().principal(checkout).build()?;
         let nobody_here = TrustedPrincipal::account(ORDERS)?;
         let billing_trust = TrustPolicy::builder().principal(nobody_here).build()?;
 
+        let all_tenants = S3Access::under(BUCKET, ["tenants/"])?.list().read().write();
+        let tenants_may = PermissionPolicy::builder().s3(all_tenants).build()?;
+
         let mut orders = Account::new(ORDERS)
+            .role(IamRole::new("tenants").trust(orders_trust.clone()).policy(tenants_may))
             .role(IamRole::new("orders").trust(orders_trust).policy(orders_policy))
             .bucket(BUCKET)
             .secret(REGION, OUTSIDE_SECRET, "none of your business")
