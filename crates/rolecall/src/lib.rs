@@ -30,6 +30,43 @@
 //! - Parameters are parsed before anything is sent, and errors say which hop failed and what to look at
 //!   ([`FetchError`]).
 //!
+//! # Many roles
+//!
+//! A service that acts for many tenants assumes a role for each, or one role narrowed to each tenant's data. [`Chain::pool`]
+//! is a [`RolePool`] for that: one held session at the base, one STS client with one budget, a slot for each role, found by
+//! all that the role asks for. A handle is cheap to get, with each request:
+//!
+//! ```
+//! # use aws_credential_types::Credentials;
+//! use rolecall::policy::{PermissionPolicy, S3Access};
+//! use rolecall::{Environment, Role};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let env = Environment::fixed([("AWS_REGION", "eu-west-1")]);
+//! # let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+//! # let chain = rolecall::builder().environment(env).from_provider("static keys", keys)?;
+//! let pool = chain.pool();
+//!
+//! // A role for each tenant:
+//! let role = Role::new("arn:aws:iam::444455556666:role/tenant-4711")?.external_id("shop-4711")?;
+//! let handle = pool.role(&role);
+//!
+//! // One role for all, and a session that reaches one tenant's data:
+//! let role = Role::new("arn:aws:iam::111122223333:role/tenants")?;
+//! let data = S3Access::under("shop-data", ["tenants/4711/"])?.list().read();
+//! let narrowed = PermissionPolicy::builder().s3(data).build()?;
+//! let vended = pool.narrowed(&role, rolecall::session_policy(&narrowed)?)?;
+//! assert_eq!(pool.status().slots(), 2);
+//! # drop((handle, vended));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`warm`](RolePool::warm) loads sessions before they are asked for, [`status`](RolePool::status) and
+//! [`statuses`](RolePool::statuses) are for a health page, [`remove`](RolePool::remove) closes a tenant's session, and
+//! [`RolePool::builder`] sets how many are retained, how long, and who is told. A throttled STS puts refreshes off and fails
+//! nobody whose session is good. For keys that are no roles there is [`SessionPool`].
+//!
 //! # Other beginnings
 //!
 //! Any credentials provider of the SDK can be the base of a chain:

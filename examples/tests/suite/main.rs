@@ -6,3 +6,4 @@ mod bad_input;
 mod command;
 mod live;
 mod surroundings;
+mod tenants;
