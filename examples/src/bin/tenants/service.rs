@@ -32,7 +32,7 @@ struct Inner {
 impl Service {
     pub(crate) async fn new(pool: RolePool, role: Role, bucket: String) -> Result<Self, Plain> {
         // A bucket's name that is none is said before anybody asks.
-        "try".parse::<TenantId>()?.session(&pool, &role, &bucket)?;
+        "4711".parse::<TenantId>()?.policy(&bucket)?;
         // Its own credentials are never used: each request brings its tenant's.
         let config = rolecall::sdk_config(pool.chain().cached()).load().await;
         let (s3, no_cache) = (aws_sdk_s3::Client::new(&config), IdentityCache::no_cache());

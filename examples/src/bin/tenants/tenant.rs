@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rolecall::policy::{PermissionPolicy, S3Access};
-use rolecall::{Provider, RolePool};
-use rolecall::{Role, session_policy};
+use rolecall::{Provider, Role, RolePool, SessionPolicy, session_policy};
 use rolecall_examples::Plain;
 
 /// A tenant's id: 1 to 32 lower case letters, digits and hyphens, with a letter or digit at both ends. So it has no
@@ -44,19 +43,23 @@ impl TenantId {
         format!("tenants/{self}/")
     }
 
-    /// The tenant's session: the role, and of what it may do, what lies under the tenant's prefix. CloudTrail shows whose
-    /// it is by its name.
+    /// What lies under the tenant's prefix, and no more.
+    pub(crate) fn policy(&self, bucket: &str) -> Result<SessionPolicy, Plain> {
+        let data = S3Access::under(bucket, [self.prefix()]).map(|data| data.list().read().write());
+        let policy = data.and_then(|data| PermissionPolicy::builder().s3(data).build());
+        let policy = policy.map_err(|error| Plain::usage(error.to_string()))?;
+        Ok(session_policy(&policy)?)
+    }
+
+    /// The tenant's session: of what the role may do, what the policy allows. CloudTrail shows whose it is by its name.
     pub(crate) fn session(
         &self,
         pool: &RolePool,
         role: &Role,
         bucket: &str,
     ) -> Result<Provider, Plain> {
-        let data = S3Access::under(bucket, [self.prefix()]).map(|data| data.list().read().write());
-        let narrowed = data.and_then(|data| PermissionPolicy::builder().s3(data).build());
-        let narrowed = narrowed.map_err(|error| Plain::usage(error.to_string()))?;
         let role = role.clone().session_name(format!("tenant-{self}"))?;
-        Ok(pool.narrowed(&role, session_policy(&narrowed)?)?)
+        Ok(pool.narrowed(&role, self.policy(bucket)?)?)
     }
 }
 
