@@ -20,7 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::faults::{Effect, FaultRule, Faults, Leaves};
 use crate::record::{Call, Record};
 use crate::wire::{self, Fault};
-use crate::world::{Account, World};
+use crate::world::{Account, IamRole, World};
 use crate::{sigv4, sts};
 
 /// What kept a local AWS or an issuer from starting.
@@ -122,6 +122,28 @@ impl LocalAws {
     /// From now on, every answer takes at least this long.
     pub fn set_latency(&self, latency: Duration) {
         *locked(&self.shared.latency) = latency;
+    }
+
+    /// Makes a role, which may have the ARN of one that was deleted. It is another then: trust policies of before that name
+    /// that ARN do not trust it, as AWS's hold the unique id of whom they name.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
+    /// use rolecall_testkit::{Account, IamRole, LocalAws};
+    /// let orders = Account::new("111122223333").role(IamRole::new("orders"));
+    /// let aws = LocalAws::builder().account(orders).start().await?;
+    /// assert!(aws.delete_role("arn:aws:iam::111122223333:role/orders"));
+    /// aws.create_role("111122223333", IamRole::new("orders"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_role(&self, account: &str, role: IamRole) -> Result<(), SetupError> {
+        self.shared.world().create_role(account, &role)
+    }
+
+    /// Deletes the role with this ARN: no key of a session of it is known any more. Whether there was one.
+    pub fn delete_role(&self, arn: &str) -> bool {
+        self.shared.world().delete_role(arn)
     }
 
     /// Every secret key and session token that it knows or has issued, and ECR's passwords: what must be found in no

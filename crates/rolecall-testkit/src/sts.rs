@@ -152,11 +152,12 @@ fn assume_role(
     // Whoever asks does not learn whether there is such a role.
     let role =
         world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role".into()))?;
+    let trusted = world.as_trusted(&key.owner, role);
     for action in ["sts:AssumeRole"].into_iter().chain(asked.actions(carried)) {
         let trust = role
             .trust
             .as_ref()
-            .map_or(Trust::NotTrusted, |policy| policy.evaluate(caller, action, &context));
+            .map_or(Trust::NotTrusted, |policy| policy.evaluate(&trusted, action, &context));
         let identity = key.owner.role_decision(action, arn.as_str(), &context);
         match decide(caller, arn.account().as_str(), trust, identity) {
             Verdict::Allowed => {}

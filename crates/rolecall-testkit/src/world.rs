@@ -1,14 +1,16 @@
 //! Accounts, users, roles and identity providers, and the sessions that were issued.
 
+mod role;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use rolecall_core::limits::DURATION_SECONDS;
-use rolecall_core::{
-    AccountId, MfaCode, MfaSerial, PolicyArn, RoleArn, SessionDuration, SessionName,
-};
-use rolecall_policy::{Caller, Context, Decision, PermissionPolicy, TrustPolicy};
+use rolecall_core::{AccountId, MfaCode, MfaSerial, PolicyArn, RoleArn, SessionName};
+use rolecall_policy::{Caller, Context, Decision, PermissionPolicy};
+
+pub use self::role::IamRole;
+pub(crate) use self::role::Role;
 
 use crate::grant::Carried;
 use crate::mfa::Device;
@@ -129,53 +131,6 @@ impl IamUser {
     }
 }
 
-/// An IAM role.
-///
-/// ```
-/// use rolecall_testkit::IamRole;
-/// let orders = IamRole::new("orders").trust(
-///     r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}}"#,
-/// );
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct IamRole {
-    path_and_name: String,
-    trust: Option<String>,
-    policies: Vec<String>,
-    max_session: Duration,
-}
-
-impl IamRole {
-    /// A role that nobody may assume. A path may stand before the name: `team/shop/orders`.
-    pub fn new(path_and_name: impl Into<String>) -> Self {
-        Self {
-            path_and_name: path_and_name.into(),
-            trust: None,
-            policies: Vec::new(),
-            max_session: SessionDuration::DEFAULT.as_duration(),
-        }
-    }
-
-    /// With this trust policy, as JSON.
-    pub fn trust(mut self, json: impl Into<String>) -> Self {
-        self.trust = Some(json.into());
-        self
-    }
-
-    /// With one more permission policy, as JSON.
-    pub fn policy(mut self, json: impl Into<String>) -> Self {
-        self.policies.push(json.into());
-        self
-    }
-
-    /// With another `MaxSessionDuration` than one hour.
-    pub fn max_session_duration(mut self, longest: Duration) -> Self {
-        self.max_session = longest;
-        self
-    }
-}
-
 /// What the server knows.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -191,16 +146,8 @@ pub(crate) struct World {
     issued: VecDeque<String>,
     /// More sessions than this are not remembered: the oldest is forgotten.
     pub(crate) most_sessions: usize,
-}
-
-#[derive(Debug)]
-pub(crate) struct Role {
-    pub(crate) arn: RoleArn,
-    /// The unique id.
-    pub(crate) id: String,
-    pub(crate) trust: Option<TrustPolicy>,
-    policies: Vec<PermissionPolicy>,
-    pub(crate) max_session: Duration,
+    /// How many roles were made while the server ran.
+    made: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -271,6 +218,7 @@ impl World {
             keys: HashMap::new(),
             issued: VecDeque::new(),
             most_sessions: MOST_SESSIONS,
+            made: 0,
         };
         for account in accounts {
             world.add(account)?;
@@ -287,9 +235,7 @@ impl World {
             account.providers.iter().map(|(url, _)| host_and_path(url)).collect();
         let unknown_key = |keys: &mut dyn Iterator<Item = &str>| match unknown(keys, &issuers) {
             None => Ok(()),
-            Some(key) => Err(format!(
-                "the condition key {key} is not known to the local AWS, which would never match it as AWS does"
-            )),
+            Some(key) => Err(role::not_known(&key)),
         };
         for user in &account.users {
             let what = format!("user {:?}", user.name);
@@ -327,34 +273,7 @@ impl World {
             self.keys.insert(key, Key { credentials, owner });
         }
         for role in &account.roles {
-            let what = format!("role {:?}", role.path_and_name);
-            let arn = format!("arn:aws:iam::{}:role/{}", account.id, role.path_and_name);
-            let arn = RoleArn::parse(&arn).map_err(|error| wrong(&what, &error))?;
-            let trust = role.trust.as_deref().map(TrustPolicy::parse).transpose();
-            let trust = trust.map_err(|error| wrong(&format!("{what}, trust policy"), &error))?;
-            let policies = permissions(&role.policies).map_err(|error| wrong(&what, &error))?;
-            for policy in &policies {
-                unknown_key(&mut policy.condition_keys()).map_err(|error| wrong(&what, &error))?;
-            }
-            if let Some(trust) = &trust {
-                unknown_key(&mut trust.condition_keys())
-                    .map_err(|error| wrong(&format!("{what}, trust policy"), &error))?;
-            }
-            let longest = Duration::from_secs(u64::from(*DURATION_SECONDS.end()));
-            if !(SessionDuration::DEFAULT.as_duration()..=longest).contains(&role.max_session) {
-                return Err(wrong(&what, &"MaxSessionDuration is between 3600 s and 43200 s"));
-            }
-            // Session ARNs leave the path out, so names are unique in an account.
-            let same_name = |other: &Role| {
-                other.arn.account() == arn.account() && other.arn.name() == arn.name()
-            };
-            if self.roles.values().any(same_name) {
-                return Err(wrong(&what, &"there are two of this name"));
-            }
-            let id = format!("AROA{}", random(ID, 17));
-            let max_session = role.max_session;
-            let made = Role { arn: arn.clone(), id, trust, policies, max_session };
-            self.roles.insert(arn.to_string(), made);
+            self.add_role(&account.id, role, &issuers)?;
         }
         for (path_and_name, json) in &account.managed {
             let what = format!("managed policy {path_and_name:?}");
@@ -410,8 +329,9 @@ impl World {
         Device::check(self.mfa.get_mut(caller), serial, code, now)
     }
 
+    /// A key that is one: a session's is none any more when its role is deleted.
     pub(crate) fn key(&self, access_key_id: &str) -> Option<Key> {
-        self.keys.get(access_key_id).cloned()
+        self.keys.get(access_key_id).filter(|key| self.is_of_its_role(&key.owner)).cloned()
     }
 
     /// Issues a session of a role.

@@ -9,6 +9,7 @@ mod ecr;
 mod grants;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 mod record;
+mod recreated;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 mod s3;
 #[cfg(all(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
