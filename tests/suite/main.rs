@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod bad_input;
+mod behind_lazy;
 mod beside_the_sdk;
+mod cache_faults;
 mod chains;
 mod clients;
 mod default_chain;
