@@ -298,8 +298,8 @@ async fn the_window_of_a_lifetime_of_6_hours() {
 }
 
 #[tokio::test]
-async fn the_window_after_a_first_load_begins_at_half_the_lifetime() {
-    drawn(Scenario::window(3600, true).await, 1800, 450);
+async fn the_window_after_a_first_load_begins_at_a_third_of_the_lifetime() {
+    drawn(Scenario::window(3600, true).await, 2400, 450);
 }
 
 #[tokio::test]
