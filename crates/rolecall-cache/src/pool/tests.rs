@@ -243,7 +243,7 @@ async fn an_outage_of_an_hour_fails_nobody_whose_session_is_good() {
 #[tokio::test]
 async fn what_the_pool_calls_may_call_the_pool() {
     #[derive(Debug, Default)]
-    struct Asks(std::sync::OnceLock<SessionPool<u32>>, AtomicUsize);
+    struct Asks(std::sync::OnceLock<SessionPool<u32>>, AtomicUsize, AtomicUsize);
     impl Observer for Asks {
         fn observe(&self, _: &str, event: &Event<'_>) {
             // Once: what is asked for here evicts others.
@@ -255,6 +255,11 @@ async fn what_the_pool_calls_may_call_the_pool() {
                     drop(pool.get(&key));
                 }
                 pool.status();
+            }
+            if let Event::Removed = event {
+                let after = self.0.get().unwrap().get(&1099);
+                assert_eq!(after.status().state, State::Empty, "it is not the one that was closed");
+                self.2.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -274,10 +279,13 @@ async fn what_the_pool_calls_may_call_the_pool() {
         for key in (0..100).chain(1000..1100) {
             drop(pool.get(&key));
         }
+        // Retained or not: whoever asks when it is told of finds another.
+        drop(pool.get(&1099));
         pool.remove(&1099)
     });
     tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it hangs").unwrap();
     assert!(asks.1.load(Ordering::Relaxed) > 0, "somebody was told");
+    assert_eq!(asks.2.load(Ordering::Relaxed), 1, "and was given an open one");
 }
 
 /// Each thread removes and asks for the same keys, and looks whether what it is given is closed, or another's.
@@ -474,4 +482,21 @@ fn an_observer_may_look_at_the_pool_that_tells_it_of_what_made_room() {
         pool.remove(&999);
     }));
     assert!(looks.1.load(Ordering::Relaxed) > 800, "{:?}", looks.1);
+}
+
+/// As a sweep does that saw it before.
+#[test]
+fn what_is_removed_is_retained_by_nobody_who_comes_late() {
+    let pool = pool(&Script::new()).build();
+    let late = pool.get(&1);
+    assert!(pool.remove(&1));
+    pool.0.retained.retain(1, &late.0);
+    assert!(pool.0.retained.get(&1).is_none());
+    // Nor does it take the place of the next, or take that away.
+    let next = pool.get(&1);
+    pool.0.retained.retain(1, &late.0);
+    assert!(!pool.0.retained.let_go(1, &late.0));
+    pool.0.registry.forget(&1, &late.0);
+    assert!(Arc::ptr_eq(&pool.0.retained.get(&1).unwrap(), &next.0));
+    assert!(Arc::ptr_eq(&pool.0.registry.find(&1).unwrap(), &next.0));
 }
