@@ -240,8 +240,8 @@ async fn an_outage_of_an_hour_fails_nobody_whose_session_is_good() {
 }
 
 /// What makes sources, and what is told, may come back to the pool: no lock of its own is held meanwhile.
-#[tokio::test]
-async fn what_the_pool_calls_may_call_the_pool() {
+#[test]
+fn what_the_pool_calls_may_call_the_pool() {
     #[derive(Debug, Default)]
     struct Asks(std::sync::OnceLock<SessionPool<u32>>, AtomicUsize, AtomicUsize);
     impl Observer for Asks {
@@ -275,15 +275,17 @@ async fn what_the_pool_calls_may_call_the_pool() {
     });
     let pool = pool.clock(script.0.hands.clock()).capacity(4).observer(asks.clone()).build();
     asks.0.set(pool.clone()).unwrap();
-    let asked = tokio::task::spawn_blocking(move || {
+    // On a thread that nobody waits for, if it hangs.
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
         for key in (0..100).chain(1000..1100) {
             drop(pool.get(&key));
         }
         // Retained or not: whoever asks when it is told of finds another.
         drop(pool.get(&1099));
-        pool.remove(&1099)
+        done.send(pool.remove(&1099))
     });
-    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it hangs").unwrap();
+    assert!(is_done.recv_timeout(Duration::from_secs(20)).expect("it hangs"));
     assert!(asks.1.load(Ordering::Relaxed) > 0, "somebody was told");
     assert_eq!(asks.2.load(Ordering::Relaxed), 1, "and was given an open one");
 }
