@@ -52,11 +52,12 @@ async fn a_date_that_is_ahead_makes_a_session_shorter() {
 #[tokio::test]
 async fn a_date_by_which_a_session_is_over_is_a_failed_refresh() {
     let service = Service::started().await;
-    service.inject(date_off(3600).lasting(seconds(55 * MINUTE)));
+    service.inject(date_off(3600).lasting(seconds(56 * MINUTE)));
     all_at_once(service.calls_every(MINUTE, 55 * MINUTE).await);
     let error = service.slots[0].status().last_error.unwrap();
     assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{error}");
     assert_eq!(error.message(), "STS's answer is a session that has ended already");
+    // The next try comes within a quarter of the 4 min that are left then.
     all_at_once(service.calls_every(10, 3 * MINUTE).await);
     let status = service.slots[0].status();
     assert_eq!((status.state, status.failures_in_a_row), (State::Fresh, 0), "{status:?}");

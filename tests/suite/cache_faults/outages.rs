@@ -65,7 +65,7 @@ async fn throttling_fails_nobody_who_has_a_session_and_is_said_as_such_to_who_ha
     service.pass(MINUTE);
     service.call().await.after_waiting();
 
-    service.inject(FaultRule::throttled().with_probability(0.5, 4711));
+    service.inject(FaultRule::throttled().with_probability(0.25, 4711));
     all_at_once(service.calls_every(MINUTE, 3 * HOUR).await);
     let status = service.orders().status();
     assert!(status.is_healthy(), "{status:?}");

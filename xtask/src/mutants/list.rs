@@ -7,7 +7,11 @@ const STS: &str = "crates/rolecall-testkit/src/sts.rs";
 const SIGV4: &str = "crates/rolecall-testkit/src/sigv4.rs";
 const SLOT: &str = "crates/rolecall-cache/src/slot.rs";
 const CACHED: &str = "crates/rolecall-cache/src/cached.rs";
-const IN_FLIGHT: &str = "crates/rolecall-cache/src/cached/in_flight.rs";
+const SHELL: &str = "crates/rolecall-cache/src/shell.rs";
+const TIMER: &str = "crates/rolecall-cache/src/timer.rs";
+const ASKING: &str = "crates/rolecall-cache/src/slot/asking.rs";
+const SCHEDULE: &str = "crates/rolecall-cache/src/schedule.rs";
+const WORLD: &str = "crates/rolecall-testkit/src/world/role.rs";
 const EVALUATE: &str = "crates/rolecall-policy/src/evaluate.rs";
 
 const S3: &str = "crates/rolecall-testkit/src/s3.rs";
@@ -359,16 +363,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         CACHE,
         "slot: a rejection goes on to the source",
         CACHED,
-        "        self.0.source.reject(rejected);",
-        "        let _ = rejected;",
+        "        self.0.reject(rejected.access_key_id());\n        // What is within may hold it, though this does not any more.\n        self.source().reject(rejected);",
+        "        self.0.reject(rejected.access_key_id());",
         "a_rejection_goes_on_to_what_is_within",
     ),
     mutant(
         CACHE,
         "slot: the timer is started anew when its runtime is gone",
-        CACHED,
-        "if state.timer.as_ref().is_none_or(AbortHandle::is_finished) {",
-        "if state.timer.is_none() {",
+        TIMER,
+        "if due.task.as_ref().is_some_and(|task| !task.is_finished() && !late) {",
+        "if due.task.is_some() {",
         "the_timer_goes_on_on_the_runtime_of_the_next_fetch",
     ),
     mutant(
@@ -470,10 +474,90 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
         CACHE,
         "slot: a late result is discarded",
-        IN_FLIGHT,
-        "        if !state.slot.awaits(self.generation) {\n            drop(state);",
-        "        if self.generation == 0 {\n            drop(state);",
+        SHELL,
+        "        if !state.slot.awaits(generation) {\n            return None;",
+        "        if generation == 0 {\n            return None;",
         "when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_session_is_discarded",
+    ),
+    mutant(
+        CACHE,
+        "slot: an answer that ends sooner than what is held is a failed refresh",
+        SLOT,
+        "            Some(held) if fetched.end < held.windows.end => Err(Refused::EndsSooner),\n",
+        "",
+        "advisory_and_the_source_gives_a_session_that_ends_sooner",
+    ),
+    mutant(
+        CACHE,
+        "slot: an answer that is over is a failed refresh",
+        SLOT,
+        "if fetched.end <= now + AFTER_SUCCESS {",
+        "if fetched.end + AFTER_SUCCESS <= now {",
+        "advisory_and_the_source_gives_a_session_that_is_over",
+    ),
+    mutant(
+        CACHE,
+        "slot: a rejection does not end a backoff",
+        SLOT,
+        "        if self.failures.last.is_none() {\n            // The pause",
+        "        if true {\n            // The pause",
+        "rejected_amid_a_backoff_does_not_end_it",
+    ),
+    mutant(
+        CACHE,
+        "slot: the window is a third of the lifetime at most",
+        SCHEDULE,
+        "tier.min(lifetime / 3)",
+        "tier",
+        "the_window_of_a_lifetime_of_10_minutes",
+    ),
+    mutant(
+        CACHE,
+        "slot: a session for long enough, not one fetch a call",
+        ASKING,
+        "let just_in = now < held.since + BETWEEN_SHORT_ONES;",
+        "let just_in = false;",
+        "a_source_whose_sessions_are_too_short_is_not_asked_at_every_call",
+    ),
+    mutant(
+        CACHE,
+        "slot: another session now, one fetch a second",
+        ASKING,
+        "let just_ended = self.generation > 0 && now < self.ended + AFTER_SUCCESS;",
+        "let just_ended = false;",
+        "another_session_now_is_one_fetch_for_all_who_ask_in_the_same_second",
+    ),
+    mutant(
+        CACHE,
+        "slot: tasks that are lost one after the other are a failure",
+        SLOT,
+        "        self.losses == 1\n",
+        "        self.losses > 0\n",
+        "runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call",
+    ),
+    mutant(
+        CACHE,
+        "slot: the last handle ends the fetch",
+        SHELL,
+        "        // Nobody is left to whom its result could go.\n        if let Some(task) = task {",
+        "        if let Some(task) = task.filter(|_| false) {",
+        "the_last_handle_of_a_chain_ends_the_tasks_of_all_its_slots",
+    ),
+    mutant(
+        TESTKIT,
+        "local AWS: the sessions of a role end with it",
+        WORLD,
+        "        let Some(arn) = &owner.role else { return true };",
+        "        let Some(arn) = owner.role.as_ref().filter(|_| false) else { return true };",
+        "the_sessions_of_a_role_end_with_it_and_its_successor_has_others",
+    ),
+    mutant(
+        TESTKIT,
+        "local AWS: a trust policy holds the unique id of whom it names",
+        WORLD,
+        "of.filter(|of| of.made > by.made)",
+        "of.filter(|of| of.made > by.made && false)",
+        "a_trust_policy_of_before_does_not_trust_a_roles_successor",
     ),
     mutant(
         STS_CRATE,
