@@ -65,13 +65,7 @@ impl Copy {
     /// Whether the test fails that should.
     fn try_mutant(&self, mutant: &Mutant) -> Outcome<bool> {
         let path = self.sources.join(mutant.file);
-        let whole = read(&path)?;
-        if whole.matches(mutant.code).count() != 1 {
-            return Err(Failure::new(format!(
-                "{}: the code of the rule {:?} does not stand there once; bring xtask/src/mutants/list.rs up to date",
-                mutant.file, mutant.rule
-            )));
-        }
+        let whole = source(&self.sources, mutant)?;
         write(&path, &whole.replace(mutant.code, mutant.instead))?;
         let mut test = cargo()?;
         test.current_dir(&self.sources)
@@ -96,6 +90,18 @@ impl Copy {
             )));
         }
         Ok(failed(&said, mutant.noticed_by))
+    }
+}
+
+/// The file that holds the rule.
+fn source(root: &Path, mutant: &Mutant) -> Outcome<String> {
+    let whole = read(&root.join(mutant.file))?;
+    match whole.matches(mutant.code).count() {
+        1 => Ok(whole),
+        _ => Err(Failure::new(format!(
+            "{}: the code of the rule {:?} does not stand there once; bring xtask/src/mutants/list.rs up to date",
+            mutant.file, mutant.rule
+        ))),
     }
 }
 
@@ -158,6 +164,14 @@ fn trouble(path: &Path, what: &str, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_code_of_each_rule_stands_where_the_list_says() {
+        let root = Workspace::load().unwrap().root;
+        for mutant in list::MUTANTS {
+            source(&root, mutant).unwrap();
+        }
+    }
 
     #[test]
     fn only_the_failure_of_that_test_counts() {

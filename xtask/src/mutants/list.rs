@@ -12,6 +12,9 @@ const TIMER: &str = "crates/rolecall-cache/src/timer.rs";
 const ASKING: &str = "crates/rolecall-cache/src/slot/asking.rs";
 const SCHEDULE: &str = "crates/rolecall-cache/src/schedule.rs";
 const WORLD: &str = "crates/rolecall-testkit/src/world/role.rs";
+const IDENTITY_CACHE: &str = "crates/rolecall-cache/src/identity_cache.rs";
+const REJECTED: &str = "crates/rolecall-cache/src/rejected.rs";
+const REFUSAL_CODE: &str = "crates/rolecall-cache/src/rejected/code.rs";
 const EVALUATE: &str = "crates/rolecall-policy/src/evaluate.rs";
 
 const S3: &str = "crates/rolecall-testkit/src/s3.rs";
@@ -354,9 +357,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
         CACHE,
         "slot: a mark of use outlives a failed refresh",
-        CACHED,
-        "let flag = self.used_flag(session).unwrap_or_default();",
-        "let flag = Arc::<AtomicBool>::default();",
+        SHELL,
+        "let flags = self.marks_of(item).unwrap_or_default();",
+        "let flags = Arc::<AtomicU8>::default();",
         "a_refresh_that_fails_does_not_make_the_session_an_unused_one",
     ),
     mutant(
@@ -616,10 +619,42 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "the_budget_bounds_what_sts_is_asked_at_once_and_fails_nobody",
     ),
     mutant(
+        CACHE,
+        "identity cache: a provider whose load runs does not make room",
+        IDENTITY_CACHE,
+        "match entry.slot.was_touched() || entry.slot.is_loading() {",
+        "match entry.slot.was_touched() {",
+        "a_provider_whose_load_runs_does_not_make_room",
+    ),
+    mutant(
+        CACHE,
+        "identity cache: what is not credentials passes through",
+        IDENTITY_CACHE,
+        "let Some(credentials) = identity.data::<Credentials>() else { return Self::Other };",
+        "let Some(credentials) = identity.data::<Credentials>() else { panic!() };",
+        "what_is_not_credentials_passes_through_with_the_calls_own_configuration",
+    ),
+    mutant(
+        SUITES,
+        "rejected: what a policy denies is no refusal of the session",
+        REFUSAL_CODE,
+        "    \"InvalidAccessKeyId\",\n",
+        "    \"AccessDenied\",\n",
+        "what_a_policy_denies_rejects_no_session",
+    ),
+    mutant(
+        SUITES,
+        "rejected: no try with the session that was rejected",
+        REJECTED,
+        "if another && cfg.load::<TriedAgain>().is_none() {",
+        "if cfg.load::<TriedAgain>().is_none() {",
+        "a_service_that_always_rejects_costs_one_try_more_in_ten_seconds_and_ever_fewer",
+    ),
+    mutant(
         SUITES,
         "hop: the wait for the parent does not count",
         HOP,
-        "        self.parent.limit() + person + HOP_LIMIT",
+        "        self.way.parent.limit() + person + HOP_LIMIT",
         "        person + HOP_LIMIT",
         "the_wait_for_the_parent_does_not_count_against_the_hop",
     ),
