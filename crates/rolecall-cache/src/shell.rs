@@ -5,7 +5,7 @@ mod in_flight;
 use std::future::Future;
 use std::time::Duration;
 
-use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session};
+use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session, Urgency};
 use tokio::sync::watch;
 
 use self::in_flight::InFlight;
@@ -263,6 +263,8 @@ impl<O: Origin> Shared<O, O::Item> {
         {
             return Ok(item);
         }
+        let background = FetchContext::background();
+        let callers = cx.urgency == Urgency::Caller;
         for _ in 0..LOOKS {
             let (wait, mut outcome) = match self.plan(ask, cx, &with)? {
                 Plan::Hand(item) => return Ok(item),
@@ -283,8 +285,11 @@ impl<O: Origin> Shared<O, O::Item> {
                 self.mark_used();
                 return Ok(held);
             }
-            if let Some(Err(error)) = done {
-                return Err(error.clone());
+            match done {
+                // It was one in the background that this caller joined: at the next look he waits for a turn.
+                Some(Err(error)) if callers && in_flight::is_put_off(error, background) => {}
+                Some(Err(error)) => return Err(error.clone()),
+                _ => {}
             }
         }
         Err(gone("the tasks that fetch a session end without one"))
@@ -298,7 +303,11 @@ impl<O: Origin> Shared<O, O::Item> {
         with: &impl Fn() -> O::With,
     ) -> Result<Plan<O::Item>, FetchError> {
         let mut state = self.lock();
-        match (state.slot.decide_for(ask, self.clock.now()), Runtime::current()) {
+        let now = self.clock.now();
+        if cx.urgency == Urgency::Caller {
+            state.slot.let_a_caller_try(ask, now);
+        }
+        match (state.slot.decide_for(ask, now), Runtime::current()) {
             (Decision::Hand { session, refresh }, runtime) => {
                 self.mark_used();
                 if refresh && let Some(runtime) = runtime {
@@ -372,6 +381,7 @@ impl<O: Origin> Shared<O, O::Item> {
     fn hand_in(
         self: &Arc<Self>,
         generation: u64,
+        cx: FetchContext,
         result: Result<O::Item, FetchError>,
     ) -> Option<(Outcome<O::Item>, Option<Duration>)> {
         let mut state = self.lock();
@@ -398,7 +408,10 @@ impl<O: Origin> Shared<O, O::Item> {
             }
             Err(error) => {
                 let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
-                state.slot.failed(now, failure, fastrand::f64());
+                match in_flight::is_put_off(&error, cx) {
+                    true => state.slot.put_off(now, failure, fastrand::f64()),
+                    false => state.slot.failed(now, failure, fastrand::f64()),
+                }
                 (Err(error), 0)
             }
         };

@@ -61,6 +61,8 @@ struct Failures<E> {
     last: Option<E>,
     /// No fetch starts before.
     not_before: Moment,
+    /// The last was put off: there was no turn for it in the background.
+    put_off: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +137,12 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             ahead,
             held: None,
             running: None,
-            failures: Failures { in_a_row: 0, last: None, not_before: Moment::ZERO },
+            failures: Failures {
+                in_a_row: 0,
+                last: None,
+                not_before: Moment::ZERO,
+                put_off: false,
+            },
             rejections: Rejections {
                 close_together: 0,
                 not_before: Moment::ZERO,
@@ -309,7 +316,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.ended = now;
         self.losses = 0;
         // A session that came in after its own window had opened does not start another at once.
-        self.failures = Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS };
+        let not_before = now + AFTER_SUCCESS;
+        self.failures = Failures { in_a_row: 0, last: None, not_before, put_off: false };
         let Fetched { session, since, end } = fetched;
         // One that turns out to last longer (the wall clock was wrong when it came) is as good as another.
         let unchanged = |held: &&Held<S>| {
@@ -340,7 +348,23 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         } else {
             pause_while_valid(in_a_row, retryable, left, draw)
         };
-        self.failures = Failures { in_a_row, last: Some(error), not_before: now + pause };
+        let not_before = now + pause;
+        self.failures = Failures { in_a_row, last: Some(error), not_before, put_off: false };
+    }
+
+    /// A fetch in the background found no turn. The next in the background comes after a pause, as after a failure.
+    pub(crate) fn put_off(&mut self, now: Moment, failure: Failure<E>, draw: f64) {
+        self.failed(now, failure, draw);
+        self.failures.put_off = true;
+    }
+
+    /// A caller comes, who waits for a turn. That others were put off is not remembered against one whom the held session
+    /// does not help.
+    pub(crate) fn let_a_caller_try(&mut self, ask: Ask, now: Moment) {
+        let helps = |held: &Held<S>| ask.is_met(now, held.windows.end);
+        if self.failures.put_off && !self.held.as_ref().is_some_and(helps) {
+            self.failures.not_before = self.failures.not_before.min(now);
+        }
     }
 
     /// A service refused this session. Another than the held one is old news.

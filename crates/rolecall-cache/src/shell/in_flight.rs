@@ -92,7 +92,7 @@ impl<O: Origin> InFlight<O> {
         let is = |outcome: &str| {
             tracing::Span::current().record("outcome", outcome);
         };
-        let Some((outcome, left)) = slot.hand_in(self.generation, result) else {
+        let Some((outcome, left)) = slot.hand_in(self.generation, self.cx, result) else {
             is("discarded");
             tracing::debug!("a late session is discarded: another fetch took over");
             return;
@@ -131,7 +131,7 @@ impl<O: Origin> InFlight<O> {
 }
 
 /// The budget had no turn for a refresh: that is how it is meant to be, and no fault of anybody.
-fn is_put_off(error: &FetchError, cx: FetchContext) -> bool {
+pub(super) fn is_put_off(error: &FetchError, cx: FetchContext) -> bool {
     cx.urgency == Urgency::Background
         && error.kind() == ErrorKind::Throttled
         && error.code().is_none()

@@ -1,0 +1,64 @@
+//! A budget that has turns for callers, who wait for them, and none for refreshes.
+
+use super::*;
+
+#[derive(Debug)]
+struct ForCallers(Script);
+
+#[async_trait]
+impl SessionSource for ForCallers {
+    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let session = self.0.session(cx).await?;
+        match cx.urgency {
+            Urgency::Caller => Ok(session),
+            _ => Err(FetchError::new(ErrorKind::Throttled, "there was no turn")),
+        }
+    }
+}
+
+fn cached(script: &Script, refresh: Refresh) -> Cached<ForCallers> {
+    let source = ForCallers(script.clone());
+    Cached::builder(source).clock(script.0.hands.clock()).refresh(refresh).build()
+}
+
+#[tokio::test]
+async fn a_caller_waits_for_a_turn_though_one_in_the_background_has_just_been_put_off() {
+    let script = Script::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    for _ in 0..3 {
+        let put_off = patiently(cached.session(FetchContext::background())).await.unwrap_err();
+        assert_eq!(put_off.kind(), ErrorKind::Throttled);
+    }
+    assert_eq!(script.fetches(), 1, "those in the background share what is remembered");
+    assert_eq!(number(&patiently(ask(&cached)).await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn a_session_whose_refreshes_were_put_off_to_its_end_is_there_for_the_next_caller() {
+    let script = Script::new();
+    let cached = cached(&script, Refresh::Always);
+    patiently(cached.ready()).await.unwrap();
+    for _ in 0..100 {
+        script.advance(60);
+        settle().await;
+    }
+    let put_off = script.fetches() - 1;
+    assert!(put_off > 10, "{put_off}");
+    assert!(patiently(ask(&cached)).await.is_ok());
+    let error = patiently(cached.session_valid_for(Duration::from_secs(HOUR / 2))).await;
+    assert!(error.is_ok());
+}
+
+#[tokio::test]
+async fn a_caller_who_joined_a_fetch_in_the_background_waits_for_a_turn_once_it_is_put_off() {
+    let script = Script::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    script.block();
+    let mut background = pin!(cached.session(FetchContext::background()));
+    assert!(poll(&mut background).is_none());
+    let mut caller = pin!(ask(&cached));
+    assert!(poll(&mut caller).is_none());
+    script.unblock();
+    assert_eq!(patiently(background).await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(number(&patiently(caller).await.unwrap()), 2);
+}
