@@ -281,7 +281,7 @@ impl<O: Origin> Shared<O, O::Item> {
                 Some(Ok((item, end))) if ask.is_met(now, *end) => return Ok(item.clone()),
                 _ => {}
             }
-            if let Some((held, _)) = wait.otherwise.filter(|(_, end)| now < *end) {
+            if let Some((held, _)) = wait.otherwise.filter(|(_, end)| ask.is_met(now, *end)) {
                 self.mark_used();
                 return Ok(held);
             }

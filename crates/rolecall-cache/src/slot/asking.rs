@@ -46,9 +46,9 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let left = held.windows.end - now;
         if left >= least {
             return match self.decide(now) {
-                // Two seconds of waiting may be what it is short of then.
+                // Two seconds of waiting may be what it is short of then: for the other, and for this one if that fails.
                 Decision::Wait(wait) if left < least + (wait.until - now) => {
-                    self.wait(now, self.overdue, None)
+                    self.wait(now, self.overdue, wait.otherwise)
                 }
                 decision => decision,
             };

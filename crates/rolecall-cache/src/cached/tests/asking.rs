@@ -146,3 +146,30 @@ async fn the_status_is_told_by_the_wall_clock_of_now() {
     assert!(status.is_healthy(), "nobody has asked since");
     assert_eq!(script.fetches(), 1, "it is a look");
 }
+
+#[tokio::test]
+async fn one_that_is_good_for_just_long_enough_is_given_if_no_other_is_to_be_had() {
+    let script = Script::will([Answer::Session, Answer::Fail]);
+    let cached = script.cached();
+    get(&cached).await;
+    // In the hard window: two seconds of waiting would leave too little.
+    script.advance(HOUR - 41);
+    let session = patiently(cached.session_valid_for(Duration::from_secs(40))).await.unwrap();
+    assert_eq!((number(&session), script.fetches()), (1, 2));
+}
+
+#[tokio::test]
+async fn one_that_became_too_short_while_its_caller_waited_is_not_given() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    script.advance(HOUR - 58);
+    script.block();
+    let mut asked = pin!(cached.session_valid_for(Duration::from_secs(50)));
+    assert!(poll(&mut asked).is_none());
+    // The machine was suspended.
+    script.advance(20);
+    assert!(poll(&mut asked).is_none());
+    script.unblock();
+    assert_eq!(number(&patiently(asked).await.unwrap()), 2);
+}

@@ -59,14 +59,20 @@ fn a_session_that_is_good_for_so_long_by_table() {
             too_short(700),
         ),
         ("hard", holding(), HARD_AT, 58, wait(true, HARD_AT + 2, Some(FIRST))),
-        ("hard, too short after the wait", holding(), HARD_AT, 59, wait(true, HARD_AT + 16, None)),
+        (
+            "hard, too short after the wait",
+            holding(),
+            HARD_AT,
+            59,
+            wait(true, HARD_AT + 16, Some(FIRST)),
+        ),
         ("rejected", rejected(holding(), 5), 5, 3579, wait(true, 21, Some(FIRST))),
         (
             "rejected, too short after the wait",
             rejected(holding(), 5),
             5,
             3580,
-            wait(true, 21, None),
+            wait(true, 21, Some(FIRST)),
         ),
         ("removed", removed(holding()), 5, 60, Decision::Removed),
     ] {

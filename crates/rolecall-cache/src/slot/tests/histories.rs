@@ -257,8 +257,8 @@ impl World {
                     assert_eq!(Some(left), valid.map(|held| held.end - now));
                     assert!(left < least);
                 }
-                Decision::Wait(Wait { otherwise: Some((held, end)), until, .. }) => {
-                    assert!((Some(held), held.end) == (valid, end) && end >= until + least);
+                Decision::Wait(Wait { otherwise: Some((held, end)), .. }) => {
+                    assert!((Some(held), held.end) == (valid, end) && end >= now + least);
                 }
                 Decision::Wait(_) | Decision::Fail(_) => {}
                 Decision::Removed => assert!(self.removed),
