@@ -281,7 +281,9 @@ impl<O: Origin> Shared<O, O::Item> {
                 Some(Ok((item, end))) if ask.is_met(now, *end) => return Ok(item.clone()),
                 _ => {}
             }
-            if let Some((held, _)) = wait.otherwise.filter(|(_, end)| ask.is_met(now, *end)) {
+            if let Some((held, _)) = wait.otherwise.filter(|(_, end)| ask.is_met(now, *end))
+                && !self.is_removed()
+            {
                 self.mark_used();
                 return Ok(held);
             }
@@ -374,7 +376,11 @@ impl<O: Origin> Shared<O, O::Item> {
         let mut state = self.lock();
         if state.slot.awaits(generation) {
             state.task = Some(task);
+            return;
         }
+        drop(state);
+        // It is done, or it came too late: the slot was removed, or another took over.
+        task.abort();
     }
 
     /// What a fetch brought, under its generation. What callers share of it; nothing, if another took over.

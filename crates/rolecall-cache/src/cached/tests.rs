@@ -500,3 +500,16 @@ async fn a_rejection_goes_on_to_what_is_within() {
     let second = patiently(ask(&outer)).await.unwrap();
     assert_eq!((number(&first), number(&second)), (1, 2));
 }
+
+#[tokio::test]
+async fn a_slot_that_is_removed_before_its_fetch_is_on_its_way_fetches_nothing() {
+    let script = Script::new();
+    let cached = script.cached();
+    let removes = || {
+        cached.0.remove();
+    };
+    let error = patiently(cached.0.obtain(Ask::Session, FetchContext::caller(), removes)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Removed);
+    settle().await;
+    assert_eq!(script.fetches(), 0);
+}

@@ -6,7 +6,7 @@ use rolecall_core::{ErrorKind, Event, FetchContext, Session};
 use tokio::runtime::Handle;
 
 use super::*;
-use crate::script::{Answer, HOUR, INTO_THE_WINDOW, Script};
+use crate::script::{Answer, HOUR, INTO_THE_HARD_WINDOW, INTO_THE_WINDOW, Script};
 
 fn pool(script: &Script) -> SessionPoolBuilder<u32> {
     let source = script.clone();
@@ -124,6 +124,21 @@ async fn what_is_on_its_way_when_its_key_is_removed_reaches_nobody() {
     script.unblock();
     ask(&pool.get(&7)).await.unwrap();
     assert_eq!(script.fetches(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_next_session_of_a_key_that_is_removed_does_not_get_the_last() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    let handle = pool.get(&7);
+    ask(&handle).await.unwrap();
+    script.block();
+    script.advance(INTO_THE_HARD_WINDOW);
+    let caller = tokio::spawn(async move { ask(&handle).await.map(drop) });
+    settle().await;
+    assert!(!caller.is_finished());
+    assert!(pool.remove(&7));
+    assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::Removed);
 }
 
 #[tokio::test]
