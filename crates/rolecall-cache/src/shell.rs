@@ -325,7 +325,10 @@ impl<O: Origin> Shared<O, O::Item> {
                 drop(state);
                 Err(too_short(ask, left, held.as_ref().and_then(Item::session)))
             }
-            (Decision::Removed, _) => Err(removed(self.origin.label())),
+            (Decision::Removed, _) => {
+                drop(state);
+                Err(removed(self.origin.label()))
+            }
             (Decision::Wait(wait), Some(runtime)) => {
                 let fetch = wait.start.then(|| self.start(&mut state, &runtime, cx));
                 state.slot.waited_for();

@@ -513,3 +513,35 @@ async fn a_slot_that_is_removed_before_its_fetch_is_on_its_way_fetches_nothing()
     settle().await;
     assert_eq!(script.fetches(), 0);
 }
+
+#[test]
+fn a_source_is_asked_for_its_label_under_no_lock() {
+    struct Nosy(std::sync::OnceLock<Cached<Arc<Nosy>>>);
+    impl fmt::Debug for Nosy {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Nosy")
+        }
+    }
+    #[async_trait]
+    impl SessionSource for Nosy {
+        async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
+            Err(FetchError::new(ErrorKind::Unavailable, "none"))
+        }
+        fn label(&self) -> &str {
+            if let Some(cached) = self.0.get() {
+                cached.0.is_loading();
+            }
+            "nosy"
+        }
+    }
+    let nosy = Arc::new(Nosy(std::sync::OnceLock::new()));
+    let cached = Cached::new(Arc::clone(&nosy));
+    assert!(nosy.0.set(cached.clone()).is_ok());
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        cached.0.remove();
+        let kind = runtime().block_on(ask(&cached)).unwrap_err().kind();
+        done.send(kind).unwrap();
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Ok(ErrorKind::Removed));
+}
