@@ -24,20 +24,28 @@ const STANDS_STILL: Duration = Duration::from_secs(5);
 pub(crate) struct Timer {
     clock: Clock,
     due: Mutex<Due>,
-    changed: Arc<Notify>,
 }
 
 struct Due {
     entries: BTreeMap<(Moment, u64), Weak<dyn Timed>>,
     ids: u64,
     task: Option<Task>,
+    /// To wake the task: each has its own, so that one that stands still with its runtime, and is given up, does not take
+    /// what is meant for the next.
+    changed: Arc<Notify>,
     asleep_until: Moment,
 }
 
 impl Timer {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
-        let due = Due { entries: BTreeMap::new(), ids: 0, task: None, asleep_until: Moment::ZERO };
-        Arc::new(Self { clock, due: Mutex::new(due), changed: Arc::new(Notify::new()) })
+        let due = Due {
+            entries: BTreeMap::new(),
+            ids: 0,
+            task: None,
+            changed: Arc::default(),
+            asleep_until: Moment::ZERO,
+        };
+        Arc::new(Self { clock, due: Mutex::new(due) })
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -65,9 +73,10 @@ impl Timer {
         }
         due.entries.insert((to, id), who);
         let sooner = to < due.asleep_until;
+        let changed = sooner.then(|| Arc::clone(&due.changed));
         drop(due);
-        if sooner {
-            self.changed.notify_one();
+        if let Some(changed) = changed {
+            changed.notify_one();
         }
     }
 
@@ -85,8 +94,9 @@ impl Timer {
             return;
         }
         due.asleep_until = Moment::ZERO;
+        due.changed = Arc::default();
         // It holds no timer while it sleeps: dropped here and now by a runtime that shuts down, it takes no lock.
-        let task = runtime.spawn(look(Arc::downgrade(self)));
+        let task = runtime.spawn(look(Arc::downgrade(self), Arc::clone(&due.changed)));
         let before = due.task.replace(task);
         drop(due);
         if let Some(before) = before {
@@ -120,15 +130,15 @@ impl Drop for Timer {
     }
 }
 
-async fn look(timer: Weak<Timer>) {
+async fn look(timer: Weak<Timer>, changed: Arc<Notify>) {
     loop {
-        let Some((clock, changed, next, some)) = timer.upgrade().map(|timer| {
+        let Some((clock, next, some)) = timer.upgrade().map(|timer| {
             let (due, next) = timer.take_due();
             let some = !due.is_empty();
             for who in due {
                 who.tick();
             }
-            (timer.clock.clone(), Arc::clone(&timer.changed), next, some)
+            (timer.clock.clone(), next, some)
         }) else {
             return;
         };
@@ -142,5 +152,63 @@ async fn look(timer: Weak<Timer>) {
             () = changed.notified() => {}
             () = clock.sleep_until(next) => {}
         }
+    }
+}
+
+#[cfg(not(shuttle))]
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rolecall_core::ManualClock;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Looks(AtomicUsize);
+
+    impl Timed for Looks {
+        fn tick(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    async fn settle() {
+        for _ in 0..100 {
+            yield_now().await;
+        }
+    }
+
+    #[test]
+    fn who_is_armed_after_the_task_moved_to_another_runtime_is_looked_at_in_time() {
+        let hands = ManualClock::new();
+        let timer = Timer::new(hands.clock());
+        let (start, looks) = (hands.clock().now(), Arc::new(Looks::default()));
+        let arm = |id, seconds| {
+            let who: Weak<Looks> = Arc::downgrade(&looks);
+            timer.arm(id, Moment::MAX, start + Duration::from_secs(seconds), who);
+        };
+        let keep = || timer.keep(&Runtime::current().unwrap());
+        arm(1, 10);
+        let stands_still = runtime();
+        stands_still.block_on(async {
+            keep();
+            settle().await;
+        });
+        hands.advance(Duration::from_secs(20));
+        runtime().block_on(async {
+            keep();
+            settle().await;
+            assert_eq!(looks.0.load(Ordering::Relaxed), 1);
+            arm(2, 30);
+            settle().await;
+            hands.advance(Duration::from_secs(10));
+            settle().await;
+            assert_eq!(looks.0.load(Ordering::Relaxed), 2);
+        });
     }
 }
