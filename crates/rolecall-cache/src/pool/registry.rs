@@ -46,21 +46,26 @@ impl<K: Eq + Hash + Clone> Registry<K> {
 
     /// A key's slot, if there is one that is not removed.
     pub(super) fn find(&self, key: &K) -> Option<Arc<Slot>> {
-        self.shard(key).living(key)
+        // Looked at outside the lock: it may be the last of a removed one that goes here, and its source with it.
+        let slot = self.shard(key).slots.get(key)?.slot.upgrade()?;
+        (!slot.is_removed()).then_some(slot)
     }
 
     /// This is a key's slot from now on, unless there is one already, which comes back instead.
     pub(super) fn keep(&self, key: &K, made: Arc<Slot>, now: Moment) -> Arc<Slot> {
         let mut shard = self.shard(key);
-        if let Some(slot) = shard.living(key) {
+        let there = shard.slots.get(key).and_then(|entry| entry.slot.upgrade());
+        if there.as_ref().is_some_and(|slot| !slot.is_removed()) {
             // Before the one that is not needed goes.
             drop(shard);
-            return slot;
+            return there.unwrap_or(made);
         }
         if shard.slots.len() >= shard.clear_at {
             shard.clear();
         }
         shard.slots.insert(key.clone(), Entry { slot: Arc::downgrade(&made), used: now });
+        drop(shard);
+        drop(there);
         made
     }
 
@@ -124,11 +129,6 @@ impl<K: Eq + Hash + Clone> Registry<K> {
 }
 
 impl<K: Eq + Hash> Shard<K> {
-    fn living(&self, key: &K) -> Option<Arc<Slot>> {
-        let slot = self.slots.get(key)?.slot.upgrade()?;
-        (!slot.is_removed()).then_some(slot)
-    }
-
     /// Clears the dead away.
     fn clear(&mut self) {
         self.slots.retain(|_, entry| entry.slot.strong_count() > 0);
