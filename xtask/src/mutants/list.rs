@@ -480,7 +480,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         SHELL,
         "        if !state.slot.awaits(generation) {\n            return None;",
         "        if generation == 0 {\n            return None;",
-        "when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_session_is_discarded",
+        "a_session_that_comes_though_its_fetch_was_given_up_is_discarded",
     ),
     mutant(
         CACHE,

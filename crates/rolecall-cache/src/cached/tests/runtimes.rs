@@ -312,3 +312,42 @@ async fn the_last_handle_of_a_chain_ends_the_tasks_of_all_its_slots() {
     settle().await;
     assert_eq!(tasks(), 0);
 }
+
+/// Its first fetch keeps its thread, so that nothing can end it.
+#[derive(Debug)]
+struct Stuck {
+    script: Script,
+    release: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>,
+}
+
+#[async_trait]
+impl SessionSource for Stuck {
+    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+        let release = self.release.lock().unwrap().take();
+        let session = self.script.session(cx).await;
+        if let Some(release) = release {
+            release.recv().unwrap();
+        }
+        session
+    }
+}
+
+#[test]
+fn a_session_that_comes_though_its_fetch_was_given_up_is_discarded() {
+    let script = Script::new();
+    let (free, release) = std::sync::mpsc::channel();
+    let source = Stuck { script: script.clone(), release: std::sync::Mutex::new(Some(release)) };
+    let cached = Cached::builder(source).clock(script.0.hands.clock()).build();
+    let stuck = std::thread::spawn({
+        let cached = cached.clone();
+        move || runtime().block_on(async { ask(&cached).await.map(|session| number(&session)) })
+    });
+    runtime().block_on(async {
+        until(|| script.fetches() == 1).await;
+        script.advance(16);
+        assert_eq!(number(&patiently(ask(&cached)).await.unwrap()), 2);
+    });
+    free.send(()).unwrap();
+    assert_eq!(stuck.join().unwrap().unwrap(), 2, "who waited for the first gets the second");
+    assert_eq!(poll(&mut pin!(ask(&cached))).map(|session| number(&session.unwrap())), Some(2));
+}
