@@ -150,8 +150,14 @@ impl std::io::Write for Written {
     }
 }
 
+/// Alone: which events anybody wants is remembered for the whole process, and other tests want none.
 #[test]
 fn a_fetch_is_a_span_with_its_outcome_and_a_hit_is_nothing_at_all() {
+    let name = "observation::a_fetch_is_a_span_with_its_outcome_and_a_hit_is_nothing_at_all";
+    crate::chains::alone(name, what_is_written);
+}
+
+fn what_is_written() {
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)

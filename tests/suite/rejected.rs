@@ -343,6 +343,24 @@ async fn the_sdks_own_lazy_cache_keeps_the_rejected_session() {
     );
 }
 
+/// A call with somebody else's credentials: nothing here can get others of that kind.
+#[tokio::test]
+async fn a_key_that_is_not_the_providers_is_not_tried_again() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(0));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    list(&client).await.unwrap();
+    let of_this_call = aws_sdk_s3::Config::builder()
+        .credentials_provider(unknown_key(1))
+        .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache());
+    let call = client.list_objects_v2().bucket("shop-data").customize();
+    let error = call.config_override(of_this_call).send().await.unwrap_err();
+    assert_eq!(error.code(), Some("InvalidAccessKeyId"));
+    assert_eq!(world.codes(), ["ok", "InvalidAccessKeyId"]);
+    assert_eq!(provider.source().fetches(), 1);
+}
+
 /// Interceptor and classifier by hand are what the macro gives, and a chain's provider is what it takes.
 #[tokio::test]
 async fn the_macro_is_the_two_calls() {

@@ -265,7 +265,7 @@ async fn settled(pool: &RolePool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let runs = |pool: &RolePool| {
         let status = pool.status();
-        ["loading", "refreshing"].iter().any(|state| status.by_state.contains_key(*state))
+        [State::Loading, State::Refreshing].iter().any(|state| status.by_state.contains_key(state))
     };
     tokio::task::yield_now().await;
     while runs(pool) {
@@ -299,7 +299,7 @@ async fn a_throttled_sts_fails_nobody_whose_session_is_good() {
     assert!((ROLES..ROLES * 40).contains(&tried), "{tried} calls");
     let status = pool.status();
     assert_eq!((status.holding, status.failing), (ROLES, 0), "{status:?}");
-    assert!(status.is_healthy() && status.by_state["stale"] > 0, "{status:?}");
+    assert!(status.is_healthy() && status.by_state[&State::Stale] > 0, "{status:?}");
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Throttled);
     // It answers again: each has its next session, and nobody waited for it.
     aws.clear_faults();
@@ -311,7 +311,7 @@ async fn a_throttled_sts_fails_nobody_whose_session_is_good() {
         }
     }
     settled(&pool).await;
-    assert_eq!(pool.status().by_state["fresh"], ROLES, "{:?}", pool.status());
+    assert_eq!(pool.status().by_state[&State::Fresh], ROLES, "{:?}", pool.status());
 }
 
 /// What a role of a pool says, and what the same role in a chain says.

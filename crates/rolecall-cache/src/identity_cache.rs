@@ -174,13 +174,12 @@ impl IdentityCache {
         self.invalidate_key(credentials.access_key_id());
     }
 
-    /// Whether the next call gets another, or waits for another. Which partition the key is of is not known: if none has
-    /// it any more, it was replaced.
+    /// Whether the next call gets another, or waits for another.
     pub(crate) fn invalidate_key(&self, access_key_id: &str) -> bool {
-        let mut replaced = true;
+        let mut replaced = false;
         for Entry { slot, .. } in self.slots() {
             slot.reject(access_key_id);
-            replaced &= !slot.holds(access_key_id) || slot.replaces(access_key_id);
+            replaced |= slot.replaces(access_key_id);
         }
         replaced
     }

@@ -116,6 +116,15 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
         was_there
     }
 
+    /// [`remove`](Self::remove)s every key that `which` names, as all that has to do with one tenant. How many there were.
+    ///
+    /// It looks at each key: not for every request. A key that comes meanwhile may stay.
+    pub fn remove_where(&self, which: impl Fn(&K) -> bool) -> usize {
+        let mut all = Vec::new();
+        self.0.registry.each(|key, _| key.clone(), |key| all.push(key));
+        all.iter().filter(|key| which(key) && self.remove(key)).count()
+    }
+
     /// How all slots stand together. It looks at each: a matter of milliseconds with 10,000.
     pub fn status(&self) -> PoolStatus {
         let mut status = PoolStatus::default();
@@ -244,8 +253,8 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> fmt::Debug for SessionPool<K>
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct PoolStatus {
-    /// How many slots are in which [`State`], by its name.
-    pub by_state: BTreeMap<String, usize>,
+    /// How many slots are in which state.
+    pub by_state: BTreeMap<State, usize>,
     /// How many hold a session.
     pub holding: usize,
     /// How many have none, since their last fetch failed.
@@ -257,10 +266,7 @@ pub struct PoolStatus {
 impl PoolStatus {
     fn count(&mut self, look: Look<FetchError>) {
         let Look { state, last_error, .. } = look;
-        match self.by_state.get_mut(state.name()) {
-            Some(slots) => *slots += 1,
-            None => _ = self.by_state.insert(state.name().to_owned(), 1),
-        }
+        *self.by_state.entry(state).or_default() += 1;
         self.holding += usize::from(state.holds_session());
         self.failing += usize::from(state == State::Failing);
         if self.last_error.is_none() {
@@ -273,7 +279,8 @@ impl PoolStatus {
         self.by_state.values().sum()
     }
 
-    /// Whether no slot is failing.
+    /// Whether no slot is failing. One tenant's role that was deleted makes it false: for people who look, and not for
+    /// what takes a service out of the line, which may ask for [`holding`](Self::holding) and how the base stands.
     pub fn is_healthy(&self) -> bool {
         self.failing == 0
     }

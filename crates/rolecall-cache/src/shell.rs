@@ -115,6 +115,8 @@ pub(crate) struct State<I> {
     task: Option<Task>,
     /// When the timer looks.
     armed: Moment,
+    /// The access key id of the session before the one that is held.
+    before: Option<Box<str>>,
 }
 
 /// What was fetched and its end, or why there is none: what all waiters share.
@@ -140,7 +142,13 @@ impl<O: Origin> Shared<O, O::Item> {
             clock: timer.clock().clone(),
             origin: Arc::new(origin),
             refresh,
-            state: Mutex::new(State { slot, outcome: None, task: None, armed: Moment::MAX }),
+            state: Mutex::new(State {
+                slot,
+                outcome: None,
+                task: None,
+                armed: Moment::MAX,
+                before: None,
+            }),
             id: timer.id(),
             timer,
             observed,
@@ -263,7 +271,6 @@ impl<O: Origin> Shared<O, O::Item> {
         {
             return Ok(item);
         }
-        let background = FetchContext::background();
         let callers = cx.urgency == Urgency::Caller;
         for _ in 0..LOOKS {
             let (wait, mut outcome) = match self.plan(ask, cx, &with)? {
@@ -289,7 +296,7 @@ impl<O: Origin> Shared<O, O::Item> {
             }
             match done {
                 // It was one in the background that this caller joined: at the next look he waits for a turn.
-                Some(Err(error)) if callers && in_flight::is_put_off(error, background) => {}
+                Some(Err(error)) if callers && error.is_put_off(Urgency::Background) => {}
                 Some(Err(error)) => return Err(error.clone()),
                 _ => {}
             }
@@ -411,13 +418,17 @@ impl<O: Origin> Shared<O, O::Item> {
         let (outcome, marks) = match result {
             Ok(fetched) => {
                 let outcome = Ok((fetched.session.clone(), fetched.end));
+                if let Some(held) = state.slot.session().filter(|held| !held.same(&fetched.session))
+                {
+                    state.before = held.access_key_id().map(Box::from);
+                }
                 // What callers waited for counts as handed out, though they may have gone since.
                 let waited_for = state.slot.succeeded(now, fetched, fastrand::f64());
                 (outcome, if waited_for { USED | TOUCHED } else { 0 })
             }
             Err(error) => {
                 let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
-                match in_flight::is_put_off(&error, cx) {
+                match error.is_put_off(cx.urgency) {
                     true => state.slot.put_off(now, failure, fastrand::f64()),
                     false => state.slot.failed(now, failure, fastrand::f64()),
                 }
@@ -469,15 +480,15 @@ impl<O: Origin> Shared<O, O::Item> {
         held.session().cloned()
     }
 
-    /// Whether it is the session with this key that is held.
-    pub(crate) fn holds(&self, access_key_id: &str) -> bool {
-        self.lock().slot.session().and_then(Item::access_key_id) == Some(access_key_id)
-    }
-
-    /// Whether a call now gets another session than the one with this key, or waits for another.
+    /// Whether the session with this key was here, and a call now gets another, or waits for another. A key that was never
+    /// here, or so long ago that nobody can have it any more, is somebody else's.
     pub(crate) fn replaces(&self, access_key_id: &str) -> bool {
-        let decision = self.lock().slot.decide(self.clock.now());
-        match decision {
+        let state = self.lock();
+        let held = state.slot.session().and_then(Item::access_key_id);
+        if held != Some(access_key_id) {
+            return state.before.as_deref() == Some(access_key_id);
+        }
+        match state.slot.decide(self.clock.now()) {
             Decision::Hand { session, .. } => session.access_key_id() != Some(access_key_id),
             Decision::Wait(_) => true,
             Decision::Fail(_) | Decision::TooShort(_) | Decision::Removed => false,

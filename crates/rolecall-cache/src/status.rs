@@ -55,7 +55,7 @@ impl Status {
 /// assert!(State::Stale.holds_session());
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Nothing was asked for yet.
     Empty,

@@ -1,6 +1,7 @@
 //! One task that looks at slots when it is time to: of a pool's, or of a lone one.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rolecall_core::{Clock, Moment};
@@ -136,7 +137,8 @@ async fn look(timer: Weak<Timer>, changed: Arc<Notify>) {
             let (due, next) = timer.take_due();
             let some = !due.is_empty();
             for who in due {
-                who.tick();
+                // A panic in there, of a source's that is dropped, is not to stop the clock for all others.
+                let _ = catch_unwind(AssertUnwindSafe(|| who.tick()));
             }
             (timer.clock.clone(), next, some)
         }) else {

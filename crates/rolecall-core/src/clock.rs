@@ -84,8 +84,9 @@ impl fmt::Debug for Moment {
 ///
 /// [`Clock::system`] counts deadlines on a clock that nobody can set and that goes on while the machine is suspended
 /// (`CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on macOS, [`std::time::Instant`] elsewhere), so that a wrong or
-/// stepped wall clock changes nothing. Tests take a [`ManualClock`]'s. Its sleeps need a Tokio runtime with timers
-/// (`enable_time` or `enable_all`).
+/// stepped wall clock changes nothing. Tests take a [`ManualClock`]'s: Tokio's paused time (`start_paused`) does not move
+/// this one, and a sleep on it would never end. Its sleeps need a Tokio runtime with timers (`enable_time` or
+/// `enable_all`): without them, they panic, as Tokio's own do.
 ///
 /// It is also the SDK's time source: give it to a client's `time_source(..)` where a test turns the clock.
 ///

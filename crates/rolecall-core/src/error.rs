@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-use crate::RoleArn;
+use crate::{RoleArn, Urgency};
 
 /// What kind of failure it was: decides whether asking again can help, and what the SDK is told.
 ///
@@ -210,6 +210,21 @@ impl FetchError {
     #[must_use]
     pub fn with_cause(self, cause: &(dyn Error + 'static)) -> Self {
         self.change(|e| e.cause = Some(Cause::copied_from(cause, 0)))
+    }
+
+    /// Whether this is no failure but a fetch that was put off: nobody waited for it, and the budget for STS had no turn.
+    /// It is tried again.
+    ///
+    /// ```
+    /// use rolecall_core::{ErrorKind, FetchError, Urgency};
+    /// let used_up = FetchError::new(ErrorKind::Throttled, "the budget for STS is used up");
+    /// assert!(used_up.is_put_off(Urgency::Background) && !used_up.is_put_off(Urgency::Caller));
+    /// assert!(!used_up.with_code("Throttling").is_put_off(Urgency::Background), "STS said so");
+    /// ```
+    pub fn is_put_off(&self, urgency: Urgency) -> bool {
+        urgency == Urgency::Background
+            && self.kind() == ErrorKind::Throttled
+            && self.code().is_none()
     }
 
     /// Says where it happened, unless that is known already.

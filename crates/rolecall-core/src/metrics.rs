@@ -24,7 +24,7 @@ const REMOVALS: &str = "rolecall_removals_total";
 /// | `rolecall_evictions_total` | sessions that a pool let go of | |
 /// | `rolecall_removals_total` | sessions that were removed from a pool | |
 ///
-/// `outcome` is `ok` or `failed`; `urgency` is `caller` (somebody waits) or `background`; `kind` is the
+/// `outcome` is `ok`, `failed`, or `put_off` (the budget for STS had no turn for it, and nobody waited); `urgency` is `caller` (somebody waits) or `background`; `kind` is the
 /// [`ErrorKind`](crate::ErrorKind) (`throttled`, `invalid_response`), or `none`. No label says whose session it is, so
 /// that their number does not grow with the roles; [`with_source`](Self::with_source) adds that. A session that is handed
 /// out is no event: no metric is touched.
@@ -81,7 +81,7 @@ impl Observer for Metrics {
                 ::metrics::counter!(STARTED, labels).increment(1);
             }
             Event::FetchEnded { urgency, took, result } => {
-                let (outcome, urgency) = (of_outcome(result), of_urgency(urgency));
+                let (outcome, urgency) = (of_outcome(urgency, result), of_urgency(urgency));
                 let labels = self.labels(source, [outcome.clone(), urgency.clone()]);
                 ::metrics::histogram!(SECONDS, labels).record(took);
                 let labels = self.labels(source, [outcome, urgency, of_kind(result)]);
@@ -105,8 +105,13 @@ fn of_urgency(urgency: Urgency) -> Label {
     Label::from_static_parts("urgency", urgency.name())
 }
 
-fn of_outcome(result: Result<&Session, &FetchError>) -> Label {
-    Label::from_static_parts("outcome", if result.is_ok() { "ok" } else { "failed" })
+fn of_outcome(urgency: Urgency, result: Result<&Session, &FetchError>) -> Label {
+    let outcome = match result {
+        Ok(_) => "ok",
+        Err(error) if error.is_put_off(urgency) => "put_off",
+        Err(_) => "failed",
+    };
+    Label::from_static_parts("outcome", outcome)
 }
 
 fn of_kind(result: Result<&Session, &FetchError>) -> Label {
@@ -169,6 +174,7 @@ mod tests {
     fn each_event_moves_its_metric_and_no_other() {
         let session = Session::builder(Credentials::for_tests()).build();
         let error = FetchError::new(ErrorKind::InvalidResponse, "no XML");
+        let put_off = FetchError::new(ErrorKind::Throttled, "the budget for STS is used up");
         let took = Duration::from_millis(250);
         let (caller, background) = (Urgency::Caller, Urgency::Background);
         let events = [
@@ -176,6 +182,7 @@ mod tests {
             Event::FetchStarted { urgency: background },
             Event::FetchEnded { urgency: caller, took, result: Ok(&session) },
             Event::FetchEnded { urgency: background, took, result: Err(&error) },
+            Event::FetchEnded { urgency: background, took, result: Err(&put_off) },
             Event::ServedStale { left: took },
             Event::Rejected { access_key_id: "AKIAIOSFODNN7EXAMPLE" },
             Event::Evicted,
@@ -197,6 +204,16 @@ mod tests {
                     ),
                     is(
                         "rolecall_fetches_total{outcome=failed,urgency=background,kind=invalid_response}",
+                        "1"
+                    ),
+                ],
+                vec![
+                    is(
+                        "rolecall_fetch_seconds{outcome=put_off,urgency=background}",
+                        "Histogram([0.25])"
+                    ),
+                    is(
+                        "rolecall_fetches_total{outcome=put_off,urgency=background,kind=throttled}",
                         "1"
                     ),
                 ],

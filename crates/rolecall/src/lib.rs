@@ -138,7 +138,7 @@
 //! | `rolecall_evictions_total` | sessions that a pool let go of | |
 //! | `rolecall_removals_total` | sessions that were removed from a pool | |
 //!
-//! `outcome` is `ok` or `failed`, `urgency` is `caller` (somebody waits) or `background`, `kind` is the [`ErrorKind`], as
+//! `outcome` is `ok`, `failed` or `put_off` (the budget for STS had no turn, and nobody waited), `urgency` is `caller` (somebody waits) or `background`, `kind` is the [`ErrorKind`], as
 //! `throttled`, or `none`. No label names a role, unless `Metrics::with_source` asks for it.
 //!
 //! **Logs**, by `tracing`: each fetch is a span `rolecall.fetch` (level debug) with `source`, `urgency` and, at its end,

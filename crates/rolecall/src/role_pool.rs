@@ -144,9 +144,21 @@ impl RolePool {
     /// Closes a role's slot, as of a tenant that is no more: handles of it answer
     /// [`Removed`](crate::ErrorKind::Removed), and who asks for the role again starts anew. Whether there was one.
     ///
-    /// What was narrowed has a slot of its own: give the role with its policy.
+    /// What was narrowed has a slot of its own: give the role with its policy, or see [`remove_where`](Self::remove_where).
     pub fn remove(&self, role: &Role) -> bool {
         self.sessions.remove(&self.canonical(role))
+    }
+
+    /// [`remove`](Self::remove)s every role that `which` names, as all that was narrowed from one. How many there were. It
+    /// looks at each role: not for every request.
+    ///
+    /// ```no_run
+    /// # fn show(pool: rolecall::RolePool, gone: rolecall::RoleArn) {
+    /// let closed = pool.remove_where(|role| role.arn() == &gone);
+    /// # }
+    /// ```
+    pub fn remove_where(&self, which: impl Fn(&Role) -> bool) -> usize {
+        self.sessions.remove_where(which)
     }
 
     /// The chain that it stands on.

@@ -312,6 +312,7 @@ async fn rejected_credentials_are_replaced_and_others_stay() {
     cache.invalidate(&Credentials::new("AKIA3", "x", None, None, "test"));
     assert_eq!(one.held_at_once(), 3, "once in ten seconds");
     assert!(!cache.invalidate_key("AKIA3"), "there will be no other soon");
+    assert!(!cache.invalidate_key("AKIA77"), "it is nobody's here");
     resolver.advance(10);
     assert_eq!(one.get().await, 4);
 }

@@ -109,6 +109,21 @@ async fn a_key_that_is_removed_is_closed_for_its_handles_and_starts_anew_for_oth
 }
 
 #[tokio::test]
+async fn all_that_a_rule_names_is_closed_and_nothing_else() {
+    let script = Script::new();
+    let pool = pool(&script).build();
+    let handles: Vec<_> = (0..100).map(|key| pool.get(&key)).collect();
+    for handle in &handles {
+        ask(handle).await.unwrap();
+    }
+    assert_eq!(pool.remove_where(|key| key % 10 == 7), 10);
+    assert_eq!((pool.remove_where(|key| key % 10 == 7), pool.status().slots()), (0, 90));
+    for (key, handle) in handles.iter().enumerate() {
+        assert_eq!(handle.status().state == State::Removed, key % 10 == 7, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_on_its_way_when_its_key_is_removed_reaches_nobody() {
     let script = Script::new();
     let pool = pool(&script).build();
@@ -213,7 +228,7 @@ async fn warming_loads_each_key_and_says_how_far_it_is() {
     let status = pool.status();
     assert_eq!((status.slots(), status.holding, status.failing), (200, 199, 1));
     assert!(!status.is_healthy() && status.last_error.is_some());
-    assert_eq!(status.by_state["fresh"], 199);
+    assert_eq!(status.by_state[&State::Fresh], 199);
 }
 
 #[tokio::test]
@@ -266,7 +281,7 @@ async fn an_outage_of_an_hour_fails_nobody_whose_session_is_good() {
         }
     }
     assert!(script.fetches() < 50 * 60, "{} tries", script.fetches());
-    assert!(pool.status().by_state["stale"] > 40, "{:?}", pool.status());
+    assert!(pool.status().by_state[&State::Stale] > 40, "{:?}", pool.status());
 }
 
 /// What makes sources, and what is told, may come back to the pool: no lock of its own is held meanwhile.

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::Poll;
 
-use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session, Urgency};
+use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -107,7 +107,7 @@ impl<O: Origin> InFlight<O> {
                     item.session().map(|session| tracing::field::display(session.lineage()));
                 tracing::debug!(lineage, "a session was fetched");
             }
-            Err(error) if is_put_off(error, self.cx) => {
+            Err(error) if error.is_put_off(self.cx.urgency) => {
                 is("put off");
                 tracing::debug!(source, error = %error.report(), "a refresh was put off");
             }
@@ -124,17 +124,11 @@ impl<O: Origin> InFlight<O> {
         if let Some(result) = result {
             self.observed.tell(source, &Event::FetchEnded { urgency, took, result });
         }
-        if let Some(left) = left {
+        let put_off = outcome.as_ref().is_err_and(|error| error.is_put_off(urgency));
+        if let Some(left) = left.filter(|_| !put_off) {
             self.observed.tell(source, &Event::ServedStale { left });
         }
     }
-}
-
-/// The budget had no turn for a refresh: that is how it is meant to be, and no fault of anybody.
-pub(super) fn is_put_off(error: &FetchError, cx: FetchContext) -> bool {
-    cx.urgency == Urgency::Background
-        && error.kind() == ErrorKind::Throttled
-        && error.code().is_none()
 }
 
 impl<O: Origin> Drop for InFlight<O> {

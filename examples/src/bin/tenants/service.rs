@@ -1,5 +1,6 @@
 //! The routes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -118,13 +119,15 @@ async fn health(State(service): State<Service>) -> Response {
         );
     }
     roles.sort_by_key(|role| role["session"].as_str().map(str::to_owned));
+    let states: BTreeMap<&str, usize> =
+        all.by_state.iter().map(|(state, slots)| (state.name(), *slots)).collect();
     let body = json!({
         "up": up,
         "base": shown(&base),
         "slots": all.slots(),
         "holding": all.holding,
         "failing": all.failing,
-        "states": all.by_state,
+        "states": states,
         "roles": roles,
     });
     let code = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
