@@ -366,8 +366,14 @@ async fn round_robin() {
     assert!(after_ten > 0 && crate::chains::descriptors() <= after_ten);
 }
 
+/// Alone: memory that the map lets go of may be freed by any thread of the process that reads such a map.
 #[test]
 fn a_role_takes_two_kilobytes_beside_its_session_at_most() {
+    let name = "role_pool::a_role_takes_two_kilobytes_beside_its_session_at_most";
+    alone(name, bytes_of_a_role);
+}
+
+fn bytes_of_a_role() {
     const ROLES: usize = 2000;
     // The server is on threads of its own: the counter counts by the thread.
     let servers = tokio::runtime::Runtime::new().unwrap();
