@@ -46,6 +46,8 @@ enum Answer {
     Fail {
         retryable: bool,
     },
+    /// In the background there was no turn for it: STS was not asked. For whom a caller waits there is one.
+    PutOff,
 }
 
 /// `shortest`: of sessions, in seconds.
@@ -57,6 +59,7 @@ fn step(shortest: u64, asks: bool) -> impl Strategy<Value = Step> {
         1 => Just(Answer::EndsSooner),
         1 => Just(Answer::Expired),
         4 => any::<bool>().prop_map(|retryable| Answer::Fail { retryable }),
+        2 => Just(Answer::PutOff),
     ];
     let ask = prop_oneof![
         6 => Just(Ask::Session),
@@ -77,13 +80,20 @@ fn step(shortest: u64, asks: bool) -> impl Strategy<Value = Step> {
     ]
 }
 
+#[derive(Clone, Copy)]
+struct Fetch {
+    generation: u64,
+    since: Moment,
+    background: bool,
+}
+
 /// The machine, and what a simple-minded observer knows of it.
 struct World {
     slot: Machine,
     now: Moment,
     held: Option<Keys>,
-    /// Generation and start of every fetch whose task lives.
-    on_the_way: Vec<(u64, Moment)>,
+    /// Every fetch whose task lives.
+    on_the_way: Vec<Fetch>,
     /// When each began.
     begun: Vec<Moment>,
     sessions: u32,
@@ -115,14 +125,14 @@ impl World {
         Some(if late { 0 } else { last })
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, background: bool) {
         assert!(!self.removed, "a fetch for a slot that was removed");
-        for (generation, since) in &self.on_the_way {
+        for Fetch { generation, since, .. } in &self.on_the_way {
             let lives = self.now - *since < OVERDUE && self.slot.awaits(*generation);
             assert!(!lives, "a second fetch starts beside one that runs");
         }
         let generation = self.slot.start(self.now);
-        self.on_the_way.push((generation, self.now));
+        self.on_the_way.push(Fetch { generation, since: self.now, background });
         self.begun.push(self.now);
         let minute_ago = self.now.earlier_by(secs(60));
         let in_a_minute = self.begun.iter().filter(|begun| **begun > minute_ago).count();
@@ -132,32 +142,35 @@ impl World {
     fn take_step(&mut self, step: Step) {
         match step {
             Step::Pass(time) => self.now = self.now + time,
-            Step::Call(ask) => match self.slot.decide_for(ask, self.now) {
-                Decision::Hand { refresh: true, .. } => self.start(),
-                Decision::Wait(wait) => {
-                    if wait.start {
-                        self.start();
+            Step::Call(ask) => {
+                self.slot.let_a_caller_try(ask, self.now);
+                match self.slot.decide_for(ask, self.now) {
+                    Decision::Hand { refresh: true, .. } => self.start(true),
+                    Decision::Wait(wait) => {
+                        if wait.start {
+                            self.start(false);
+                        }
+                        self.slot.waited_for();
                     }
-                    self.slot.waited_for();
+                    _ => {}
                 }
-                _ => {}
-            },
+            }
             Step::Tick { wanted, always } => {
                 if self.slot.tick(self.now, wanted, always) == Tick::Refresh {
-                    self.start();
+                    self.start(true);
                 }
             }
             Step::Answer { late, answer, draw } => {
                 let Some(index) = self.take(late) else { return };
-                let (generation, since) = self.on_the_way.remove(index);
-                if self.slot.awaits(generation) {
-                    self.answer(since, answer, draw);
+                let fetch = self.on_the_way.remove(index);
+                if self.slot.awaits(fetch.generation) {
+                    self.answer(fetch, answer, draw);
                 }
             }
             Step::Lost { late } => {
                 let Some(index) = self.take(late) else { return };
-                let (generation, _) = self.on_the_way.remove(index);
-                if self.slot.awaits(generation) && !self.slot.lost() {
+                let fetch = self.on_the_way.remove(index);
+                if self.slot.awaits(fetch.generation) && !self.slot.lost() {
                     self.slot.failed(self.now, Failure { error: "gone", retryable: true }, 0.0);
                 }
             }
@@ -173,7 +186,26 @@ impl World {
         }
     }
 
-    fn answer(&mut self, since: Moment, answer: Answer, draw: f64) {
+    fn answer(&mut self, fetch: Fetch, answer: Answer, draw: f64) {
+        let since = fetch.since;
+        if let Answer::PutOff = answer
+            && fetch.background
+        {
+            let asked = self.begun.iter().rposition(|begun| *begun == since).unwrap();
+            self.begun.remove(asked);
+            let failure = Failure { error: "put off", retryable: true };
+            self.slot.put_off(self.now, failure, draw);
+            if self.valid(self.now).is_none() {
+                let mut slot = self.slot.clone();
+                slot.let_a_caller_try(Ask::Session, self.now);
+                let decision = slot.decide(self.now);
+                assert!(
+                    matches!(decision, Decision::Wait(_)),
+                    "a caller pays for it: {decision:?}"
+                );
+            }
+            return;
+        }
         self.sessions += 1;
         let (id, now, held) = (self.sessions, self.now, self.held);
         let shifted = |end: Moment, by: i64| match by {
@@ -188,7 +220,7 @@ impl World {
             }
             Answer::EndsSooner => held.map(|held| Keys { id, end: held.end.earlier_by(secs(1)) }),
             Answer::Expired => Some(Keys { id, end: now.earlier_by(secs(1)) }),
-            Answer::Fail { .. } => None,
+            Answer::Fail { .. } | Answer::PutOff => None,
         };
         let fetched = session.map(|session| Fetched { session, since, end: session.end });
         match fetched.filter(|fetched| self.slot.check(now, fetched).is_ok()) {
@@ -223,7 +255,7 @@ impl World {
                 assert_eq!(self.slot.decide(now), hand(held, false), "at {now:?}");
             }
         }
-        let awaited = |(generation, _): &&(u64, Moment)| self.slot.awaits(*generation);
+        let awaited = |fetch: &&Fetch| self.slot.awaits(fetch.generation);
         assert!(self.on_the_way.iter().filter(awaited).count() <= 1);
         // With nobody's help an outage of the slot is over once the longest memory is.
         let later = self.now + OVERDUE;
