@@ -34,26 +34,26 @@ use crate::identity_cache::IdentityCache;
 /// struct Both<S: SessionSource>(Cached<S>, Cached<S>);
 ///
 /// impl<S: SessionSource> HoldsSessions for Both<S> {
-///     fn rejected(&self, access_key_id: &str) -> bool {
-///         let (one, other) = (self.0.rejected(access_key_id), self.1.rejected(access_key_id));
+///     fn replace_rejected(&self, access_key_id: &str) -> bool {
+///         let (one, other) = (self.0.replace_rejected(access_key_id), self.1.replace_rejected(access_key_id));
 ///         one || other
 ///     }
 /// }
 /// ```
 pub trait HoldsSessions: fmt::Debug + Send + Sync + 'static {
     /// A service refused the session with this access key id. Whether the next call gets another, or waits for another.
-    fn rejected(&self, access_key_id: &str) -> bool;
+    fn replace_rejected(&self, access_key_id: &str) -> bool;
 }
 
 impl<S: SessionSource> HoldsSessions for Cached<S> {
-    fn rejected(&self, access_key_id: &str) -> bool {
+    fn replace_rejected(&self, access_key_id: &str) -> bool {
         self.invalidate_key(access_key_id);
         self.0.replaces(access_key_id)
     }
 }
 
 impl HoldsSessions for IdentityCache {
-    fn rejected(&self, access_key_id: &str) -> bool {
+    fn replace_rejected(&self, access_key_id: &str) -> bool {
         self.invalidate_key(access_key_id)
     }
 }
@@ -165,7 +165,7 @@ impl Intercept for RejectedSession {
         let refused = failed && code::refuses_session(context);
         let signed_by = cfg.load::<SignedBy>().filter(|_| refused);
         let Some(SignedBy(key)) = signed_by else { return Ok(()) };
-        let another = self.holder.rejected(key);
+        let another = self.holder.replace_rejected(key);
         if another && cfg.load::<TriedAgain>().is_none() {
             cfg.interceptor_state().store_put(TriedAgain);
             if let Some(response) = context.response_mut() {

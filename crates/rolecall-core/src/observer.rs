@@ -64,7 +64,8 @@ pub enum Event<'a> {
         /// The public half of its key.
         access_key_id: &'a str,
     },
-    /// A pool let go of a session for which it had no room, or which nobody used for a time.
+    /// A pool let go of a session for which it had no room, or which nobody used for a time. A handle that somebody holds
+    /// keeps it all the same.
     Evicted,
     /// It was removed: handles that are held answer [`Removed`](crate::ErrorKind::Removed).
     Removed,
