@@ -1,14 +1,17 @@
 //! The slot at work: a thin async shell around the state machine, for whatever has a session in it.
 
 mod in_flight;
+mod origin;
+mod trouble;
 
-use std::future::Future;
 use std::time::Duration;
 
-use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session, Urgency};
+use rolecall_core::{Clock, Event, FetchContext, FetchError, Moment, Session, Urgency};
 use tokio::sync::watch;
 
 use self::in_flight::InFlight;
+pub(crate) use self::origin::{Item, Origin};
+use self::trouble::{gone, outside_a_runtime, removed, too_short};
 use crate::observed::Observed;
 use crate::schedule::GRACE;
 use crate::slot::{Ask, Decision, Failure, Fetched, Look, SameSession, Slot, Tick, Wait};
@@ -17,48 +20,6 @@ use crate::sync::{
     Arc, ArcSwapOption, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Runtime, Task, Weak,
 };
 use crate::timer::{Timed, Timer};
-
-/// What is held: a session, or something around one.
-pub(crate) trait Item: Clone + Send + Sync + 'static {
-    /// None: it is none of a session's, and has no end.
-    fn session(&self) -> Option<&Session>;
-
-    fn access_key_id(&self) -> Option<&str> {
-        self.session().map(Session::access_key_id)
-    }
-}
-
-impl Item for Session {
-    fn session(&self) -> Option<&Session> {
-        Some(self)
-    }
-}
-
-impl<I: Item> SameSession for I {
-    fn same(&self, other: &Self) -> bool {
-        self.access_key_id() == other.access_key_id()
-    }
-}
-
-/// Where a slot gets its items.
-pub(crate) trait Origin: Send + Sync + 'static {
-    type Item: Item;
-    /// What a caller brings that a fetch needs. It lives no longer than the fetch.
-    type With: Send + 'static;
-
-    fn fetch(
-        &self,
-        cx: FetchContext,
-        with: Self::With,
-    ) -> impl Future<Output = Result<Self::Item, FetchError>> + Send;
-
-    /// What a fetch needs that no caller began; none: only callers begin one.
-    fn unattended(&self) -> Option<Self::With>;
-
-    fn limit(&self) -> Duration;
-
-    fn label(&self) -> &str;
-}
 
 /// Who keeps a session fresh.
 ///
@@ -195,7 +156,7 @@ impl<O: Origin> Shared<O, O::Item> {
     /// Shows the state to the hit path and the timer. Called under the lock.
     fn publish(self: &Arc<Self>, state: &mut State<O::Item>, marks: u8) {
         let snapshot = state.slot.session().map(|item| {
-            let flags = self.marks_of(item).unwrap_or_default();
+            let flags = self.marks_of(item).unwrap_or_else(|| Arc::new(self.marks_of_another()));
             let quiet_until = state.slot.quiet_until();
             let end = state.slot.end();
             Arc::new(Snapshot { item: item.clone(), quiet_until, end, marks: flags })
@@ -239,6 +200,14 @@ impl<O: Origin> Shared<O, O::Item> {
         let shown = self.snapshot.load();
         let shown = shown.as_ref().filter(|shown| shown.item.same(item))?;
         Some(Arc::clone(&shown.marks))
+    }
+
+    /// The marks of a session that takes the place of the one that is shown: that one was handed out since somebody looked
+    /// is a matter of the slot, and stays.
+    fn marks_of_another(&self) -> AtomicU8 {
+        let shown = self.snapshot.load();
+        let marks = shown.as_ref().map_or(0, |shown| shown.marks.load(Ordering::Relaxed));
+        AtomicU8::new(marks & TOUCHED)
     }
 
     /// Whether this session has been handed out.
@@ -592,38 +561,6 @@ impl<O, I> Drop for Shared<O, I> {
 enum Plan<I> {
     Hand(I),
     Wait(Wait<I>, watch::Receiver<Option<Outcome<I>>>),
-}
-
-fn gone(what: impl Into<String>) -> FetchError {
-    FetchError::new(ErrorKind::Unavailable, what)
-}
-
-fn removed(source: &str) -> FetchError {
-    FetchError::new(ErrorKind::Removed, format!("the session of {source} was removed"))
-        .with_hint("ask the pool for another handle")
-}
-
-fn outside_a_runtime() -> FetchError {
-    FetchError::new(ErrorKind::InvalidConfig, "no session is held, and this is no Tokio runtime")
-        .with_hint("call it from a task of a Tokio runtime with timers (enable_all)")
-}
-
-fn too_short(ask: Ask, left: Duration, held: Option<&Session>) -> FetchError {
-    let Ask::ValidFor(least) = ask else { return gone("the session is too short") };
-    let whole = held.and_then(Session::lifetime);
-    let kind = match whole {
-        Some(whole) if whole < least => ErrorKind::InvalidConfig,
-        _ => ErrorKind::Unavailable,
-    };
-    let seconds = |time: Duration| format!("{} s", time.as_secs());
-    let whole = whole.map_or(String::new(), |whole| format!(" of {}", seconds(whole)));
-    let message = format!(
-        "a session that is good for {} was asked for, and the newest has {}{whole} left",
-        seconds(least),
-        seconds(left)
-    );
-    FetchError::new(kind, message)
-        .with_hint("ask for less than the session's duration, or raise that of the role")
 }
 
 #[cfg(shuttle)]

@@ -1,20 +1,13 @@
 //! The rules that must not be lost: every check of the local STS, and every row of the slot's table.
 
+mod cache;
+
 use super::Mutant;
 
 const WEB_IDENTITY: &str = "crates/rolecall-testkit/src/web_identity.rs";
 const STS: &str = "crates/rolecall-testkit/src/sts.rs";
 const SIGV4: &str = "crates/rolecall-testkit/src/sigv4.rs";
-const SLOT: &str = "crates/rolecall-cache/src/slot.rs";
-const CACHED: &str = "crates/rolecall-cache/src/cached.rs";
-const SHELL: &str = "crates/rolecall-cache/src/shell.rs";
-const TIMER: &str = "crates/rolecall-cache/src/timer.rs";
-const ASKING: &str = "crates/rolecall-cache/src/slot/asking.rs";
-const SCHEDULE: &str = "crates/rolecall-cache/src/schedule.rs";
 const WORLD: &str = "crates/rolecall-testkit/src/world/role.rs";
-const IDENTITY_CACHE: &str = "crates/rolecall-cache/src/identity_cache.rs";
-const REJECTED: &str = "crates/rolecall-cache/src/rejected.rs";
-const REFUSAL_CODE: &str = "crates/rolecall-cache/src/rejected/code.rs";
 const EVALUATE: &str = "crates/rolecall-policy/src/evaluate.rs";
 
 const S3: &str = "crates/rolecall-testkit/src/s3.rs";
@@ -33,7 +26,6 @@ const FAULTS: &str = "crates/rolecall-testkit/src/faults.rs";
 
 const POLICY: &str = "rolecall-policy";
 const TESTKIT: &str = "rolecall-testkit";
-const CACHE: &str = "rolecall-cache";
 const STS_CRATE: &str = "rolecall-sts";
 const SUITES: &str = "rolecall-tests";
 
@@ -48,7 +40,11 @@ const fn mutant(
     Mutant { rule, package, file, code, instead, noticed_by }
 }
 
-pub(super) const MUTANTS: &[Mutant] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
+    MUTANTS.iter().chain(cache::MUTANTS)
+}
+
+const MUTANTS: &[Mutant] = &[
     mutant(
         TESTKIT,
         "local STS: the token's signature",
@@ -347,206 +343,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "each_line_allows_what_it_names_and_nothing_beside_it",
     ),
     mutant(
-        CACHE,
-        "slot: a session that comes in late starts no other at once",
-        SLOT,
-        "Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS }",
-        "Failures { in_a_row: 0, last: None, not_before: now + AFTER_SUCCESS / 2_000_000_000 }",
-        "a_session_that_comes_in_late_in_its_own_window_starts_no_other_at_once",
-    ),
-    mutant(
-        CACHE,
-        "slot: a mark of use outlives a failed refresh",
-        SHELL,
-        "let flags = self.marks_of(item).unwrap_or_default();",
-        "let flags = Arc::<AtomicU8>::default();",
-        "a_refresh_that_fails_does_not_make_the_session_an_unused_one",
-    ),
-    mutant(
-        CACHE,
-        "slot: a rejection goes on to the source",
-        CACHED,
-        "        self.0.reject(rejected.access_key_id());\n        // What is within may hold it, though this does not any more.\n        self.source().reject(rejected);",
-        "        self.0.reject(rejected.access_key_id());",
-        "a_rejection_goes_on_to_what_is_within",
-    ),
-    mutant(
-        CACHE,
-        "slot: the timer is started anew when its runtime is gone",
-        TIMER,
-        "if due.task.as_ref().is_some_and(|task| !task.is_finished() && !late) {",
-        "if due.task.is_some() {",
-        "the_timer_goes_on_on_the_runtime_of_the_next_fetch",
-    ),
-    mutant(
-        CACHE,
-        "slot: before refresh-at, the session and nothing else",
-        SLOT,
-        "        if now < windows.refresh_at {\n            return hand(false);",
-        "        if now < windows.refresh_at {\n            return hand(may_start);",
-        "before_refresh_at_the_session_is_handed_out_and_nothing_else_happens",
-    ),
-    mutant(
-        CACHE,
-        "slot: in the refresh window, a refresh starts",
-        SLOT,
-        "            return hand(may_start);",
-        "            return hand(false);",
-        "in_the_refresh_window_the_session_is_handed_out_at_once_and_a_refresh_starts",
-    ),
-    mutant(
-        CACHE,
-        "slot: in the refresh window, backoff holds",
-        SLOT,
-        "            return hand(may_start);",
-        "            return hand(running.is_none());",
-        "in_the_refresh_window_no_refresh_starts_while_backoff_forbids",
-    ),
-    mutant(
-        CACHE,
-        "slot: in the hard window, a caller waits two seconds",
-        SLOT,
-        "            _ => self.wait(now, HARD_WAIT, otherwise),",
-        "            _ => self.wait(now, self.overdue, otherwise),",
-        "in_the_hard_window_a_caller_waits_two_seconds_for_the_running_refresh",
-    ),
-    mutant(
-        CACHE,
-        "slot: in the hard window, backoff holds and the session is handed out",
-        SLOT,
-        "            None if !may_start => hand(false),\n            _ => self.wait(now, HARD_WAIT, otherwise),",
-        "            _ => self.wait(now, HARD_WAIT, otherwise),",
-        "in_the_hard_window_the_session_is_handed_out_at_once_while_backoff_forbids",
-    ),
-    mutant(
-        CACHE,
-        "slot: in the hard window, the session if the refresh fails",
-        SLOT,
-        "            _ => self.wait(now, HARD_WAIT, otherwise),",
-        "            _ => self.wait(now, HARD_WAIT, None),",
-        "in_the_hard_window_a_refresh_that_fails_leaves_callers_the_session_until_its_end",
-    ),
-    mutant(
-        CACHE,
-        "slot: an expired session is as good as none",
-        SLOT,
-        "let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {",
-        "let Some(held) = self.held.as_ref() else {",
-        "an_expired_session_is_as_good_as_none",
-    ),
-    mutant(
-        CACHE,
-        "slot: a failed first load is remembered",
-        SLOT,
-        "(Some(error), None) if !may_start => Decision::Fail(error.clone()),",
-        "(Some(error), None) if !may_start && false => Decision::Fail(error.clone()),",
-        "with_none_the_error_of_a_moment_ago_is_remembered_and_then_tried_again",
-    ),
-    mutant(
-        CACHE,
-        "slot: a rejected session, the limit on fetches",
-        SLOT,
-        "let allowed = may_start && now >= self.rejections.not_before;",
-        "let allowed = may_start;",
-        "a_rejected_session_is_handed_out_while_the_limiter_allows_no_fetch",
-    ),
-    mutant(
-        CACHE,
-        "slot: a rejected session, callers wait for another",
-        SLOT,
-        "                _ => self.wait(now, self.overdue, otherwise),",
-        "                _ => hand(false),",
-        "after_a_rejection_the_next_caller_gets_a_new_session_within_the_limit",
-    ),
-    mutant(
-        CACHE,
-        "slot: a fetch is taken over when it is overdue",
-        SLOT,
-        "self.running.filter(|running| now < running.overdue_at)",
-        "self.running.filter(|running| now < running.overdue_at || now >= running.overdue_at)",
-        "an_overdue_fetch_is_taken_over",
-    ),
-    mutant(
-        CACHE,
-        "slot: the timer refreshes what is used alone",
-        SLOT,
-        "            true => Tick::Refresh,\n            false => Tick::SleepUntil(Moment::MAX),",
-        "            true | false => Tick::Refresh,",
-        "the_timer_refreshes_a_used_session_and_an_unused_one_lapses",
-    ),
-    mutant(
-        CACHE,
-        "slot: a late result is discarded",
-        SHELL,
-        "        if !state.slot.awaits(generation) {\n            return None;",
-        "        if generation == 0 {\n            return None;",
-        "a_session_that_comes_though_its_fetch_was_given_up_is_discarded",
-    ),
-    mutant(
-        CACHE,
-        "slot: an answer that ends sooner than what is held is a failed refresh",
-        SLOT,
-        "            Some(held) if fetched.end < held.windows.end => Err(Refused::EndsSooner),\n",
-        "",
-        "advisory_and_the_source_gives_a_session_that_ends_sooner",
-    ),
-    mutant(
-        CACHE,
-        "slot: an answer that is over is a failed refresh",
-        SLOT,
-        "if fetched.end <= now + AFTER_SUCCESS {",
-        "if fetched.end + AFTER_SUCCESS <= now {",
-        "advisory_and_the_source_gives_a_session_that_is_over",
-    ),
-    mutant(
-        CACHE,
-        "slot: a rejection does not end a backoff",
-        SLOT,
-        "        if self.failures.last.is_none() {\n            // The pause",
-        "        if true {\n            // The pause",
-        "rejected_amid_a_backoff_does_not_end_it",
-    ),
-    mutant(
-        CACHE,
-        "slot: the window is a third of the lifetime at most",
-        SCHEDULE,
-        "tier.min(lifetime / 3)",
-        "tier",
-        "the_window_of_a_lifetime_of_10_minutes",
-    ),
-    mutant(
-        CACHE,
-        "slot: a session for long enough, not one fetch a call",
-        ASKING,
-        "let just_in = now < held.since + BETWEEN_SHORT_ONES;",
-        "let just_in = false;",
-        "a_source_whose_sessions_are_too_short_is_not_asked_at_every_call",
-    ),
-    mutant(
-        CACHE,
-        "slot: another session now, one fetch a second",
-        ASKING,
-        "let just_ended = self.generation > 0 && now < self.ended + AFTER_SUCCESS;",
-        "let just_ended = false;",
-        "another_session_now_is_one_fetch_for_all_who_ask_in_the_same_second",
-    ),
-    mutant(
-        CACHE,
-        "slot: tasks that are lost one after the other are a failure",
-        SLOT,
-        "        self.losses == 1\n",
-        "        self.losses > 0\n",
-        "runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call",
-    ),
-    mutant(
-        CACHE,
-        "slot: the last handle ends the fetch",
-        SHELL,
-        "        // Nobody is left to whom its result could go.\n        if let Some(task) = task {",
-        "        if let Some(task) = task.filter(|_| false) {",
-        "the_last_handle_of_a_chain_ends_the_tasks_of_all_its_slots",
-    ),
-    mutant(
         TESTKIT,
         "local AWS: the sessions of a role end with it",
         WORLD,
@@ -617,38 +413,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "                Ok(turn) => turn,",
         "                Ok(turn) => drop(turn),",
         "the_budget_bounds_what_sts_is_asked_at_once_and_fails_nobody",
-    ),
-    mutant(
-        CACHE,
-        "identity cache: a provider whose load runs does not make room",
-        IDENTITY_CACHE,
-        "match entry.slot.was_touched() || entry.slot.is_loading() {",
-        "match entry.slot.was_touched() {",
-        "a_provider_whose_load_runs_does_not_make_room",
-    ),
-    mutant(
-        CACHE,
-        "identity cache: what is not credentials passes through",
-        IDENTITY_CACHE,
-        "let Some(credentials) = identity.data::<Credentials>() else { return Self::Other };",
-        "let Some(credentials) = identity.data::<Credentials>() else { panic!() };",
-        "what_is_not_credentials_passes_through_with_the_calls_own_configuration",
-    ),
-    mutant(
-        SUITES,
-        "rejected: what a policy denies is no refusal of the session",
-        REFUSAL_CODE,
-        "    \"InvalidAccessKeyId\",\n",
-        "    \"AccessDenied\",\n",
-        "what_a_policy_denies_rejects_no_session",
-    ),
-    mutant(
-        SUITES,
-        "rejected: no try with the session that was rejected",
-        REJECTED,
-        "if another && cfg.load::<TriedAgain>().is_none() {",
-        "if cfg.load::<TriedAgain>().is_none() {",
-        "a_service_that_always_rejects_costs_one_try_more_in_ten_seconds_and_ever_fewer",
     ),
     mutant(
         SUITES,

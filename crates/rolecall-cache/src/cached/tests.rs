@@ -545,3 +545,18 @@ fn a_source_is_asked_for_its_label_under_no_lock() {
     });
     assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Ok(ErrorKind::Removed));
 }
+
+#[tokio::test]
+async fn a_use_before_a_refresh_counts_when_somebody_looks_after_it() {
+    let script = Script::new();
+    let cached = script.cached();
+    get(&cached).await;
+    assert!(cached.0.was_touched());
+    assert!(!cached.0.was_touched(), "it was looked at");
+    get(&cached).await;
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    assert_eq!(script.fetches(), 2);
+    assert!(cached.0.was_touched());
+    assert!(!cached.0.was_touched());
+}

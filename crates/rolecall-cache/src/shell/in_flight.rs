@@ -9,7 +9,8 @@ use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, S
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use super::{Item, Origin, Outcome, Shared, gone};
+use super::trouble::gone;
+use super::{Item, Origin, Outcome, Shared};
 use crate::observed::Observed;
 use crate::slot::Refused;
 use crate::sync::{Arc, Weak};
