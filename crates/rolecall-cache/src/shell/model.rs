@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use aws_credential_types::Credentials;
-use rolecall_core::ManualClock;
+use rolecall_core::{ErrorKind, ManualClock};
 use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 
