@@ -286,23 +286,44 @@ impl ResolveCachedIdentity for IdentityCache {
         components: &'a RuntimeComponents,
         configuration: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        let partition = resolver.cache_partition();
-        // Where it is nothing that is held here, and known to be, it is passed through.
-        match self.0.hit(partition, Resolved::identity) {
+        match self.0.hit(resolver.cache_partition(), Resolved::identity) {
             Some(Some(identity)) => IdentityFuture::ready(Ok(identity)),
-            held => IdentityFuture::new(async move {
-                if held.is_none() {
-                    let slot = self.0.slot(partition);
-                    let with = || (resolver.clone(), components.clone());
-                    let resolved = slot.obtain(Ask::Session, FetchContext::caller(), with).await;
-                    let resolved = resolved.map_err(CredentialsError::from)?;
-                    if let Some(identity) = resolved.identity() {
-                        return Ok(identity);
-                    }
-                }
-                resolver.resolve_identity(components, configuration).await
-            }),
+            // Known to be nothing that is held here.
+            Some(None) => self.pass_through(resolver, components, configuration),
+            None => self.load(resolver, components, configuration),
         }
+    }
+}
+
+impl IdentityCache {
+    #[cold]
+    fn load<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        components: &'a RuntimeComponents,
+        configuration: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::new(async move {
+            let slot = self.0.slot(resolver.cache_partition());
+            let with = || (resolver.clone(), components.clone());
+            let resolved = slot.obtain(Ask::Session, FetchContext::caller(), with).await;
+            match resolved.map_err(CredentialsError::from)?.identity() {
+                Some(identity) => Ok(identity),
+                None => resolver.resolve_identity(components, configuration).await,
+            }
+        })
+    }
+
+    #[cold]
+    fn pass_through<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        components: &'a RuntimeComponents,
+        configuration: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::new(
+            async move { resolver.resolve_identity(components, configuration).await },
+        )
     }
 }
 
