@@ -208,9 +208,9 @@ struct Growth {
 const REMEMBERED: usize = 3000;
 /// What one of them takes there, at most: about 2 kB of strings, and its part of maps that double.
 const BYTES_REMEMBERED: f64 = 4096.0;
-/// What comes and goes: fetches under way, connections, answers. Of a session for each call, or of a task for each fetch,
-/// a minute would leave more behind.
-const NOISE: f64 = 1_048_576.0;
+/// What comes and goes: fetches under way, connections that hang, answers; more of it on a machine that is busy otherwise.
+/// Of a task for each fetch, let alone a session for each call, a minute would leave several times as much behind.
+const NOISE: f64 = 4.0 * 1_048_576.0;
 
 impl Watch<'_> {
     fn through_the_weather(

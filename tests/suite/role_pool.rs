@@ -401,5 +401,4 @@ fn bytes_of_a_role() {
     assert!(each(sessions) > 500, "sessions were counted: {}", each(sessions));
     let beside = each(all - sessions);
     assert!((200..2048).contains(&beside), "{beside} bytes a role beside {}", each(sessions));
-    println!("{beside} bytes a role beside the {} of its session", each(sessions));
 }

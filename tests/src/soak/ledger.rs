@@ -1,6 +1,6 @@
 //! What each slot holds, by what it says itself, and what must never be.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,22 +72,31 @@ pub(super) struct Ledger {
     violations: Mutex<BTreeMap<Never, (u64, String)>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tenant {
     /// The newest slot; 0 before the first.
     slot: u64,
-    /// The end of the session that it holds.
-    held: Option<Moment>,
-    /// The keys of the last sessions that services rejected.
-    rejected: VecDeque<String>,
-    /// One was rejected, and no other has come since: what is told of a session may come after its own rejection.
-    rejecting: bool,
+    /// The newest session that it was told of. What is told may come late, and out of order: a session's own rejection,
+    /// and even the next session, may be told of before it.
+    held: Option<Held>,
+    /// When the newest session that a service rejected was asked for.
+    rejected: Moment,
     /// The fetch that runs: of which slot, and since when.
     live: Option<(u64, Moment)>,
 }
 
-/// More than can be on their way at once.
-const MOST_REJECTED: usize = 64;
+impl Tenant {
+    const fn new() -> Self {
+        Self { slot: 0, held: None, rejected: Moment::ZERO, live: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    end: Moment,
+    /// When it was asked for.
+    since: Moment,
+}
 
 /// How a tenant stood before a call.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +110,7 @@ impl Ledger {
     pub(super) fn new(tenants: usize, clock: Clock) -> Self {
         Self {
             clock,
-            tenants: (0..tenants).map(|_| Mutex::default()).collect(),
+            tenants: (0..tenants).map(|_| Mutex::new(Tenant::new())).collect(),
             slots: AtomicU64::new(0),
             counts: Mutex::default(),
             violations: Mutex::default(),
@@ -122,18 +131,15 @@ impl Ledger {
 
     pub(super) fn look(&self, tenant: usize) -> Look {
         let tenant = self.tenant(tenant);
-        let end = tenant.held.unwrap_or(Moment::ZERO);
-        Look { slot: tenant.slot, end, rejected: tenant.rejecting }
+        let (end, since) =
+            tenant.held.map_or((Moment::ZERO, Moment::ZERO), |held| (held.end, held.since));
+        Look { slot: tenant.slot, end, rejected: tenant.rejected >= since }
     }
 
     /// Before a service says so.
     pub(super) fn will_be_rejected(&self, tenant: usize, session: &Session) {
         let mut tenant = self.tenant(tenant);
-        tenant.rejecting = true;
-        tenant.rejected.push_back(session.access_key_id().to_owned());
-        if tenant.rejected.len() > MOST_REJECTED {
-            tenant.rejected.pop_front();
-        }
+        tenant.rejected = tenant.rejected.max(asked_for(session));
     }
 
     /// A call failed that began when it stood so.
@@ -238,11 +244,15 @@ impl Observer for Ledger {
             return;
         };
         let mut tenant = self.tenant(tenant);
-        if tenant.slot == slot {
-            tenant.held = Some(session.ends(&self.clock));
-            tenant.rejecting &= tenant.rejected.iter().any(|key| key == session.access_key_id());
+        let since = asked_for(session);
+        if tenant.slot == slot && tenant.held.is_none_or(|held| held.since < since) {
+            tenant.held = Some(Held { end: session.ends(&self.clock), since });
         }
     }
+}
+
+fn asked_for(session: &Session) -> Moment {
+    session.requested_at().unwrap_or(Moment::ZERO)
 }
 
 /// A tenant and its slot.
@@ -265,7 +275,7 @@ impl Watched {
         let slot = 1 + ledger.slots.fetch_add(1, Ordering::Relaxed);
         {
             let mut entry = ledger.tenant(tenant);
-            (entry.slot, entry.held, entry.rejecting) = (slot, None, false);
+            (entry.slot, entry.held) = (slot, None);
         }
         let label = format!("tenant {tenant}, slot {slot}");
         Self { inner, tenant, slot, label, ledger: Arc::clone(ledger) }
