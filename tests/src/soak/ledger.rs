@@ -103,7 +103,10 @@ struct Held {
 pub(super) struct Look {
     slot: u64,
     end: Moment,
+    /// What it holds was rejected.
     rejected: bool,
+    /// When the newest session that was rejected was asked for: it changes when another is.
+    newest_rejected: Moment,
 }
 
 impl Ledger {
@@ -133,7 +136,8 @@ impl Ledger {
         let tenant = self.tenant(tenant);
         let (end, since) =
             tenant.held.map_or((Moment::ZERO, Moment::ZERO), |held| (held.end, held.since));
-        Look { slot: tenant.slot, end, rejected: tenant.rejected >= since }
+        let newest_rejected = tenant.rejected;
+        Look { slot: tenant.slot, end, rejected: newest_rejected >= since, newest_rejected }
     }
 
     /// Before a service says so.
@@ -160,7 +164,9 @@ impl Ledger {
         self.count(|counts| counts.waited += 1);
         let hard = Duration::from_secs(60);
         let same = before.slot != 0 && before.slot == after.slot;
-        if same && !before.rejected && !after.rejected && before.end - at > hard {
+        // A rejection in between is a reason to wait, though the next session has come since.
+        let none_rejected = !before.rejected && before.newest_rejected == after.newest_rejected;
+        if same && none_rejected && before.end - at > hard {
             let left = before.end - at;
             self.never(Never::WaitedWhileHeld, || {
                 format!("tenant {tenant}: a session was good for {left:?} more")
