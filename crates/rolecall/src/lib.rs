@@ -123,7 +123,7 @@
 //!
 //! **Events.** An [`Observer`] is told of fetches that start and end, of refreshes that failed while callers went on with
 //! the session that is held, of rejections, evictions and removals ([`Event`]): [`Builder::observer`], or `observer` of the
-//! builders of [`Cached`] and [`SessionPool`](cache::SessionPool). How a session stands is asked by [`Cached::status`].
+//! builders of [`Cached`] and [`SessionPool`]. How a session stands is asked by [`Cached::status`].
 //!
 //! **Metrics**, with the feature `metrics`: an observer that records into the crate `metrics` (0.24), and so into whatever
 //! recorder the program has installed: `builder().observer(Arc::new(rolecall::Metrics::new()))`.
