@@ -203,11 +203,15 @@ impl Partitions {
         partition: IdentityCachePartition,
         take: impl FnOnce(&Resolved) -> T,
     ) -> Option<T> {
-        if let Some(first) = self.first.get().filter(|first| first.partition == partition) {
-            return first.slot.hit(take);
-        }
-        let others = self.others.load();
-        others.as_ref()?.find(partition)?.hit(take)
+        let others;
+        let slot = match self.first.get() {
+            Some(first) if first.partition == partition => &first.slot,
+            _ => {
+                others = self.others.load();
+                others.as_ref()?.find(partition)?
+            }
+        };
+        slot.hit(take)
     }
 
     fn slot(&self, partition: IdentityCachePartition) -> Arc<Slot> {
@@ -286,8 +290,10 @@ impl ResolveCachedIdentity for IdentityCache {
         components: &'a RuntimeComponents,
         configuration: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        match self.0.hit(resolver.cache_partition(), Resolved::identity) {
-            Some(Some(identity)) => IdentityFuture::ready(Ok(identity)),
+        // The answer is made where the identity is cloned, so that it is moved once.
+        let ready = |resolved: &Resolved| Some(IdentityFuture::ready(Ok(resolved.identity()?)));
+        match self.0.hit(resolver.cache_partition(), ready) {
+            Some(Some(ready)) => ready,
             // Known to be nothing that is held here.
             Some(None) => self.pass_through(resolver, components, configuration),
             None => self.load(resolver, components, configuration),

@@ -29,17 +29,6 @@ use crate::endpoint::Endpoint;
 use crate::time::ServerTime;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, wire};
 
-/// How long a connection may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// How long one attempt may take, connecting included.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
-/// How long all attempts may take: less than the 15 s that a cache gives a fetch, so that it is our error that is seen.
-const CALL_LIMIT: Duration = Duration::from_secs(14);
-/// How often a fetch that somebody waits for is tried. A background fetch is tried once: the next comes by itself.
-const CALLER_ATTEMPTS: u32 = 3;
-/// The longest pause before the second attempt; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
 /// STS at one endpoint. Clones share everything.
 ///
 /// Limits: 2 s to connect, 5 s for an attempt; up to three attempts within 14 s when a caller waits, one in the
@@ -70,6 +59,18 @@ struct Inner {
 }
 
 impl StsClient {
+    /// How long a connection may take.
+    pub const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+    /// How long one attempt may take, connecting included.
+    pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
+    /// How long all attempts may take: less than the 15 s that a cache gives a fetch, so that it is the client's error that
+    /// is seen.
+    pub const CALL_LIMIT: Duration = Duration::from_secs(14);
+    /// How often a fetch that somebody waits for is tried. A background fetch is tried once: the next comes by itself.
+    pub const CALLER_ATTEMPTS: u32 = 3;
+    /// The longest pause before the second attempt; it doubles.
+    pub const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
     /// A client of its own for this endpoint, on the machine's clock.
     pub fn new(endpoint: Endpoint) -> Self {
         Self::builder(endpoint).build()
@@ -252,7 +253,7 @@ impl StsClient {
     {
         let clock = &self.0.clock;
         let most = match cx.urgency {
-            Urgency::Caller if !once => CALLER_ATTEMPTS,
+            Urgency::Caller if !once => Self::CALLER_ATTEMPTS,
             _ => 1,
         };
         let begun = Instant::now();
@@ -260,7 +261,7 @@ impl StsClient {
         let mut before: Option<FetchError> = None;
         let mut resigned = false;
         loop {
-            let patience = CALL_LIMIT.saturating_sub(begun.elapsed() + ATTEMPT_LIMIT);
+            let patience = Self::CALL_LIMIT.saturating_sub(begun.elapsed() + Self::ATTEMPT_LIMIT);
             let turn = match self.0.turns.take(cx.urgency, patience).await {
                 Ok(turn) => turn,
                 // What STS said is of more use than that there was no time for another attempt.
@@ -277,7 +278,7 @@ impl StsClient {
                 Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
                 Err(error) => answer::error(&error, &self.0.endpoint, secrets),
             };
-            let in_time = begun.elapsed() + ATTEMPT_LIMIT <= CALL_LIMIT;
+            let in_time = begun.elapsed() + Self::ATTEMPT_LIMIT <= Self::CALL_LIMIT;
             let of_time =
                 blames_time(&error) || blames_signature(&error) && !was_off && self.0.time.is_off();
             if of_time && !resigned && in_time {
@@ -292,8 +293,8 @@ impl StsClient {
                 None => error,
             };
             tracing::debug!(operation, attempt, %error, "STS call failed");
-            let pause = (FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
-            let in_time = begun.elapsed() + pause + ATTEMPT_LIMIT <= CALL_LIMIT;
+            let pause = (Self::FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
+            let in_time = begun.elapsed() + pause + Self::ATTEMPT_LIMIT <= Self::CALL_LIMIT;
             if attempt >= most || !in_time || !error.is_retryable() {
                 return Err(error);
             }
@@ -405,8 +406,8 @@ impl StsClientBuilder {
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_LIMIT)
-                    .operation_attempt_timeout(ATTEMPT_LIMIT)
+                    .connect_timeout(StsClient::CONNECT_LIMIT)
+                    .operation_attempt_timeout(StsClient::ATTEMPT_LIMIT)
                     .build(),
             );
         let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
-use rolecall::sts::Turns;
+use rolecall::sts::{StsClient, Turns};
 use rolecall::{
     Clock, ErrorKind, FetchContext, FetchError, Moment, Session, SessionSource, Urgency,
 };
@@ -17,12 +17,6 @@ use super::{Day, Tally};
 const LATENCY: Duration = Duration::from_millis(100);
 /// How long a session is good.
 const LIFETIME: Duration = Duration::from_secs(3600);
-
-// As the STS client has them, whose own are in the network's time and not by a clock that can be turned.
-const CALL_LIMIT: Duration = Duration::from_secs(14);
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
-const CALLER_ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What STS does in an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +112,7 @@ impl Sts {
         self.see(|seen| count(&mut seen.attempts, asked - self.start));
         let out = self.out.load(Ordering::Relaxed);
         let takes = match self.answers {
-            Outage::Hangs if out => ATTEMPT_LIMIT,
+            Outage::Hangs if out => StsClient::ATTEMPT_LIMIT,
             _ => LATENCY,
         };
         self.clock.sleep_until(asked + takes).await;
@@ -166,13 +160,14 @@ impl SessionSource for StsOfRole {
         let _live = Live::begin(sts, *role);
         let begun = sts.clock.now();
         let most = match cx.urgency {
-            Urgency::Caller => CALLER_ATTEMPTS,
+            Urgency::Caller => StsClient::CALLER_ATTEMPTS,
             _ => 1,
         };
         let mut before = None;
         let mut attempt = 1;
         loop {
-            let patience = CALL_LIMIT.saturating_sub(sts.clock.now() - begun + ATTEMPT_LIMIT);
+            let patience = StsClient::CALL_LIMIT
+                .saturating_sub(sts.clock.now() - begun + StsClient::ATTEMPT_LIMIT);
             let turn = match sts.turns.take(cx.urgency, patience).await {
                 Ok(turn) => turn,
                 Err(used_up) => return Err(before.unwrap_or(used_up)),
@@ -180,8 +175,9 @@ impl SessionSource for StsOfRole {
             let answer = sts.ask(*role).await;
             drop(turn);
             let Err(error) = answer else { return answer };
-            let pause = (FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
-            let in_time = sts.clock.now() - begun + pause + ATTEMPT_LIMIT <= CALL_LIMIT;
+            let pause = (StsClient::FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
+            let in_time =
+                sts.clock.now() - begun + pause + StsClient::ATTEMPT_LIMIT <= StsClient::CALL_LIMIT;
             if attempt >= most || !in_time {
                 return Err(error);
             }
