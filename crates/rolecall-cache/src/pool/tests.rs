@@ -390,6 +390,16 @@ fn warming_outside_of_a_runtime_is_an_error_for_each_and_no_panic() {
     assert_eq!(warmed.failed[0].1.kind(), ErrorKind::InvalidConfig);
 }
 
+#[test]
+fn warming_on_a_runtime_without_timers_loses_no_key() {
+    // Where the clock is turned by hand, nothing needs a timer.
+    let pool = pool(&Script::new()).clock(rolecall_core::Clock::system()).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let warmed = runtime.block_on(pool.warm(0..100, |_| {}));
+    assert_eq!((warmed.ready, warmed.failed.len()), (0, 100));
+    assert_eq!(warmed.failed[0].1.kind(), ErrorKind::InvalidConfig);
+}
+
 #[tokio::test]
 async fn the_last_of_a_pool_and_its_handles_ends_all_that_is_on_its_way() {
     let tasks = || Handle::current().metrics().num_alive_tasks();

@@ -1,8 +1,9 @@
 //! Sessions before they are asked for.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 
-use rolecall_core::FetchError;
+use rolecall_core::{ErrorKind, FetchError};
 use tokio::task::JoinSet;
 
 use super::SessionPool;
@@ -59,23 +60,34 @@ pub(super) async fn warm<K: Eq + Hash + Clone + Send + Sync + 'static>(
         }
         return warmed;
     }
-    let mut loads = JoinSet::new();
+    let (mut loads, mut loading) = (JoinSet::new(), HashMap::new());
     loop {
         while loads.len() < AT_ONCE
             && let Some(key) = keys.next()
         {
             let handle = pool.get(&key);
-            loads.spawn(async move {
-                let result = handle.ready().await;
-                (key, result)
-            });
+            let task = loads.spawn(async move { handle.ready().await });
+            loading.insert(task.id(), key);
         }
-        match loads.join_next().await {
+        let (task, result) = match loads.join_next_with_id().await {
             None => return warmed,
-            Some(Ok((key, result))) => warmed.add(key, result),
-            // The runtime shuts down, and this with it.
-            Some(Err(_)) => continue,
+            Some(Ok((task, result))) => (task, result),
+            Some(Err(ended)) => (ended.id(), Err(no_wait())),
+        };
+        if let Some(key) = loading.remove(&task) {
+            warmed.add(key, result);
+            progress(&warmed);
         }
-        progress(&warmed);
     }
+}
+
+/// The runtime has no timers, or it shuts down.
+fn no_wait() -> FetchError {
+    FetchError::new(
+        ErrorKind::InvalidConfig,
+        "the task that waits for the session ended before it came",
+    )
+    .with_hint(
+        "warm the pool on a Tokio runtime with timers (enable_all) that goes on until it is warm",
+    )
 }
