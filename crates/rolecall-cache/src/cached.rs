@@ -20,7 +20,7 @@ use crate::timer::Timer;
 /// A source with a slot around it: it hands out the session that it holds, and keeps it fresh.
 ///
 /// Clones share the slot. It is a `ProvideCredentials` for the SDK and a [`SessionSource`] to build on. It needs a Tokio
-/// runtime with timers; the last handle's drop ends its tasks. A fetch goes on when the caller that began it gives up.
+/// runtime with timers (and I/O, for STS: `enable_all`); the last handle's drop ends its tasks. A fetch goes on when the caller that began it gives up.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_core::FetchError> {
@@ -90,7 +90,9 @@ impl<S: SessionSource> Cached<S> {
     /// A session that is good for `least` from now, for what outlives the call: a presigned URL, credentials that are
     /// handed to another program. One that is held and good for less is refreshed first.
     ///
-    /// An error where no such session can be had: STS cannot be reached, or its sessions are shorter.
+    /// An error where no such session can be had: STS cannot be reached, or its sessions are shorter. One that a service
+    /// refused is handed out, as to all callers, while no other can be had: [`status`](Self::status) has
+    /// [`State::Rejected`](crate::State::Rejected) then.
     ///
     /// ```
     /// # use std::time::Duration;

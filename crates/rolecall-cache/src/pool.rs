@@ -255,9 +255,9 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> fmt::Debug for SessionPool<K>
 pub struct PoolStatus {
     /// How many slots are in which state.
     pub by_state: BTreeMap<State, usize>,
-    /// How many hold a session.
+    /// How many hold a session, and are not failing.
     pub holding: usize,
-    /// How many have none, since their last fetch failed.
+    /// How many have none, since their last fetch failed; or one that a service refused, and failed to get another.
     pub failing: usize,
     /// One of the errors, if there are any.
     pub last_error: Option<FetchError>,
@@ -265,12 +265,13 @@ pub struct PoolStatus {
 
 impl PoolStatus {
     fn count(&mut self, look: Look<FetchError>) {
-        let Look { state, last_error, .. } = look;
-        *self.by_state.entry(state).or_default() += 1;
-        self.holding += usize::from(state.holds_session());
-        self.failing += usize::from(state == State::Failing);
+        *self.by_state.entry(look.state).or_default() += 1;
+        match look.is_failing() {
+            true => self.failing += 1,
+            false => self.holding += usize::from(look.state.holds_session()),
+        }
         if self.last_error.is_none() {
-            self.last_error = last_error;
+            self.last_error = look.last_error;
         }
     }
 

@@ -299,7 +299,8 @@ impl<O: Origin> Shared<O, O::Item> {
             (Decision::TooShort(left), _) => {
                 let held = state.slot.session().cloned();
                 drop(state);
-                Err(too_short(ask, left, held.as_ref().and_then(Item::session)))
+                let held = held.as_ref().and_then(Item::session);
+                Err(too_short(self.origin.label(), ask, left, held))
             }
             (Decision::Removed, _) => {
                 drop(state);
@@ -321,7 +322,8 @@ impl<O: Origin> Shared<O, O::Item> {
             }
             // No timers here, so no waiting either.
             (Decision::Wait(wait), None) => {
-                let (item, _) = wait.otherwise.ok_or_else(outside_a_runtime)?;
+                let (item, _) =
+                    wait.otherwise.ok_or_else(|| outside_a_runtime(self.origin.label()))?;
                 self.mark_used();
                 Ok(Plan::Hand(item))
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rolecall_core::Moment;
 
 pub(crate) use self::asking::Ask;
-pub(crate) use self::look::Look;
+pub(crate) use self::look::{Look, is_failing};
 use crate::schedule::{
     AFTER_SUCCESS, HARD_WAIT, SAME_END, Windows, look_again, pause_while_valid, rejection_spacing,
     remembered_for,

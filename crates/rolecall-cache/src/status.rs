@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use rolecall_core::FetchError;
 
+use crate::slot::is_failing;
+
 /// How the session of one source stands. Times are by this machine's wall clock, for people.
 ///
 /// ```
@@ -40,10 +42,11 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether a caller gets a session now, without waiting for its first or hearing an error. A slot that nobody has
-    /// asked yet, or whose unused session lapsed, is healthy: nothing is known to be wrong with it.
+    /// Whether nothing is known to be wrong. It is false where callers hear an error, and where they get a session that a
+    /// service refused and that no other could be had for: its role was deleted, mostly. A slot that nobody has asked yet,
+    /// or whose unused session lapsed, is healthy.
     pub fn is_healthy(&self) -> bool {
-        !matches!(self.state, State::Failing | State::Removed)
+        self.state != State::Removed && !is_failing(self.state, self.last_error.as_ref())
     }
 }
 
@@ -80,7 +83,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether there is a session that is good.
+    /// Whether there is a session that has not ended. (One that a service refused may be good for others.)
     pub const fn holds_session(self) -> bool {
         matches!(self, Self::Fresh | Self::Due | Self::Refreshing | Self::Stale | Self::Rejected)
     }

@@ -32,7 +32,7 @@ pub trait SessionSource: fmt::Debug + Send + Sync + 'static {
 
     /// What it is called in logs, metrics and events: the role's ARN, the provider's name. Never a secret.
     fn label(&self) -> &str {
-        "session source"
+        "a session source"
     }
 
     /// Told that a service refused this session. Sources that hold sessions act on it; others have nothing to do.

@@ -321,7 +321,7 @@ async fn a_source_that_panics_is_an_error_and_the_next_try_works() {
     let error = patiently(ask(&cached)).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
-        (ErrorKind::Unavailable, "the session source panicked")
+        (ErrorKind::Unavailable, "a session source panicked")
     );
     script.advance(2);
     assert_eq!((get(&cached).await, script.fetches()), (2, 2));
@@ -341,7 +341,7 @@ async fn a_source_that_hangs_is_an_error_at_the_limit() {
     assert!(poll(&mut caller).is_none());
     script.0.hands.advance(Duration::from_millis(1));
     let error = patiently(caller).await.unwrap_err();
-    assert_eq!(error.message(), "the session source took longer than 15s");
+    assert_eq!(error.message(), "a session source took longer than 15s");
     assert_eq!(script.fetches(), 1);
 }
 
@@ -472,7 +472,7 @@ async fn a_source_that_panics_before_it_gives_a_future() {
     }
     let cached = Cached::new(Rash(AtomicUsize::new(0)));
     let error = ask(&cached).await.unwrap_err();
-    assert_eq!(error.message(), "the session source panicked");
+    assert_eq!(error.message(), "a session source panicked");
     assert_eq!(cached.source().0.load(Ordering::Relaxed), 1);
 }
 

@@ -100,7 +100,7 @@ async fn a_key_that_is_removed_is_closed_for_its_handles_and_starts_anew_for_oth
     assert_eq!(error.kind(), ErrorKind::Removed);
     assert_eq!(
         error.to_string(),
-        "the session of session source was removed; look at: ask the pool for another handle"
+        "the session of a session source was removed; look at: ask the pool for another handle"
     );
     assert_eq!(old.status().state, State::Removed);
     ask(&pool.get(&7)).await.unwrap();
@@ -232,12 +232,35 @@ async fn warming_loads_each_key_and_says_how_far_it_is() {
 }
 
 #[tokio::test]
+async fn one_that_is_rejected_and_has_no_other_is_failing() {
+    let script = Script::will([Answer::Session, Answer::Session, Answer::Denied]);
+    let pool = pool(&script).build();
+    ask(&pool.get(&1)).await.unwrap();
+    let handle = pool.get(&2);
+    let session = ask(&handle).await.unwrap();
+    handle.reject(&session);
+    let status = pool.status();
+    assert_eq!((status.holding, status.failing), (2, 0), "nobody has asked for another yet");
+    assert!(handle.status().is_healthy() && status.is_healthy());
+    let same = ask(&handle).await.unwrap();
+    assert_eq!(same.access_key_id(), session.access_key_id());
+    let status = pool.status();
+    assert_eq!((status.holding, status.failing, status.by_state[&State::Rejected]), (1, 1, 1));
+    assert!(!handle.status().is_healthy() && !status.is_healthy());
+    script.advance(60);
+    assert_ne!(ask(&handle).await.unwrap().access_key_id(), session.access_key_id());
+    let status = pool.status();
+    assert_eq!((status.holding, status.failing), (2, 0));
+    assert!(handle.status().is_healthy() && status.is_healthy());
+}
+
+#[tokio::test]
 async fn what_is_evicted_and_removed_is_told() {
     #[derive(Debug, Default)]
     struct Told(StdMutex<Vec<&'static str>>, AtomicUsize);
     impl Observer for Told {
         fn observe(&self, source: &str, event: &Event<'_>) {
-            assert_eq!(source, "session source");
+            assert_eq!(source, "a session source");
             if let Event::FetchEnded { .. } | Event::FetchStarted { .. } = event {
                 self.1.fetch_add(1, Ordering::Relaxed);
             } else {

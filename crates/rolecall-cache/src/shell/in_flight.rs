@@ -9,7 +9,7 @@ use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, S
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use super::trouble::gone;
+use super::trouble::{panicked, took_too_long};
 use super::{Item, Origin, Outcome, Shared};
 use crate::observed::Observed;
 use crate::slot::Refused;
@@ -78,13 +78,13 @@ impl<O: Origin> InFlight<O> {
         let fetch = std::future::poll_fn(|task| {
             match std::panic::catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(task))) {
                 Ok(poll) => poll,
-                Err(_) => Poll::Ready(Err(gone("the session source panicked"))),
+                Err(_) => Poll::Ready(Err(panicked(self.origin.label()))),
             }
         });
         let limit = self.origin.limit();
         match self.clock.until(self.started + limit, fetch).await {
             Ok(result) => result,
-            Err(_) => Err(gone(format!("the session source took longer than {limit:?}"))),
+            Err(_) => Err(took_too_long(self.origin.label(), limit)),
         }
     }
 

@@ -17,6 +17,22 @@ pub(crate) struct Look<E> {
     pub(crate) last_error: Option<E>,
 }
 
+impl<E> Look<E> {
+    /// Whether callers get no session, or one that a service refused and that no other could be had for.
+    pub(crate) fn is_failing(&self) -> bool {
+        is_failing(self.state, self.last_error.as_ref())
+    }
+}
+
+/// The one rule of both kinds of status.
+pub(crate) fn is_failing<E>(state: State, last_error: Option<&E>) -> bool {
+    match state {
+        State::Failing => true,
+        State::Rejected => last_error.is_some(),
+        _ => false,
+    }
+}
+
 impl<S: SameSession, E: Clone> Slot<S, E> {
     pub(crate) fn look(&self, now: Moment) -> Look<E> {
         let running = self.running_at(now).is_some();

@@ -47,8 +47,8 @@ async fn a_source_whose_sessions_are_too_short_is_not_asked_at_every_call() {
     // One in half a minute.
     assert_eq!(script.fetches(), 4);
     let error = patiently(cached.session_valid_for(twice)).await.unwrap_err();
-    let text =
-        "a session that is good for 7200 s was asked for, and the newest has 3600 s of 3600 s left";
+    let text = "a session of a session source that is good for 7200 s was asked for, and the newest has 3600 s of \
+                3600 s left";
     assert_eq!(error.message(), text);
     assert_eq!(held_at_once(&cached), 5, "others have no trouble");
 }

@@ -157,5 +157,7 @@ fn how_it_stands_by_table() {
             (state, ends, next_attempt, failures),
             "{case}"
         );
+        let trouble = matches!(state, State::Failing | State::Rejected) && failures > 0;
+        assert_eq!(look.is_failing(), trouble, "{case}");
     }
 }
