@@ -4,6 +4,8 @@
 //! - `GET /tenants/{id}/objects`: the tenant's objects.
 //! - `PUT /tenants/{id}/objects/{name}`: one more.
 //! - `GET /health`: how the sessions stand; 503 while there are none to be had.
+//!
+//! `cargo run -p rolecall-examples --bin tenants -- --sandbox --port 8080` serves it on a local AWS.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
 
 mod service;
@@ -30,10 +32,10 @@ struct Arguments {
     external_id: Option<String>,
     #[arg(long, env)]
     bucket: String,
-    /// Where to listen, on 127.0.0.1; 0: on a free port
-    #[arg(long, default_value_t = 0)]
-    port: u16,
-    /// Make a few requests to itself, say what came of them, and end
+    /// Serve on this port of 127.0.0.1, also with --sandbox; without it, on a free one
+    #[arg(long)]
+    port: Option<u16>,
+    /// Make a few requests to itself, say what came of them, and end: what --sandbox does without a port
     #[arg(long, env)]
     try_out: bool,
 }
@@ -52,13 +54,15 @@ async fn run(arguments: Arguments) -> Result<(), Plain> {
     // What every request needs: better said now than to the first who asks.
     pool.chain().cached().ready().await?;
 
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener = listener.about(format!("port {port}"))?;
+    let service = Service::new(pool, role, bucket).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await;
+    let listener = listener.about(format!("port {}", port.unwrap_or(0)))?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("{url}");
-    let service = Service::new(pool, role, bucket).await?;
 
-    if !try_out {
+    if port.is_some() || !try_out {
+        println!("curl -T README.md {url}/tenants/4711/objects/readme");
+        println!("curl {url}/tenants/4711/objects {url}/health");
         axum::serve(listener, service.routes()).with_graceful_shutdown(asked_to_end()).await?;
         println!("ended");
         return Ok(());

@@ -53,9 +53,11 @@ impl Service {
         tenant.session(&self.0.pool, &self.0.role, &self.0.bucket)
     }
 
-    /// One client for all tenants: what differs is who signs.
+    /// One client for all tenants: what differs is who signs. If S3 does not know the session any more, the call is tried
+    /// again with the next.
     fn signed_by(&self, session: Provider) -> Builder {
-        Builder::new().credentials_provider(session).identity_cache(self.0.no_cache.clone())
+        let signed = rolecall::retry_rejected!(Builder::new(), &session);
+        signed.credentials_provider(session).identity_cache(self.0.no_cache.clone())
     }
 
     /// The names of the objects under a tenant's prefix, and whether there are more: a page.
