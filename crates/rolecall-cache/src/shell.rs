@@ -241,12 +241,15 @@ impl<O: Origin> Shared<O, O::Item> {
             return Ok(item);
         }
         let callers = cx.urgency == Urgency::Caller;
-        for _ in 0..LOOKS {
+        // Until when a caller waits who has a session otherwise, over all looks.
+        let mut patience = Moment::MAX;
+        for look in 1..=LOOKS {
             let (wait, mut outcome) = match self.plan(ask, cx, &with)? {
                 Plan::Hand(item) => return Ok(item),
                 Plan::Wait(wait, outcome) => (wait, outcome),
             };
-            let waited = self.clock.until(wait.until, outcome.wait_for(Option::is_some)).await;
+            let until = wait.until.min(patience);
+            let waited = self.clock.until(until, outcome.wait_for(Option::is_some)).await;
             let now = self.clock.now();
             let done = match &waited {
                 Ok(Ok(done)) => done.as_ref(),
@@ -255,6 +258,15 @@ impl<O: Origin> Shared<O, O::Item> {
             };
             match done {
                 Some(Ok((item, end))) if ask.is_met(now, *end) => return Ok(item.clone()),
+                // It was one in the background that this caller joined: at the next look it waits for a turn.
+                Some(Err(error))
+                    if callers && error.is_put_off(Urgency::Background) && look < LOOKS =>
+                {
+                    if wait.otherwise.is_some() {
+                        patience = until;
+                    }
+                    continue;
+                }
                 _ => {}
             }
             if let Some((held, _)) = wait.otherwise.filter(|(_, end)| ask.is_met(now, *end))
@@ -263,11 +275,8 @@ impl<O: Origin> Shared<O, O::Item> {
                 self.mark_used();
                 return Ok(held);
             }
-            match done {
-                // It was one in the background that this caller joined: at the next look he waits for a turn.
-                Some(Err(error)) if callers && error.is_put_off(Urgency::Background) => {}
-                Some(Err(error)) => return Err(error.clone()),
-                _ => {}
+            if let Some(Err(error)) = done {
+                return Err(error.clone());
             }
         }
         Err(gone("the tasks that fetch a session end without one"))
@@ -282,10 +291,7 @@ impl<O: Origin> Shared<O, O::Item> {
     ) -> Result<Plan<O::Item>, FetchError> {
         let mut state = self.lock();
         let now = self.clock.now();
-        if cx.urgency == Urgency::Caller {
-            state.slot.let_a_caller_try(ask, now);
-        }
-        match (state.slot.decide_for(ask, now), Runtime::current()) {
+        match (state.slot.decide_for(ask, cx.urgency, now), Runtime::current()) {
             (Decision::Hand { session, refresh }, runtime) => {
                 self.mark_used();
                 if refresh && let Some(runtime) = runtime {
@@ -398,10 +404,11 @@ impl<O: Origin> Shared<O, O::Item> {
                 (outcome, if waited_for { USED | TOUCHED } else { 0 })
             }
             Err(error) => {
-                let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
-                match error.is_put_off(cx.urgency) {
-                    true => state.slot.put_off(now, failure, fastrand::f64()),
-                    false => state.slot.failed(now, failure, fastrand::f64()),
+                if error.is_put_off(cx.urgency) {
+                    state.slot.put_off(now, error.clone(), fastrand::f64());
+                } else {
+                    let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
+                    state.slot.failed(now, failure, fastrand::f64());
                 }
                 (Err(error), 0)
             }

@@ -5,7 +5,7 @@ mod look;
 
 use std::time::Duration;
 
-use rolecall_core::Moment;
+use rolecall_core::{Moment, Urgency};
 
 pub(crate) use self::asking::Ask;
 pub(crate) use self::look::{Look, is_failing};
@@ -29,6 +29,7 @@ pub(crate) struct Slot<S, E> {
     held: Option<Held<S>>,
     running: Option<Running>,
     failures: Failures<E>,
+    put_offs: PutOffs<E>,
     rejections: Rejections,
     generation: u64,
     /// Fetches lost since the last that was not.
@@ -53,6 +54,8 @@ struct Running {
     /// From then on it counts as lost.
     overdue_at: Moment,
     waited_for: bool,
+    /// As they were before this was started on account of one.
+    rejections_before: Option<Rejections>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,8 +64,18 @@ struct Failures<E> {
     last: Option<E>,
     /// No fetch starts before.
     not_before: Moment,
-    /// The last was put off: there was no turn for it in the background.
-    put_off: bool,
+    /// Whom the held session does not help hears of the last until then.
+    remembered_until: Moment,
+}
+
+/// Fetches in the background that found no turn: STS was not asked. They are no failures, and bind no caller, who waits
+/// for a turn.
+#[derive(Clone, Debug)]
+struct PutOffs<E> {
+    in_a_row: u32,
+    last: Option<E>,
+    /// No fetch starts in the background before.
+    not_before: Moment,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,12 +150,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             ahead,
             held: None,
             running: None,
-            failures: Failures {
-                in_a_row: 0,
-                last: None,
-                not_before: Moment::ZERO,
-                put_off: false,
-            },
+            failures: Failures::none(Moment::ZERO),
+            put_offs: PutOffs::none(),
             rejections: Rejections {
                 close_together: 0,
                 not_before: Moment::ZERO,
@@ -155,17 +164,19 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
     }
 
-    /// The table of the crate's documentation.
+    /// What a caller gets who asks for a session.
     pub(crate) fn decide(&self, now: Moment) -> Decision<S, E> {
-        if self.removed {
-            return Decision::Removed;
-        }
+        self.decide_for(Ask::Session, Urgency::Caller, now)
+    }
+
+    /// The table of the crate's documentation.
+    fn decide_session(&self, urgency: Urgency, now: Moment) -> Decision<S, E> {
         let running = self.running_at(now);
-        let may_start = running.is_none() && now >= self.failures.not_before;
+        let may_start = |urgency| running.is_none() && now >= self.not_before(urgency);
         let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {
             // Expired, or none.
-            return match (&self.failures.last, running) {
-                (Some(error), None) if !may_start => Decision::Fail(error.clone()),
+            return match (self.remembered(urgency, now), running) {
+                (Some(error), None) => Decision::Fail(error.clone()),
                 _ => self.wait(now, self.overdue, None),
             };
         };
@@ -173,7 +184,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let hand = |refresh| Decision::Hand { session: session.clone(), refresh };
         let otherwise = Some((session.clone(), windows.end));
         if *rejected {
-            let allowed = may_start && now >= self.rejections.not_before;
+            let allowed = may_start(urgency) && now >= self.rejections.not_before;
             return match running {
                 None if !allowed => hand(false),
                 _ => self.wait(now, self.overdue, otherwise),
@@ -183,11 +194,28 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             return hand(false);
         }
         if now < windows.hard_at {
-            return hand(may_start);
+            return hand(may_start(Urgency::Background));
         }
         match running {
-            None if !may_start => hand(false),
+            None if !may_start(urgency) => hand(false),
             _ => self.wait(now, HARD_WAIT, otherwise),
+        }
+    }
+
+    /// From when a fetch may start, for a caller who waits or in the background.
+    fn not_before(&self, urgency: Urgency) -> Moment {
+        match urgency {
+            Urgency::Caller => self.failures.not_before,
+            _ => self.failures.not_before.max(self.put_offs.not_before),
+        }
+    }
+
+    /// Why there is no session, if no fetch may start yet.
+    fn remembered(&self, urgency: Urgency, now: Moment) -> Option<&E> {
+        match now < self.failures.not_before {
+            true => self.failures.last.as_ref(),
+            false if now < self.not_before(urgency) => self.put_offs.last.as_ref(),
+            false => None,
         }
     }
 
@@ -216,7 +244,11 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let Windows { refresh_at, hard_at, end } = held.windows;
         match self.running {
             Some(running) => refresh_at.max(hard_at.min(running.overdue_at)).min(end),
-            None => refresh_at.max(self.failures.not_before).min(end),
+            // From hard-at on, callers start one themselves, though it was put off in the background.
+            None => {
+                let put_off = self.put_offs.not_before.min(hard_at);
+                refresh_at.max(self.failures.not_before).max(put_off).min(end)
+            }
         }
     }
 
@@ -230,14 +262,14 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
         let Some(held) = &self.held else {
             // A first load that failed: somebody asked once.
-            let again = self.failures.not_before;
+            let again = self.not_before(Urgency::Background);
             return match even_when_over && self.generation > 0 {
                 true if now < again => Tick::SleepUntil(again),
                 true => Tick::Refresh,
                 false => Tick::SleepUntil(Moment::MAX),
             };
         };
-        let due = held.windows.refresh_at.max(self.failures.not_before);
+        let due = held.windows.refresh_at.max(self.not_before(Urgency::Background));
         if now >= held.windows.end && !even_when_over {
             // It lapsed: the next caller fetches.
             return Tick::SleepUntil(Moment::MAX);
@@ -251,7 +283,9 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
 
     /// A fetch begins. Its generation is what its result must be handed in under.
     pub(crate) fn start(&mut self, now: Moment) -> u64 {
+        let mut rejections_before = None;
         if self.held.as_ref().is_some_and(|held| held.rejected && now < held.windows.end) {
+            rejections_before = Some(self.rejections);
             // Further tries on account of the same rejection keep its spacing.
             if self.rejections.unanswered {
                 self.rejections.unanswered = false;
@@ -265,6 +299,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             generation: self.generation,
             overdue_at: now + self.overdue,
             waited_for: false,
+            rejections_before,
         });
         self.generation
     }
@@ -316,8 +351,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.ended = now;
         self.losses = 0;
         // A session that came in after its own window had opened does not start another at once.
-        let not_before = now + AFTER_SUCCESS;
-        self.failures = Failures { in_a_row: 0, last: None, not_before, put_off: false };
+        self.failures = Failures::none(now + AFTER_SUCCESS);
+        self.put_offs = PutOffs::none();
         let Fetched { session, since, end } = fetched;
         // One that turns out to last longer (the wall clock was wrong when it came) is as good as another.
         let unchanged = |held: &&Held<S>| {
@@ -342,29 +377,29 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.ended = now;
         let Failure { error, retryable } = failure;
         let in_a_row = self.failures.in_a_row.saturating_add(1);
-        let left = self.held.as_ref().map_or(Duration::ZERO, |held| held.windows.end - now);
-        let pause = if left.is_zero() {
-            remembered_for(in_a_row, retryable, draw)
-        } else {
-            pause_while_valid(in_a_row, retryable, left, draw)
+        let left = self.end() - now;
+        let remembered_until = now + remembered_for(in_a_row, retryable, draw);
+        let not_before = match left.is_zero() {
+            true => remembered_until,
+            false => now + pause_while_valid(in_a_row, retryable, left, draw),
         };
-        let not_before = now + pause;
-        self.failures = Failures { in_a_row, last: Some(error), not_before, put_off: false };
+        self.failures = Failures { in_a_row, last: Some(error), not_before, remembered_until };
+        self.put_offs = PutOffs::none();
     }
 
     /// A fetch in the background found no turn. The next in the background comes after a pause, as after a failure.
-    pub(crate) fn put_off(&mut self, now: Moment, failure: Failure<E>, draw: f64) {
-        self.failed(now, failure, draw);
-        self.failures.put_off = true;
-    }
-
-    /// A caller comes, who waits for a turn. That others were put off is not remembered against one whom the held session
-    /// does not help.
-    pub(crate) fn let_a_caller_try(&mut self, ask: Ask, now: Moment) {
-        let helps = |held: &Held<S>| ask.is_met(now, held.windows.end);
-        if self.failures.put_off && !self.held.as_ref().is_some_and(helps) {
-            self.failures.not_before = self.failures.not_before.min(now);
+    pub(crate) fn put_off(&mut self, now: Moment, error: E, draw: f64) {
+        // STS was not asked on account of the rejection.
+        if let Some(before) = self.running.take().and_then(|running| running.rejections_before) {
+            self.rejections = before;
         }
+        let in_a_row = self.put_offs.in_a_row.saturating_add(1);
+        let left = self.end() - now;
+        let pause = match left.is_zero() {
+            true => remembered_for(in_a_row, true, draw),
+            false => pause_while_valid(in_a_row, true, left, draw),
+        };
+        self.put_offs = PutOffs { in_a_row, last: Some(error), not_before: now + pause };
     }
 
     /// A service refused this session. Another than the held one is old news.
@@ -408,6 +443,18 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     /// The session that is held, whatever its state.
     pub(crate) fn session(&self) -> Option<&S> {
         self.held.as_ref().map(|held| &held.session)
+    }
+}
+
+impl<E> Failures<E> {
+    fn none(not_before: Moment) -> Self {
+        Self { in_a_row: 0, last: None, not_before, remembered_until: Moment::ZERO }
+    }
+}
+
+impl<E> PutOffs<E> {
+    fn none() -> Self {
+        Self { in_a_row: 0, last: None, not_before: Moment::ZERO }
     }
 }
 

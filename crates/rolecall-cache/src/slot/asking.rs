@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_core::Moment;
+use rolecall_core::{Moment, Urgency};
 
 use super::{Decision, SameSession, Slot};
 use crate::schedule::{AFTER_SUCCESS, BETWEEN_SHORT_ONES};
@@ -29,26 +29,28 @@ impl Ask {
 }
 
 impl<S: SameSession, E: Clone> Slot<S, E> {
-    /// [`decide`](Slot::decide), for what is asked.
-    pub(crate) fn decide_for(&self, ask: Ask, now: Moment) -> Decision<S, E> {
+    /// What somebody gets for what is asked: a caller who waits, or one who fetches in the background.
+    pub(crate) fn decide_for(&self, ask: Ask, urgency: Urgency, now: Moment) -> Decision<S, E> {
         match ask {
             _ if self.removed => Decision::Removed,
-            Ask::Session => self.decide(now),
-            Ask::ValidFor(least) => self.decide_valid_for(least, now),
+            Ask::Session => self.decide_session(urgency, now),
+            Ask::ValidFor(least) => self.decide_valid_for(least, urgency, now),
             Ask::Now => self.decide_now(now),
         }
     }
 
-    fn decide_valid_for(&self, least: Duration, now: Moment) -> Decision<S, E> {
+    fn decide_valid_for(&self, least: Duration, urgency: Urgency, now: Moment) -> Decision<S, E> {
         let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {
-            return self.decide(now);
+            return self.decide_session(urgency, now);
         };
         let left = held.windows.end - now;
         if left >= least {
-            return match self.decide(now) {
-                // Two seconds of waiting may be what it is short of then: for the other, and for this one if that fails.
-                Decision::Wait(wait) if left < least + (wait.until - now) => {
-                    self.wait(now, self.overdue, wait.otherwise)
+            return match self.decide_session(urgency, now) {
+                // It is what is asked for, and would not be after the wait.
+                Decision::Wait(wait) if !held.rejected && left < least + (wait.until - now) => {
+                    let may_start = now >= self.not_before(Urgency::Background);
+                    let refresh = wait.start && may_start;
+                    Decision::Hand { session: held.session.clone(), refresh }
                 }
                 decision => decision,
             };
@@ -56,9 +58,12 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let just_in = now < held.since + BETWEEN_SHORT_ONES;
         match (self.running_at(now), &self.failures.last) {
             (Some(_), _) => self.wait(now, self.overdue, None),
-            (None, Some(error)) if now < self.failures.not_before => Decision::Fail(error.clone()),
-            (None, _) if just_in || now < self.failures.not_before => Decision::TooShort(left),
-            (None, _) => self.wait(now, self.overdue, None),
+            (None, Some(error)) if now < self.failures.remembered_until => {
+                Decision::Fail(error.clone())
+            }
+            (None, Some(_)) => self.wait(now, self.overdue, None),
+            (None, None) if just_in || now < self.failures.not_before => Decision::TooShort(left),
+            (None, None) => self.wait(now, self.overdue, None),
         }
     }
 

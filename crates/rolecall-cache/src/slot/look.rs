@@ -1,6 +1,6 @@
 //! What a person may know of a slot.
 
-use rolecall_core::Moment;
+use rolecall_core::{Moment, Urgency};
 
 use super::{SameSession, Slot};
 use crate::status::State;
@@ -51,7 +51,10 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             Some(held) if now >= held.windows.refresh_at => State::Due,
             Some(_) => State::Fresh,
         };
-        let pause = self.failures.not_before;
+        let pause = self.not_before(match valid {
+            Some(held) if !held.rejected => Urgency::Background,
+            _ => Urgency::Caller,
+        });
         let next_attempt = match (valid, state) {
             (_, State::Loading | State::Refreshing | State::Removed) => None,
             (Some(held), _) if held.rejected => Some(pause.max(self.rejections.not_before)),

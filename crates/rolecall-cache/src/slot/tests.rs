@@ -57,6 +57,12 @@ fn failed(mut slot: Machine, when: u64) -> Machine {
     slot
 }
 
+fn put_off(mut slot: Machine, when: u64) -> Machine {
+    slot.start(at(when));
+    slot.put_off(at(when), "put off", 0.0);
+    slot
+}
+
 fn rejected(mut slot: Machine, when: u64) -> Machine {
     let held = *slot.session().unwrap();
     assert!(slot.reject(at(when), &held));
@@ -109,6 +115,88 @@ fn in_the_hard_window_a_caller_waits_two_seconds_for_the_running_refresh() {
 fn in_the_hard_window_a_caller_starts_the_refresh_it_waits_for() {
     assert_eq!(holding().decide(at(HARD_AT)), wait(true, HARD_AT + 2, Some(FIRST)));
     assert_eq!(holding().decide(at(END - 1)), wait(true, END + 1, Some(FIRST)));
+}
+
+/// It binds whoever fetches in the background. A caller who must wait anyway waits for a turn.
+#[test]
+fn a_refresh_that_was_put_off_by_table() {
+    let none = || Machine::new(OVERDUE, true);
+    let twice = |slot, when| put_off(put_off(slot, when), when);
+    // (case, state, now, for a caller, in the background)
+    for (case, slot, now, caller, background) in [
+        (
+            "window",
+            put_off(holding(), REFRESH_AT),
+            REFRESH_AT,
+            hand(FIRST, false),
+            hand(FIRST, false),
+        ),
+        (
+            "window, a second later",
+            put_off(holding(), REFRESH_AT),
+            REFRESH_AT + 1,
+            hand(FIRST, true),
+            hand(FIRST, true),
+        ),
+        (
+            "hard",
+            put_off(holding(), HARD_AT),
+            HARD_AT,
+            wait(true, HARD_AT + 2, Some(FIRST)),
+            hand(FIRST, false),
+        ),
+        (
+            "hard, put off in the window",
+            twice(holding(), HARD_AT - 1),
+            HARD_AT,
+            wait(true, HARD_AT + 2, Some(FIRST)),
+            wait(true, HARD_AT + 2, Some(FIRST)),
+        ),
+        (
+            "rejected",
+            put_off(rejected(holding(), 5), 5),
+            5,
+            wait(true, 21, Some(FIRST)),
+            hand(FIRST, false),
+        ),
+        (
+            "put off, and then rejected",
+            rejected(put_off(holding(), REFRESH_AT), REFRESH_AT),
+            REFRESH_AT,
+            wait(true, REFRESH_AT + 16, Some(FIRST)),
+            hand(FIRST, false),
+        ),
+        ("none", put_off(none(), 0), 0, wait(true, 16, None), Decision::Fail("put off")),
+        (
+            "over",
+            put_off(holding(), END),
+            END,
+            wait(true, END + 16, None),
+            Decision::Fail("put off"),
+        ),
+        (
+            "failed, and remembered",
+            failed(put_off(none(), 0), 0),
+            0,
+            Decision::Fail("no"),
+            Decision::Fail("no"),
+        ),
+    ] {
+        assert_eq!(slot.decide(at(now)), caller, "{case}");
+        let in_the_background = slot.decide_for(Ask::Session, Urgency::Background, at(now));
+        assert_eq!(in_the_background, background, "{case}, in the background");
+    }
+}
+
+#[test]
+fn a_failure_after_refreshes_that_were_put_off_is_the_first() {
+    let mut slot = holding();
+    for _ in 0..6 {
+        slot = put_off(slot, REFRESH_AT);
+    }
+    let slot = failed(slot, REFRESH_AT);
+    assert_eq!(slot.look(at(REFRESH_AT)).failures_in_a_row, 1);
+    assert_eq!(slot.decide(at(REFRESH_AT + 1)), hand(FIRST, true));
 }
 
 #[test]

@@ -50,6 +50,65 @@ async fn a_session_whose_refreshes_were_put_off_to_its_end_is_there_for_the_next
 }
 
 #[tokio::test]
+async fn a_session_that_is_rejected_while_refreshes_are_put_off_is_replaced_for_the_next_caller() {
+    let script = Script::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    let first = patiently(ask(&cached)).await.unwrap();
+    script.advance(INTO_THE_WINDOW);
+    settle().await;
+    assert!(script.fetches() > 1, "some were put off");
+    cached.reject(&first);
+    assert!(cached.0.replaces(first.access_key_id()));
+    let next = patiently(ask(&cached)).await.unwrap();
+    assert_ne!(next.access_key_id(), first.access_key_id());
+}
+
+#[tokio::test]
+async fn who_joins_a_refresh_that_is_put_off_gets_another_session_all_the_same() {
+    // Rejected; asked for now.
+    for rejected in [true, false] {
+        let script = Script::new();
+        let cached = cached(&script, Refresh::WhileUsed);
+        let first = patiently(ask(&cached)).await.unwrap();
+        script.block();
+        script.advance(INTO_THE_WINDOW);
+        settle().await;
+        assert_eq!(script.fetches(), 2, "one runs in the background");
+        if rejected {
+            cached.reject(&first);
+        }
+        let next = async {
+            match rejected {
+                true => ask(&cached).await,
+                false => cached.refresh_now().await,
+            }
+        };
+        let mut next = pin!(next);
+        assert!(poll(&mut next).is_none());
+        script.unblock();
+        let next = patiently(next).await.unwrap();
+        assert_ne!(next.access_key_id(), first.access_key_id(), "rejected: {rejected}");
+    }
+}
+
+#[tokio::test]
+async fn in_the_hard_window_a_caller_takes_a_turn_though_refreshes_are_put_off() {
+    let script = Script::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    patiently(ask(&cached)).await.unwrap();
+    let mut held = 1;
+    for _ in 1..HOUR {
+        script.advance(1);
+        settle().await;
+        held = number(&patiently(ask(&cached)).await.unwrap());
+        if held != 1 {
+            break;
+        }
+    }
+    assert!(held > 2, "put off, and then another before the end: {held}");
+}
+
+#[tokio::test]
 async fn a_caller_who_joined_a_fetch_in_the_background_waits_for_a_turn_once_it_is_put_off() {
     let script = Script::new();
     let cached = cached(&script, Refresh::WhileUsed);

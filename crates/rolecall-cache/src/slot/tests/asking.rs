@@ -8,6 +8,14 @@ fn removed(mut slot: Machine) -> Machine {
     slot
 }
 
+/// So many failures, one after the other, the last at `when`.
+fn failing(mut slot: Machine, when: u64, times: usize) -> Machine {
+    for _ in 0..times {
+        slot = failed(slot, when);
+    }
+    slot
+}
+
 /// Looked at again at `when`, and it was the same.
 fn unchanged(slot: Machine, when: u64) -> Machine {
     let mut slot = running(slot, when);
@@ -60,11 +68,26 @@ fn a_session_that_is_good_for_so_long_by_table() {
         ),
         ("hard", holding(), HARD_AT, 58, wait(true, HARD_AT + 2, Some(FIRST))),
         (
-            "hard, too short after the wait",
-            holding(),
-            HARD_AT,
-            59,
-            wait(true, HARD_AT + 16, Some(FIRST)),
+            "too short, failing for long, failed a moment ago",
+            failing(holding(), 100, 9),
+            109,
+            3500,
+            Decision::Fail("no"),
+        ),
+        (
+            "too short, failing for long, not remembered any more",
+            failing(holding(), 100, 9),
+            110,
+            3500,
+            wait(true, 126, None),
+        ),
+        ("hard, too short after the wait", holding(), HARD_AT, 59, hand(FIRST, true)),
+        (
+            "hard, too short after the wait, a refresh runs",
+            running(holding(), HARD_AT),
+            HARD_AT + 1,
+            58,
+            hand(FIRST, false),
         ),
         ("rejected", rejected(holding(), 5), 5, 3579, wait(true, 21, Some(FIRST))),
         (
@@ -76,7 +99,11 @@ fn a_session_that_is_good_for_so_long_by_table() {
         ),
         ("removed", removed(holding()), 5, 60, Decision::Removed),
     ] {
-        assert_eq!(slot.decide_for(Ask::ValidFor(secs(least)), at(now)), expected, "{case}");
+        assert_eq!(
+            slot.decide_for(Ask::ValidFor(secs(least)), Urgency::Caller, at(now)),
+            expected,
+            "{case}"
+        );
     }
 }
 
@@ -99,11 +126,12 @@ fn another_session_now_by_table() {
         ("a fetch is overdue", running(holding(), 100), 116, wait(true, 132, None)),
         ("failed a moment ago", failed(holding(), 100), 100, Decision::Fail("no")),
         ("failed a second ago", failed(holding(), 100), 101, wait(true, 117, None)),
+        ("put off a moment ago", put_off(holding(), 100), 100, wait(true, 116, None)),
         ("rejected", rejected(holding(), 5), 5, wait(true, 21, None)),
         ("over", holding(), END, wait(true, END + 16, None)),
         ("removed", removed(holding()), 5, Decision::Removed),
     ] {
-        assert_eq!(slot.decide_for(Ask::Now, at(now)), expected, "{case}");
+        assert_eq!(slot.decide_for(Ask::Now, Urgency::Caller, at(now)), expected, "{case}");
     }
 }
 
@@ -129,7 +157,26 @@ fn how_it_stands_by_table() {
             next(REFRESH_AT + 1),
             1,
         ),
+        (
+            "the refresh was put off",
+            put_off(holding(), REFRESH_AT),
+            REFRESH_AT,
+            State::Due,
+            next(END),
+            next(REFRESH_AT + 1),
+            0,
+        ),
+        ("none, put off", put_off(none(), 0), 0, State::Empty, None, None, 0),
         ("rejected", rejected(holding(), 5), 5, State::Rejected, next(END), next(5), 0),
+        (
+            "rejected, and the fetch was put off",
+            put_off(rejected(holding(), 5), 5),
+            6,
+            State::Rejected,
+            next(END),
+            next(5),
+            0,
+        ),
         (
             "rejected, and the fetch failed",
             failed(rejected(holding(), 5), 5),

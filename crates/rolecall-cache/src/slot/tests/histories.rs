@@ -9,7 +9,7 @@ use super::*;
 enum Step {
     /// Time passes; hours of it, when the machine was suspended.
     Pass(Duration),
-    Call(Ask),
+    Call(Ask, Urgency),
     Tick {
         wanted: bool,
         always: bool,
@@ -70,7 +70,10 @@ fn step(shortest: u64, asks: bool) -> impl Strategy<Value = Step> {
         8 => (0_u64..3_000).prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
         4 => (0_u64..20_000).prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
         2 => (0_u64..5_000).prop_map(|seconds| Step::Pass(secs(seconds))),
-        12 => ask.prop_map(move |ask| Step::Call(if asks { ask } else { Ask::Session })),
+        12 => (ask, any::<bool>()).prop_map(move |(ask, background)| {
+            let urgency = if background { Urgency::Background } else { Urgency::Caller };
+            Step::Call(if asks { ask } else { Ask::Session }, urgency)
+        }),
         4 => any::<(bool, bool)>().prop_map(|(wanted, always)| Step::Tick { wanted, always }),
         12 => (any::<bool>(), answer, 0.0..1.0_f64)
             .prop_map(|(late, answer, draw)| Step::Answer { late, answer, draw }),
@@ -142,19 +145,16 @@ impl World {
     fn take_step(&mut self, step: Step) {
         match step {
             Step::Pass(time) => self.now = self.now + time,
-            Step::Call(ask) => {
-                self.slot.let_a_caller_try(ask, self.now);
-                match self.slot.decide_for(ask, self.now) {
-                    Decision::Hand { refresh: true, .. } => self.start(true),
-                    Decision::Wait(wait) => {
-                        if wait.start {
-                            self.start(false);
-                        }
-                        self.slot.waited_for();
+            Step::Call(ask, urgency) => match self.slot.decide_for(ask, urgency, self.now) {
+                Decision::Hand { refresh: true, .. } => self.start(true),
+                Decision::Wait(wait) => {
+                    if wait.start {
+                        self.start(urgency == Urgency::Background);
                     }
-                    _ => {}
+                    self.slot.waited_for();
                 }
-            }
+                _ => {}
+            },
             Step::Tick { wanted, always } => {
                 if self.slot.tick(self.now, wanted, always) == Tick::Refresh {
                     self.start(true);
@@ -193,17 +193,12 @@ impl World {
         {
             let asked = self.begun.iter().rposition(|begun| *begun == since).unwrap();
             self.begun.remove(asked);
-            let failure = Failure { error: "put off", retryable: true };
-            self.slot.put_off(self.now, failure, draw);
-            if self.valid(self.now).is_none() {
-                let mut slot = self.slot.clone();
-                slot.let_a_caller_try(Ask::Session, self.now);
-                let decision = slot.decide(self.now);
-                assert!(
-                    matches!(decision, Decision::Wait(_)),
-                    "a caller pays for it: {decision:?}"
-                );
-            }
+            let (ago, before) = (self.slot.failures.not_before, self.slot.look(self.now));
+            self.slot.put_off(self.now, "put off", draw);
+            assert_eq!(self.slot.failures.not_before, ago, "callers are bound by it");
+            assert_eq!(self.slot.look(self.now).failures_in_a_row, before.failures_in_a_row);
+            let decision = self.slot.decide(self.now);
+            assert_ne!(decision, Decision::Fail("put off"), "a caller pays for it");
             return;
         }
         self.sessions += 1;
@@ -269,6 +264,11 @@ impl World {
 
     fn look_at_a_call(&self, now: Moment) {
         let valid = self.valid(now);
+        match self.slot.decide_for(Ask::Session, Urgency::Background, now) {
+            Decision::Hand { session, .. } => assert_eq!(Some(session), valid),
+            Decision::Fail(_) => assert_eq!(valid, None, "an error while a session is held"),
+            _ => {}
+        }
         match self.slot.decide(now) {
             Decision::Hand { session, .. } => assert_eq!(Some(session), valid),
             Decision::Fail(_) => assert_eq!(valid, None, "an error while a session is held"),
@@ -280,7 +280,7 @@ impl World {
             Decision::TooShort(_) => panic!("nobody asked for more"),
         }
         for least in [1, 60, 1800, 50_000].map(secs) {
-            match self.slot.decide_for(Ask::ValidFor(least), now) {
+            match self.slot.decide_for(Ask::ValidFor(least), Urgency::Caller, now) {
                 Decision::Hand { session, .. } => {
                     assert_eq!(Some(session), valid);
                     assert!(session.end - now >= least, "too short");
@@ -296,7 +296,8 @@ impl World {
                 Decision::Removed => assert!(self.removed),
             }
         }
-        if let Decision::Hand { session, .. } = self.slot.decide_for(Ask::Now, now) {
+        if let Decision::Hand { session, .. } = self.slot.decide_for(Ask::Now, Urgency::Caller, now)
+        {
             assert_eq!(Some(session), valid);
         }
     }
