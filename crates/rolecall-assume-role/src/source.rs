@@ -234,6 +234,6 @@ impl SessionSource for AssumeRole {
     /// The wait for the parent does not count against the hop.
     fn limit(&self) -> Duration {
         let person = self.way.codes.as_ref().map_or(Duration::ZERO, |_| CODE_LIMIT);
-        self.way.parent.limit() + person + HOP_LIMIT
+        self.way.parent.limit().saturating_add(person + HOP_LIMIT)
     }
 }

@@ -178,7 +178,7 @@ impl<S: SessionSource> SessionSource for Cached<S> {
 
     fn limit(&self) -> Duration {
         // One fetch that fails, or is taken over.
-        self.source().limit() + GRACE
+        self.source().limit().saturating_add(GRACE)
     }
 
     fn label(&self) -> &str {

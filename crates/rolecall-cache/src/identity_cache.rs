@@ -18,7 +18,7 @@ use crate::observed::Observed;
 use crate::shell::{Item, Origin, Refresh, Setup, Shared};
 use crate::slot::Ask;
 use crate::status::Status;
-use crate::sync::{Arc, ArcSwapOption, Mutex, PoisonError};
+use crate::sync::{Arc, ArcSwapOption, AtomicU64, Mutex, Ordering, PoisonError};
 use crate::timer::Timer;
 
 /// An identity cache for the SDK, in place of its own: for the credentials of everybody else's providers, the SDK's
@@ -77,12 +77,15 @@ struct Partitions {
     limit: Duration,
     timer: Arc<Timer>,
     observed: Observed,
+    /// How many slots there have been.
+    made: AtomicU64,
 }
 
 /// Whoever resolves a partition's identity. Callers bring it: a slot that held it would hold the client, and with it
 /// this cache.
 struct Resolver {
     limit: Duration,
+    label: String,
 }
 
 /// What a resolver gave.
@@ -153,7 +156,7 @@ impl Origin for Resolver {
     }
 
     fn label(&self) -> &str {
-        LABEL
+        &self.label
     }
 }
 
@@ -184,7 +187,8 @@ impl IdentityCache {
         replaced
     }
 
-    /// How each partition's credentials stand, for a health page. It is a look: nothing is fetched.
+    /// How each partition's credentials stand, for a health page. It is a look: nothing is fetched. They are numbered in the
+    /// order in which they came.
     pub fn statuses(&self) -> Vec<Status> {
         self.slots().map(|entry| entry.slot.status()).collect()
     }
@@ -214,16 +218,23 @@ impl Partitions {
         slot.hit(take)
     }
 
+    fn known(&self, partition: IdentityCachePartition) -> Option<Arc<Slot>> {
+        match self.first.get() {
+            Some(first) if first.partition == partition => Some(Arc::clone(&first.slot)),
+            _ => self.others.load().as_ref()?.find(partition).map(Arc::clone),
+        }
+    }
+
     fn slot(&self, partition: IdentityCachePartition) -> Arc<Slot> {
+        if let Some(slot) = self.known(partition) {
+            return slot;
+        }
         let change = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = self.first.get_or_init(|| Entry::new(partition, self));
-        if first.partition == partition {
-            return Arc::clone(&first.slot);
+        self.first.get_or_init(|| Entry::new(partition, self));
+        if let Some(slot) = self.known(partition) {
+            return slot;
         }
         let mut others = self.others.load().as_deref().map_or_else(Slots::default, Slots::clone);
-        if let Some(slot) = others.find(partition) {
-            return Arc::clone(slot);
-        }
         let evicted = match others.0.len() + 1 >= self.capacity {
             true => others.take_least_valuable(),
             false => None,
@@ -247,7 +258,12 @@ impl Entry {
             timer: Arc::clone(&of.timer),
             observed: of.observed.clone(),
         };
-        let slot = Shared::new(Resolver { limit: of.limit }, setup);
+        // In the order in which they came: a provider has no name that is known to show no secret.
+        let label = match of.made.fetch_add(1, Ordering::Relaxed) {
+            0 => LABEL.to_owned(),
+            before => format!("{LABEL} {}", before + 1),
+        };
+        let slot = Shared::new(Resolver { limit: of.limit, label }, setup);
         Self { partition, slot, unused_for: 0 }
     }
 }
@@ -400,6 +416,7 @@ impl IdentityCacheBuilder {
             limit: self.limit,
             timer: Timer::new(self.clock),
             observed: self.observed,
+            made: AtomicU64::new(0),
         }))
     }
 }

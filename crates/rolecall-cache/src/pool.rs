@@ -121,23 +121,21 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
     /// It looks at each key: not for every request. A key that comes meanwhile may stay.
     pub fn remove_where(&self, which: impl Fn(&K) -> bool) -> usize {
         let mut all = Vec::new();
-        self.0.registry.each(|key, _| key.clone(), |key| all.push(key));
+        self.0.registry.each(K::clone, |key, _| all.push(key));
         all.iter().filter(|key| which(key) && self.remove(key)).count()
     }
 
     /// How all slots stand together. It looks at each: a matter of milliseconds with 10,000.
     pub fn status(&self) -> PoolStatus {
         let mut status = PoolStatus::default();
-        self.0.registry.each(|_, slot| slot, |slot| status.count(slot.look()));
+        self.0.registry.each(|_| (), |(), slot| status.count(slot.look()));
         status
     }
 
     /// How each slot stands, with its key, in no order. A copy of all of it: for a page, not for every request.
     pub fn statuses(&self) -> Vec<(K, Status)> {
         let mut all = Vec::new();
-        self.0
-            .registry
-            .each(|key, slot| (key.clone(), slot), |(key, slot)| all.push((key, slot.status())));
+        self.0.registry.each(K::clone, |key, slot| all.push((key, slot.status())));
         all
     }
 

@@ -52,6 +52,12 @@ impl<S: SessionSource> HoldsSessions for Cached<S> {
     }
 }
 
+impl<T: HoldsSessions + ?Sized> HoldsSessions for Arc<T> {
+    fn replace_rejected(&self, access_key_id: &str) -> bool {
+        (**self).replace_rejected(access_key_id)
+    }
+}
+
 impl HoldsSessions for IdentityCache {
     fn replace_rejected(&self, access_key_id: &str) -> bool {
         self.invalidate_key(access_key_id)
@@ -162,7 +168,7 @@ impl Intercept for RejectedSession {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let failed = matches!(context.output_or_error(), Some(Err(_)));
-        let refused = failed && code::refuses_session(context);
+        let refused = failed && code::is_refusal(context);
         let signed_by = cfg.load::<SignedBy>().filter(|_| refused);
         let Some(SignedBy(key)) = signed_by else { return Ok(()) };
         let another = self.holder.replace_rejected(key);

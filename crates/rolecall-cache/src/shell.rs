@@ -70,8 +70,8 @@ const TOUCHED: u8 = 2;
 
 pub(crate) struct State<I> {
     slot: Slot<I, FetchError>,
-    /// The outcome of the fetch that runs; closed without one when its task is gone.
-    outcome: Option<watch::Receiver<Option<Outcome<I>>>>,
+    /// Where the outcome of the fetch that runs is told; closed without one when its task is gone.
+    outcome: Option<watch::Sender<Option<Outcome<I>>>>,
     /// Its task.
     task: Option<Task>,
     /// When the timer looks.
@@ -97,7 +97,7 @@ pub(crate) struct Setup {
 impl<O: Origin> Shared<O, O::Item> {
     pub(crate) fn new(origin: O, setup: Setup) -> Arc<Self> {
         let Setup { refresh, timer, observed } = setup;
-        let slot = Slot::new(origin.limit() + GRACE, refresh != Refresh::Never);
+        let slot = Slot::new(origin.limit().saturating_add(GRACE), refresh != Refresh::Never);
         Arc::new(Self {
             snapshot: ArcSwapOption::empty(),
             clock: timer.clock().clone(),
@@ -315,7 +315,7 @@ impl<O: Origin> Shared<O, O::Item> {
             (Decision::Wait(wait), Some(runtime)) => {
                 let fetch = wait.start.then(|| self.start(&mut state, &runtime, cx));
                 state.slot.waited_for();
-                let outcome = state.outcome.clone();
+                let outcome = state.outcome.as_ref().map(watch::Sender::subscribe);
                 drop(state);
                 if let Some(fetch) = fetch {
                     self.send(fetch, &runtime, with());
@@ -346,8 +346,8 @@ impl<O: Origin> Shared<O, O::Item> {
     ) -> InFlight<O> {
         let started = self.clock.now();
         let generation = state.slot.start(started);
-        let (tell, outcome) = watch::channel(None);
-        state.outcome = Some(outcome);
+        let tell = watch::Sender::new(None);
+        state.outcome = Some(tell.clone());
         // One that was overdue is given up.
         if let Some(before) = state.task.take() {
             before.abort();
@@ -424,12 +424,12 @@ impl<O: Origin> Shared<O, O::Item> {
     }
 
     /// The task of a fetch is gone without a result.
-    fn lost(self: &Arc<Self>, generation: u64) {
+    fn lost(self: &Arc<Self>, generation: u64, asked: bool) {
         let mut state = self.lock();
         if !state.slot.awaits(generation) {
             return;
         }
-        if !state.slot.lost() {
+        if !state.slot.lost(asked) {
             let error = gone("the tasks that fetch a session end before it comes").with_hint(
                 "runtimes that end with every call: keep one, or call ready() on it first",
             );
@@ -463,13 +463,10 @@ impl<O: Origin> Shared<O, O::Item> {
     pub(crate) fn replaces(&self, access_key_id: &str) -> bool {
         let state = self.lock();
         let held = state.slot.session().and_then(Item::access_key_id);
-        if held != Some(access_key_id) {
-            return state.before.as_deref() == Some(access_key_id);
-        }
-        match state.slot.decide(self.clock.now()) {
-            Decision::Hand { session, .. } => session.access_key_id() != Some(access_key_id),
-            Decision::Wait(_) => true,
-            Decision::Fail(_) | Decision::TooShort(_) | Decision::Removed => false,
+        match held == Some(access_key_id) {
+            _ if state.slot.is_removed() => false,
+            false => state.before.as_deref() == Some(access_key_id),
+            true => matches!(state.slot.decide(self.clock.now()), Decision::Wait(_)),
         }
     }
 
@@ -480,10 +477,13 @@ impl<O: Origin> Shared<O, O::Item> {
             return false;
         }
         state.slot.remove();
-        state.outcome = None;
-        let task = state.task.take();
+        let (outcome, task) = (state.outcome.take(), state.task.take());
         self.publish(&mut state, 0);
         drop(state);
+        // Whoever waits hears of it now: the task may be on a runtime that stands still.
+        if let Some(outcome) = outcome {
+            outcome.send_replace(Some(Err(removed(self.origin.label()))));
+        }
         if let Some(task) = task {
             task.abort();
         }

@@ -312,11 +312,23 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     }
 
     /// The task of a fetch is gone without a result. Its runtime has ended, mostly, and whoever waits on another may
-    /// start the next at once: `true`. If one after the other goes so, that is a failure, to be handed in as one.
-    pub(crate) fn lost(&mut self) -> bool {
+    /// start the next at once: `true`. If one after the other goes so that has asked its source, that is a failure, to be
+    /// handed in as one. (A runtime that shuts down takes no more tasks: its last waiters start in vain.)
+    pub(crate) fn lost(&mut self, asked: bool) -> bool {
+        if !asked {
+            self.not_asked();
+            return true;
+        }
         self.running = None;
         self.losses = self.losses.saturating_add(1);
         self.losses == 1
+    }
+
+    /// The fetch that runs is none: its source was not asked, on account of a rejection or otherwise.
+    fn not_asked(&mut self) {
+        if let Some(before) = self.running.take().and_then(|running| running.rejections_before) {
+            self.rejections = before;
+        }
     }
 
     /// Whether a result of this generation would be taken.
@@ -389,10 +401,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
 
     /// A fetch in the background found no turn. The next in the background comes after a pause, as after a failure.
     pub(crate) fn put_off(&mut self, now: Moment, error: E, draw: f64) {
-        // STS was not asked on account of the rejection.
-        if let Some(before) = self.running.take().and_then(|running| running.rejections_before) {
-            self.rejections = before;
-        }
+        self.not_asked();
         let in_a_row = self.put_offs.in_a_row.saturating_add(1);
         let left = self.end() - now;
         let pause = match left.is_zero() {

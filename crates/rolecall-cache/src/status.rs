@@ -33,7 +33,8 @@ pub struct Status {
     pub state: State,
     /// The end of the session that is held, or was last; none for keys that do not end.
     pub ends_at: Option<SystemTime>,
-    /// From when the next fetch may start; none while one runs, and where only a call starts one.
+    /// From when the next fetch may start, by the timer or with a call; a time that has gone by: with the next call. None
+    /// while one runs, for keys that do not end, and where nothing is held and nothing stands in the way of a call.
     pub next_attempt: Option<SystemTime>,
     /// How many fetches have failed since the last that did not.
     pub failures_in_a_row: u32,
@@ -66,7 +67,8 @@ pub enum State {
     Loading,
     /// A session is held, and its refresh is not due.
     Fresh,
-    /// A session is held, and its refresh is due: it starts by the timer, or with the next call.
+    /// A session is held, and its refresh is due: it starts by the timer, or with the next call, once the budget for STS has
+    /// a turn for it.
     Due,
     /// A session is held, and a fetch of the next runs.
     Refreshing,

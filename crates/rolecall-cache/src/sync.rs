@@ -13,7 +13,7 @@ pub(crate) use self::model::*;
 mod real {
     use std::future::Future;
 
-    pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
     pub(crate) use std::sync::{Mutex, MutexGuard};
 
     pub(crate) use arc_swap::ArcSwapOption;
@@ -58,7 +58,7 @@ mod model {
     use std::sync::Arc;
 
     pub(crate) use shuttle::future::yield_now;
-    pub(crate) use shuttle::sync::atomic::{AtomicU8, Ordering};
+    pub(crate) use shuttle::sync::atomic::{AtomicU8, AtomicU64, Ordering};
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 
     /// Every task may be started anywhere.

@@ -35,6 +35,8 @@ struct Due {
     /// what is meant for the next.
     changed: Arc<Notify>,
     asleep_until: Moment,
+    /// When the task last looked.
+    looked: Moment,
 }
 
 impl Timer {
@@ -45,6 +47,7 @@ impl Timer {
             task: None,
             changed: Arc::default(),
             asleep_until: Moment::ZERO,
+            looked: Moment::ZERO,
         };
         Arc::new(Self { clock, due: Mutex::new(due) })
     }
@@ -90,7 +93,8 @@ impl Timer {
     pub(crate) fn keep(self: &Arc<Self>, runtime: &Runtime) {
         let mut due = self.lock();
         let Some(((first, _), _)) = due.entries.first_key_value() else { return };
-        let late = self.clock.now() - *first > STANDS_STILL;
+        // One that has much to do is behind, and does not stand still.
+        let late = self.clock.now() - (*first).max(due.looked) > STANDS_STILL;
         if due.task.as_ref().is_some_and(|task| !task.is_finished() && !late) {
             return;
         }
@@ -109,6 +113,7 @@ impl Timer {
     fn take_due(&self) -> (Vec<Arc<dyn Timed>>, Moment) {
         let now = self.clock.now();
         let mut due = self.lock();
+        due.looked = now;
         let mut taken = Vec::new();
         let next = loop {
             let Some(first) = due.entries.first_entry() else { break Moment::MAX };
@@ -173,6 +178,35 @@ mod tests {
         fn tick(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Comes from within a look, as one that starts a fetch does.
+    struct Keeps(Arc<Timer>, AtomicUsize);
+
+    impl Timed for Keeps {
+        fn tick(self: Arc<Self>) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.keep(&Runtime::current().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_has_much_to_do_after_a_suspend_is_left_to_do_it() {
+        let hands = ManualClock::new();
+        let timer = Timer::new(hands.clock());
+        let (start, keeps) =
+            (hands.clock().now(), Arc::new(Keeps(timer.clone(), AtomicUsize::new(0))));
+        for id in 0..1000 {
+            let who: Weak<Keeps> = Arc::downgrade(&keeps);
+            timer.arm(id, Moment::MAX, start + Duration::from_secs(10), who);
+        }
+        timer.keep(&Runtime::current().unwrap());
+        settle().await;
+        let task = Arc::clone(&timer.lock().changed);
+        hands.advance(Duration::from_secs(3600));
+        settle().await;
+        assert_eq!(keeps.1.load(Ordering::Relaxed), 1000);
+        assert!(Arc::ptr_eq(&task, &timer.lock().changed), "it is another");
     }
 
     fn runtime() -> tokio::runtime::Runtime {

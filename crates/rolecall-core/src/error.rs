@@ -417,9 +417,48 @@ fn tame(text: String) -> String {
     tamed
 }
 
+/// Whether a service that answers with this code refuses the session as such, whatever its role may do: another may be
+/// accepted. Never `AccessDenied`. (Of a web identity call, which no session signs, STS says `ExpiredTokenException` of the
+/// token.)
+///
+/// ```
+/// use rolecall_core::refuses_session;
+/// assert!(refuses_session("ExpiredToken") && !refuses_session("AccessDenied"));
+/// ```
+pub fn refuses_session(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidToken"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "InvalidAccessKeyId"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_refuses_a_session_by_table() {
+        for code in [
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidToken",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "InvalidAccessKeyId",
+        ] {
+            assert!(refuses_session(code), "{code}");
+        }
+        for code in
+            ["AccessDenied", "AccessDeniedException", "SignatureDoesNotMatch", "RequestExpired", ""]
+        {
+            assert!(!refuses_session(code), "{code}");
+        }
+    }
 
     #[test]
     fn only_not_configured_lets_a_provider_chain_go_on() {

@@ -34,7 +34,7 @@ mod source;
 
 pub use clock::{Clock, Elapsed, ManualClock, Moment};
 pub use environment::{Environment, FileError, FileFault};
-pub use error::{ErrorKind, FetchError, Place};
+pub use error::{ErrorKind, FetchError, Place, refuses_session};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::{Event, Observer};

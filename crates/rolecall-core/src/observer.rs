@@ -45,7 +45,8 @@ pub enum Event<'a> {
         /// Whether a caller waits for it.
         urgency: Urgency,
     },
-    /// A fetch ended. One whose runtime shut down, or that another took over, does not.
+    /// A fetch ended. One does not whose runtime shut down, that another took over, whose slot was removed or let go of
+    /// meanwhile, or that brought what is no credentials (below an identity cache).
     FetchEnded {
         /// Whether a caller waited for it.
         urgency: Urgency,

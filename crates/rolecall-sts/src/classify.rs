@@ -138,12 +138,7 @@ pub fn class_of(code: Option<&str>, message: &str, status: u16) -> Class {
 /// assert!(rolecall_sts::refuses_signer(&error));
 /// ```
 pub fn refuses_signer(error: &rolecall_core::FetchError) -> bool {
-    error.code().is_some_and(|code| {
-        // Of a signed call, the session is what expired; STS also names it so.
-        let new_signer = |class: &Class| class.again == Again::NewSigner;
-        code == "ExpiredTokenException"
-            || TABLE.iter().any(|(row, _, class)| *row == code && new_signer(class))
-    })
+    error.code().is_some_and(rolecall_core::refuses_session)
 }
 
 /// Whether STS refused the signature as such: for the time in it, or for the secret key.

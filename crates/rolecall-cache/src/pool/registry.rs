@@ -84,15 +84,21 @@ impl<K: Eq + Hash + Clone> Registry<K> {
         self.shards.iter().map(|shard| locked(shard).slots.len()).sum()
     }
 
-    /// Every slot, a shard at a time: `pick` is called under its lock, `look` is not.
-    pub(super) fn each<T>(&self, pick: impl Fn(&K, Arc<Slot>) -> T, mut look: impl FnMut(T)) {
+    /// Every slot, with what is taken of its key, a shard at a time. No slot is let go under its lock: it may be the last
+    /// of those that hold it, and its source's drop may come back here.
+    pub(super) fn each<T>(&self, of: impl Fn(&K) -> T, mut look: impl FnMut(T, Arc<Slot>)) {
         for shard in &self.shards {
-            let slots: Vec<T> = {
+            let slots: Vec<(T, Arc<Slot>)> = {
                 let shard = locked(shard);
-                let living = |(key, entry): (&K, &Entry)| Some(pick(key, entry.slot.upgrade()?));
+                let living = |(key, entry): (&K, &Entry)| {
+                    let slot = entry.slot.upgrade()?;
+                    Some((of(key), slot))
+                };
                 shard.slots.iter().filter_map(living).collect()
             };
-            slots.into_iter().for_each(&mut look);
+            for (key, slot) in slots {
+                look(key, slot);
+            }
         }
     }
 

@@ -530,6 +530,94 @@ fn a_source_may_be_made_of_others_of_the_same_pool() {
     assert_eq!(script.fetches(), 1);
 }
 
+#[test]
+fn who_waits_hears_of_the_removal_though_the_fetch_stands_still_with_its_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let script = Script::new();
+    let pool = pool(&script).build();
+    script.block();
+    let stands_still = runtime();
+    stands_still.block_on(async {
+        let handle = pool.get(&1);
+        tokio::spawn(async move { ask(&handle).await.map(drop) });
+        settle().await;
+    });
+    assert_eq!(script.fetches(), 1);
+    runtime().block_on(async {
+        let handle = pool.get(&1);
+        let waits = tokio::spawn(async move { ask(&handle).await.map(drop) });
+        settle().await;
+        assert!(pool.remove(&1) && !waits.is_finished());
+        settle().await;
+        assert!(waits.is_finished());
+        assert_eq!(waits.await.unwrap().unwrap_err().kind(), ErrorKind::Removed);
+    });
+}
+
+/// A key whose clone lets go of the last handle, and a source whose drop comes back to the pool.
+#[test]
+fn who_looks_at_all_keys_lets_go_of_no_slot_under_a_lock() {
+    #[derive(Debug, Default)]
+    struct Last {
+        handle: StdMutex<Option<Cached<StdArc<dyn SessionSource>>>>,
+        pool: std::sync::OnceLock<SessionPool<Key>>,
+        dropped: AtomicUsize,
+    }
+    #[derive(Debug)]
+    struct Key(StdArc<Last>);
+    impl Clone for Key {
+        fn clone(&self) -> Self {
+            drop(self.0.handle.lock().unwrap().take());
+            Self(StdArc::clone(&self.0))
+        }
+    }
+    impl PartialEq for Key {
+        fn eq(&self, _: &Self) -> bool {
+            true
+        }
+    }
+    impl Eq for Key {}
+    impl Hash for Key {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+    #[derive(Debug)]
+    struct Source(StdArc<Last>);
+    #[async_trait::async_trait]
+    impl SessionSource for Source {
+        async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
+            std::future::pending().await
+        }
+    }
+    impl Drop for Source {
+        fn drop(&mut self) {
+            self.0.pool.get().unwrap().status_of(&Key(StdArc::clone(&self.0)));
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let looks: [fn(&SessionPool<Key>); 3] = [
+        |pool| assert_eq!(pool.remove_where(|_| false), 0),
+        |pool| _ = pool.statuses(),
+        |pool| _ = pool.status(),
+    ];
+    for look in looks {
+        let last = StdArc::new(Last::default());
+        let key = Key(StdArc::clone(&last));
+        let pool = SessionPool::new(|key: &Key| {
+            StdArc::new(Source(StdArc::clone(&key.0))) as StdArc<dyn SessionSource>
+        });
+        last.pool.set(pool.clone()).unwrap();
+        let handle = pool.get(&key);
+        assert!(pool.0.retained.let_go(key.clone(), &handle.0));
+        pool.0.retained.settle();
+        drop(pool.0.retained.take_evicted());
+        assert_eq!(StdArc::strong_count(&handle.0), 1);
+        *last.handle.lock().unwrap() = Some(handle);
+        assert!(comes_to_an_end(move || look(&pool)));
+        drop(last.handle.lock().unwrap().take());
+        assert_eq!(last.dropped.load(Ordering::Relaxed), 1);
+    }
+}
+
 /// As a sweep does that saw it before.
 #[test]
 fn what_is_removed_is_retained_by_nobody_who_comes_late() {

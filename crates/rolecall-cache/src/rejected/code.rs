@@ -2,27 +2,14 @@
 
 use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextMut;
 use aws_smithy_types::error::ErrorMetadata;
-
-/// The codes by which services refuse a session, whatever the caller may do.
-const REFUSALS: [&str; 6] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidToken",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidAccessKeyId",
-];
+use rolecall_core::refuses_session;
 
 /// More than this is no error of AWS's, in bytes.
 const LARGEST: usize = 64 * 1024;
 
 /// Whether the attempt that ended was refused for its session.
-pub(super) fn refuses_session(context: &FinalizerInterceptorContextMut<'_>) -> bool {
-    of_error(context).or_else(|| of_response(context)).is_some_and(|code| is_refusal(&code))
-}
-
-fn is_refusal(code: &str) -> bool {
-    REFUSALS.contains(&code)
+pub(super) fn is_refusal(context: &FinalizerInterceptorContextMut<'_>) -> bool {
+    of_error(context).or_else(|| of_response(context)).is_some_and(|code| refuses_session(&code))
 }
 
 /// What the SDK has parsed: only for codes that the operation does not model.
@@ -84,18 +71,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(of_body(body).as_deref(), code, "{body}");
-        }
-    }
-
-    #[test]
-    fn what_a_policy_does_not_allow_is_no_refusal_of_the_session() {
-        for code in REFUSALS {
-            assert!(is_refusal(code));
-        }
-        for code in
-            ["AccessDenied", "AccessDeniedException", "SignatureDoesNotMatch", "RequestExpired", ""]
-        {
-            assert!(!is_refusal(code), "{code}");
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct InFlight<O: Origin> {
     started: Moment,
     cx: FetchContext,
     tell: watch::Sender<Option<Outcome<O::Item>>>,
+    /// The source was asked.
+    asked: bool,
 }
 
 impl<O: Origin> InFlight<O> {
@@ -45,6 +47,7 @@ impl<O: Origin> InFlight<O> {
             started,
             cx,
             tell,
+            asked: false,
         }
     }
 
@@ -53,7 +56,7 @@ impl<O: Origin> InFlight<O> {
     }
 
     /// The task.
-    pub(super) fn run(self, with: O::With) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) fn run(mut self, with: O::With) -> impl Future<Output = ()> + Send + 'static {
         let caller = tracing::Span::current();
         let span = tracing::debug_span!(
             parent: None,
@@ -64,6 +67,7 @@ impl<O: Origin> InFlight<O> {
         );
         span.follows_from(caller);
         async move {
+            self.asked = true;
             self.observed
                 .tell(self.origin.label(), &Event::FetchStarted { urgency: self.cx.urgency });
             let result = self.fetch(with).await;
@@ -135,7 +139,7 @@ impl<O: Origin> InFlight<O> {
 impl<O: Origin> Drop for InFlight<O> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.upgrade() {
-            slot.lost(self.generation);
+            slot.lost(self.generation, self.asked);
         }
     }
 }

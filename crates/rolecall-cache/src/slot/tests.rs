@@ -355,15 +355,29 @@ fn a_result_is_awaited_under_the_generation_of_the_running_fetch_alone() {
 fn a_lost_fetch_makes_room_at_once_and_one_lost_after_the_other_is_a_failure() {
     let mut slot = Machine::new(OVERDUE, true);
     let first = slot.start(at(0));
-    assert!(slot.lost());
+    assert!(slot.lost(true));
     assert!(!slot.awaits(first));
     assert_eq!(slot.decide(at(1)), wait(true, 17, None));
     slot.start(at(1));
-    assert!(!slot.lost(), "the second in a row");
+    assert!(!slot.lost(true), "the second in a row");
     slot.start(at(2));
     slot.succeeded(at(2), fetched(1, 2, END), 0.0);
     slot.start(at(3));
-    assert!(slot.lost(), "another story");
+    assert!(slot.lost(true), "another story");
+}
+
+#[test]
+fn a_fetch_that_was_lost_before_it_asked_is_none() {
+    let mut slot = rejected(holding(), 5);
+    for lost in 5..9 {
+        slot.start(at(lost));
+        assert!(slot.lost(false));
+        assert_eq!(slot.decide(at(lost)), wait(true, lost + 16, Some(FIRST)), "{lost}");
+    }
+    slot.start(at(9));
+    assert!(slot.lost(true), "the first");
+    assert_eq!(slot.decide(at(18)), hand(FIRST, false));
+    assert_eq!(slot.decide(at(19)), wait(true, 35, Some(FIRST)));
 }
 
 #[test]

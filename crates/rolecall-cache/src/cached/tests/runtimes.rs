@@ -99,6 +99,31 @@ fn on_a_runtime_that_is_gone_a_call_is_an_error() {
 }
 
 #[test]
+fn those_who_ask_last_on_a_runtime_that_ends_leave_no_error_to_others() {
+    let script = Script::new();
+    let cached = script.cached();
+    script.block();
+    let doomed = runtime();
+    let handle = doomed.handle().clone();
+    doomed.block_on(async {
+        let cached = cached.clone();
+        tokio::spawn(async move { ask(&cached).await.map(drop) });
+        until(|| script.fetches() == 1).await;
+    });
+    drop(doomed);
+    script.unblock();
+    {
+        let _guard = handle.enter();
+        for _ in 0..3 {
+            assert!(at_once(&cached).expect("no wait").is_err());
+        }
+    }
+    runtime().block_on(async {
+        assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+    });
+}
+
+#[test]
 fn outside_a_runtime_nobody_waits_for_the_fetch_of_another() {
     let script = Script::new();
     let cached = Cached::new(script.clone());

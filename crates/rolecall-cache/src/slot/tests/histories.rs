@@ -20,9 +20,10 @@ enum Step {
         answer: Answer,
         draw: f64,
     },
-    /// Its runtime is gone.
+    /// Its runtime is gone, or took no more tasks.
     Lost {
         late: bool,
+        asked: bool,
     },
     Reject {
         current: bool,
@@ -77,7 +78,7 @@ fn step(shortest: u64, asks: bool) -> impl Strategy<Value = Step> {
         4 => any::<(bool, bool)>().prop_map(|(wanted, always)| Step::Tick { wanted, always }),
         12 => (any::<bool>(), answer, 0.0..1.0_f64)
             .prop_map(|(late, answer, draw)| Step::Answer { late, answer, draw }),
-        2 => any::<bool>().prop_map(|late| Step::Lost { late }),
+        2 => any::<(bool, bool)>().prop_map(|(late, asked)| Step::Lost { late, asked }),
         4 => any::<bool>().prop_map(|current| Step::Reject { current }),
         1 => prop_oneof![30 => Just(Step::Pass(secs(1))), 1 => Just(Step::Remove)],
     ]
@@ -167,10 +168,13 @@ impl World {
                     self.answer(fetch, answer, draw);
                 }
             }
-            Step::Lost { late } => {
+            Step::Lost { late, asked } => {
                 let Some(index) = self.take(late) else { return };
                 let fetch = self.on_the_way.remove(index);
-                if self.slot.awaits(fetch.generation) && !self.slot.lost() {
+                if !asked {
+                    self.was_not_asked(fetch);
+                }
+                if self.slot.awaits(fetch.generation) && !self.slot.lost(asked) {
                     self.slot.failed(self.now, Failure { error: "gone", retryable: true }, 0.0);
                 }
             }
@@ -186,13 +190,17 @@ impl World {
         }
     }
 
+    fn was_not_asked(&mut self, fetch: Fetch) {
+        let begun = self.begun.iter().rposition(|begun| *begun == fetch.since).unwrap();
+        self.begun.remove(begun);
+    }
+
     fn answer(&mut self, fetch: Fetch, answer: Answer, draw: f64) {
         let since = fetch.since;
         if let Answer::PutOff = answer
             && fetch.background
         {
-            let asked = self.begun.iter().rposition(|begun| *begun == since).unwrap();
-            self.begun.remove(asked);
+            self.was_not_asked(fetch);
             let (ago, before) = (self.slot.failures.not_before, self.slot.look(self.now));
             self.slot.put_off(self.now, "put off", draw);
             assert_eq!(self.slot.failures.not_before, ago, "callers are bound by it");
