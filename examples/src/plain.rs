@@ -95,7 +95,7 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        if let Some(error) = find::<FetchError>(&error) {
+        if let Some(error) = FetchError::find(&error) {
             return error.clone().into();
         }
         match &error {
@@ -188,11 +188,6 @@ fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
         next = error.source();
         Some(error)
     })
-}
-
-/// The first error of this type on the way down to the cause.
-fn find<T: Error + 'static>(error: Cause<'_>) -> Option<&T> {
-    causes(error).find_map(|error| error.downcast_ref())
 }
 
 /// The cause at the very bottom, with the one above it where it says too little by itself.

@@ -110,7 +110,7 @@ impl AssumeRole {
                 let message =
                     format!("the role is asked for with MFA, and nothing gives codes of {serial}");
                 return Err(FetchError::new(ErrorKind::InvalidConfig, message)
-                    .with_hint("give a source of MFA codes with the role"));
+                    .with_hint("assume_with_mfa, which takes a source of codes; a pool has none"));
             };
             let code = codes.code(serial).await.map_err(FetchError::of_configured)?;
             request.mfa = Some((serial.clone(), code));

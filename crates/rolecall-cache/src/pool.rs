@@ -339,9 +339,9 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
         self
     }
 
-    /// How many slots are retained with no handle; 10,000 unless set.
+    /// How many slots are retained with no handle, about (room is made a little later), and at least one; 10,000 unless set.
     pub fn capacity(mut self, slots: u64) -> Self {
-        self.capacity = slots;
+        self.capacity = slots.max(1);
         self
     }
 

@@ -212,6 +212,25 @@ impl FetchError {
         self.change(|e| e.cause = Some(Cause::copied_from(cause, 0)))
     }
 
+    /// The error of ours in a chain of causes, as that of the SDK's clients: it says what no `Display` of theirs does.
+    ///
+    /// ```
+    /// use aws_credential_types::provider::error::CredentialsError;
+    /// use rolecall_core::{ErrorKind, FetchError};
+    /// let error = CredentialsError::from(FetchError::new(ErrorKind::Denied, "not for you"));
+    /// assert_eq!(FetchError::find(&error).map(FetchError::kind), Some(ErrorKind::Denied));
+    /// ```
+    pub fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(ours) = error.downcast_ref() {
+                return Some(ours);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     /// Whether this is no failure but a fetch that was put off: nobody waited for it, and the budget for STS had no turn.
     /// It is tried again.
     ///

@@ -15,7 +15,8 @@
 //! #[async_trait::async_trait]
 //! impl SessionSource for Vault {
 //!     async fn session(&self, _cx: FetchContext) -> Result<Session, FetchError> {
-//!         let keys = aws_credential_types::Credentials::for_tests();
+//!         let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+//!         let keys = aws_credential_types::Credentials::new(id, secret, None, None, "vault");
 //!         Ok(Session::builder(keys).base("vault").build())
 //!     }
 //! }

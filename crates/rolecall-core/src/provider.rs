@@ -15,7 +15,8 @@ use crate::{ErrorKind, FetchContext, FetchError, Place, Session, SessionSource};
 /// use aws_credential_types::Credentials;
 /// use rolecall_core::{FetchContext, ProviderSource, SessionSource};
 ///
-/// let source = ProviderSource::new(Credentials::for_tests()).named("static keys");
+/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+/// let source = ProviderSource::new(keys).named("static keys");
 /// let session = source.session(FetchContext::caller()).await?;
 /// assert_eq!(session.lineage().to_string(), "static keys");
 /// # Ok(())
@@ -88,7 +89,11 @@ impl FetchError {
             next = error.source();
         }
         let kind = kind.unwrap_or(ErrorKind::Unavailable);
-        Self::new(kind, "the credentials provider has none").with_cause(error)
+        let message = match kind {
+            ErrorKind::NotConfigured => "the credentials provider has none",
+            _ => "the credentials provider failed",
+        };
+        Self::new(kind, message).with_cause(error)
     }
 }
 
@@ -99,7 +104,8 @@ impl FetchError {
 /// use aws_credential_types::{Credentials, provider::ProvideCredentials};
 /// use rolecall_core::{ProviderSource, SourceProvider};
 ///
-/// let provider = SourceProvider::new(ProviderSource::new(Credentials::for_tests()));
+/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+/// let provider = SourceProvider::new(ProviderSource::new(keys));
 /// assert!(provider.provide_credentials().await.is_ok());
 /// # }
 /// ```

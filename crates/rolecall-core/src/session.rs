@@ -85,7 +85,8 @@ impl Session {
     /// use aws_credential_types::Credentials;
     /// use rolecall_core::{RoleArn, Session};
     /// let role = RoleArn::parse("arn:aws:iam::444455556666:role/shop/orders")?;
-    /// let session = Session::builder(Credentials::for_tests()).role_arn(role.clone()).build();
+    /// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+    /// let session = Session::builder(keys).role_arn(role.clone()).build();
     /// assert_eq!(session.role_arn(), Some(&role));
     /// # Ok::<(), rolecall_core::InvalidParameter>(())
     /// ```
@@ -177,7 +178,8 @@ impl fmt::Debug for Session {
 ///
 /// let clock = Clock::system();
 /// let asked = clock.now();
-/// let session = Session::builder(Credentials::for_tests())
+/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+/// let session = Session::builder(keys)
 ///     .base("vault")
 ///     .lifetime(asked, Duration::from_secs(900), &clock)
 ///     .build();
@@ -352,9 +354,10 @@ pub struct VerifiedToken {
 /// use aws_credential_types::Credentials;
 /// use rolecall_core::Session;
 ///
-/// let base = Session::builder(Credentials::for_tests()).base("web identity").build();
+/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
+/// let base = Session::builder(keys.clone()).base("web identity").build();
 /// let role = "arn:aws:iam::444455556666:role/orders".parse().unwrap();
-/// let next = Session::builder(Credentials::for_tests()).assumed_by(&base, role).build();
+/// let next = Session::builder(keys).assumed_by(&base, role).build();
 /// assert_eq!(next.lineage().to_string(), "web identity -> arn:aws:iam::444455556666:role/orders");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

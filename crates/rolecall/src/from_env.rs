@@ -8,7 +8,7 @@ use rolecall_core::{
     Clock, Environment, ErrorKind, FetchContext, FetchError, Observer, Place, ProviderSource,
     Session, SessionName, SessionSource,
 };
-use rolecall_sts::{Endpoint, StsClient, WebIdentityRequest};
+use rolecall_sts::{Budget, Endpoint, StsClient, WebIdentityRequest};
 use rolecall_web_identity::{TokenSource, WebIdentity, WebIdentityConfig};
 
 use crate::chain::{Chain, With};
@@ -52,6 +52,7 @@ pub fn builder() -> Builder {
         environment: Environment::process(),
         clock: Clock::system(),
         sts: None,
+        budget: None,
         observer: None,
     }
 }
@@ -82,6 +83,7 @@ pub struct Builder {
     environment: Environment,
     clock: Clock,
     sts: Option<StsClient>,
+    budget: Option<Budget>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -104,6 +106,20 @@ impl Builder {
     /// endpoint known otherwise, an HTTP client of your own, or one client for several chains.
     pub fn sts(mut self, sts: StsClient) -> Self {
         self.sts = Some(sts);
+        self
+    }
+
+    /// How often and how many at once STS is called, by the chain and all that stands on it: the quota is of the account
+    /// and the Region, for all that call there. With an STS client that is given ([`sts`](Self::sts)) it is that one's.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// let mut budget = rolecall::Budget::default();
+    /// budget.calls_per_second = NonZeroU32::new(50).unwrap_or(budget.calls_per_second);
+    /// let builder = rolecall::builder().budget(budget);
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -214,6 +230,7 @@ impl Builder {
             None => StsClient::builder(self.endpoint()?)
                 .clock(self.clock.clone())
                 .proxy_from(&self.environment)?
+                .budget(self.budget.unwrap_or_default())
                 .build(),
         };
         Ok(With {
@@ -251,10 +268,14 @@ fn nobody(environment: &Environment, whole_order: bool) -> FetchError {
             "{set} is set: rolecall reads it when it is built with the feature default-chain"
         ));
     }
-    error.with_hint(
-            "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
-             a provider by from_provider",
-        )
+    let set = "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or give \
+               a provider by from_provider";
+    match whole_order {
+        true => error.with_hint(set),
+        false => error.with_hint(format!(
+            "{set}; profiles, containers and EC2 instances are read with the feature default-chain"
+        )),
+    }
 }
 
 /// A source whose errors say which it is.

@@ -98,7 +98,8 @@
 //!   service that knows better.
 //! - [`identity_cache`] is an identity cache for the credentials of everybody else's providers.
 //! - For one call: a `config_override` with `credentials_provider(..)` has a lazy cache of its own; give it
-//!   `identity_cache(IdentityCache::no_cache())` of the SDK's beside it.
+//!   `identity_cache(IdentityCache::no_cache())` of the SDK's beside it, and [`retry_rejected!`] for the provider of that
+//!   call: a client's own knows its own provider alone.
 //!
 //! A bare `credentials_provider(..)` under the SDK's own lazy cache works too and never stalls: that asks seconds before the
 //! end, and the next session is already there. But a session that a service rejected stays in it until its end.
@@ -112,9 +113,43 @@
 //!
 //! # Testing
 //!
-//! The crate `rolecall-testkit` is an STS on the loopback address that checks signatures, tokens and trust policies.
-//! Point a chain to it by `AWS_ENDPOINT_URL_STS`, in an [`Environment::fixed`], and turn its clock and the chain's
-//! together ([`Builder::clock`]).
+//! The crate `rolecall-testkit` is a local AWS on the loopback address: an STS that checks signatures, tokens and trust
+//! policies, and by its features S3, Secrets Manager and ECR that check what a session may do. Point a chain to it, and turn
+//! its clock and the chain's together:
+//!
+//! ```
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use aws_credential_types::provider::ProvideCredentials;
+//! use rolecall::{Environment, ManualClock, Role};
+//! use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
+//!
+//! let trust = r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}}"#;
+//! let may = r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}"#;
+//! let account = Account::new("111122223333")
+//!     .user(IamUser::new("ann").policy(may))
+//!     .role(IamRole::new("orders").trust(trust));
+//! let hands = ManualClock::new();
+//! let aws = LocalAws::builder().clock(hands.clock()).account(account).start().await?;
+//!
+//! let sts = [("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL_STS", aws.endpoint_url())];
+//! let orders = rolecall::builder()
+//!     .clock(hands.clock())
+//!     .environment(Environment::fixed(sts))
+//!     .from_provider("ann", aws.user_credentials("111122223333", "ann").ok_or("no such user")?)?
+//!     .assume(Role::new("arn:aws:iam::111122223333:role/orders")?)
+//!     .cached();
+//! let first = orders.provide_credentials().await?;
+//! hands.advance(Duration::from_secs(3600));
+//! let next = orders.provide_credentials().await?;
+//! assert_ne!(first.access_key_id(), next.access_key_id());
+//! assert_eq!(aws.count("AssumeRole"), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The clients of services get their Region and endpoint from the process's environment, or by hand:
+//! `rolecall::sdk_config(orders).region(..).endpoint_url(aws.endpoint_url())`. Presigned URLs are not known there.
 //!
 //! # Observation
 //!

@@ -104,8 +104,12 @@ impl RolePool {
         Ok(self.role(&role.clone().policy(policy)?))
     }
 
-    /// Loads the sessions of these roles before they are asked for, 64 at once and within the STS client's budget.
-    /// `progress` hears of each that is done. Those that are held already cost nothing.
+    /// Loads the sessions of these roles before they are asked for, 64 at once. `progress` hears of each that is done. Those
+    /// that are held already cost nothing.
+    ///
+    /// Each waits for its turn of the STS client's budget as a caller does, 9 s at most: where that lets fewer than seven
+    /// through in a second, warm in parts. Of more roles than the pool's [`capacity`](RolePoolBuilder::capacity) some are
+    /// let go again.
     ///
     /// ```no_run
     /// # async fn show(pool: rolecall::RolePool, roles: Vec<rolecall::Role>) {
@@ -208,7 +212,7 @@ pub struct RolePoolBuilder {
 }
 
 impl RolePoolBuilder {
-    /// How many sessions are retained with no handle; 10,000 unless set.
+    /// How many sessions are retained with no handle, about, and at least one; 10,000 unless set.
     pub fn capacity(mut self, sessions: u64) -> Self {
         self.sessions = self.sessions.capacity(sessions);
         self
@@ -228,7 +232,8 @@ impl RolePoolBuilder {
     }
 
     /// Who is told of what happens to the sessions, in place of the chain's observer. The source that events name is the
-    /// role's ARN.
+    /// role's ARN, whatever it was narrowed to: [`statuses`](RolePool::statuses) tells tenants of one role apart, by a
+    /// session name that each has.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.sessions = self.sessions.observer(observer);
         self

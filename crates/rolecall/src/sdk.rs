@@ -3,7 +3,8 @@ use aws_credential_types::provider::ProvideCredentials;
 
 /// A loader for the SDK's configuration with these credentials and no second cache: ours is the one.
 ///
-/// Everything else (Region, endpoint, retries) is as the loader of aws-config has it, and can be changed on it.
+/// Everything else (Region, endpoint, retries) is as the loader of aws-config has it, from the process's environment and
+/// not from the chain's, and can be changed on it. Its behaviour version is that of 2026-01-12.
 ///
 /// ```no_run
 /// # async fn show() -> Result<(), rolecall::FetchError> {

@@ -65,6 +65,7 @@ pub(crate) fn measure() -> Outcome {
     figure("hit_ratio_to_floor", ratio(slot, floor), Goal::AtMost(1.15));
     figure("pool_hit_ratio_to_floor", ratio(handle, floor), Goal::AtMost(1.15));
     figure("hit_two_thread_ratio_to_floor", double[slot], Goal::AtLeast(0.9));
+    figure("pool_hit_two_thread_ratio_to_floor", double[handle], Goal::AtLeast(0.9));
     figure("hit_allocations", (allocations[slot] + allocations[handle]) as f64, Goal::Exactly(0.0));
     let (in_the_sdk, lazy) = (of(OURS_IN_THE_SDK)?, of(Sdk::NAME)?);
     figure("identity_cache_speedup", ratio(lazy, in_the_sdk), Goal::AtLeast(3.0));

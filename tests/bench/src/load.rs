@@ -34,6 +34,7 @@ struct Seen {
     slow: usize,
     longest: Duration,
     calls: usize,
+    failed: usize,
     sts_calls: usize,
     took: Duration,
 }
@@ -44,7 +45,7 @@ fn refresh_under_load() -> Outcome {
         name,
         &["who", "callers held up, of 10,000", "in a control run", "longest call", "STS calls"],
     );
-    let (seen, control) = over_a_refresh::<Rolecall>(SHORT)?;
+    let (seen, control) = undisturbed::<Rolecall>(SHORT)?;
     // One that was held up by the machine is held up in a control run as well.
     let more = seen.slow.saturating_sub(control.slow);
     figure("refresh_slow_callers", more as f64, Goal::Exactly(0.0));
@@ -57,6 +58,24 @@ fn refresh_under_load() -> Outcome {
     let (seen, control) = over_a_refresh::<ObjectStore>(TILL_THEIRS)?;
     told::<ObjectStore>(name, &seen, &control);
     Ok(())
+}
+
+/// How many control runs the machine may disturb, and how many callers in one that counts.
+const TRIES: usize = 5;
+const DISTURBED: usize = TASKS / 100;
+
+/// Beside a control run in which the machine held up next to nobody: else it would excuse whatever was seen.
+fn undisturbed<P: Peer>(lifetime: Duration) -> Outcome<(Seen, Seen)> {
+    for _ in 0..TRIES {
+        let (seen, control) = over_a_refresh::<P>(lifetime)?;
+        if seen.failed > 0 {
+            return Err(format!("{}: {} calls failed over a refresh", P::NAME, seen.failed).into());
+        }
+        if control.slow <= DISTURBED {
+            return Ok((seen, control));
+        }
+    }
+    Err(format!("{}: the machine is too busy to see who holds up callers", P::NAME).into())
 }
 
 fn told<P: Peer>(table: &str, seen: &Seen, control: &Seen) {
@@ -98,22 +117,25 @@ fn under_load<P: Peer>(sts: &Sts, is_over: impl Fn(Duration) -> bool) -> Outcome
     }
     let before = sts.calls();
     let stop = Arc::new(AtomicBool::new(false));
-    let calls = Arc::new(AtomicUsize::new(0));
+    let (calls, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let start = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..TASKS {
-        let (cache, stop, calls) = (Arc::clone(&cache), Arc::clone(&stop), Arc::clone(&calls));
+        let (cache, stop) = (Arc::clone(&cache), Arc::clone(&stop));
+        let (calls, failed) = (Arc::clone(&calls), Arc::clone(&failed));
         let caller = async move {
             let mut longest = Duration::ZERO;
-            let mut count = 0;
+            let (mut succeeded, mut without) = (0, 0);
             while !stop.load(Ordering::Relaxed) {
                 let start = Instant::now();
                 let there = cache.call().await;
                 longest = longest.max(start.elapsed());
-                count += usize::from(there);
+                succeeded += usize::from(there);
+                without += usize::from(!there);
                 tokio::task::yield_now().await;
             }
-            calls.fetch_add(count, Ordering::Relaxed);
+            calls.fetch_add(succeeded, Ordering::Relaxed);
+            failed.fetch_add(without, Ordering::Relaxed);
             longest
         };
         tasks.spawn_on(caller, runtime.handle());
@@ -134,6 +156,7 @@ fn under_load<P: Peer>(sts: &Sts, is_over: impl Fn(Duration) -> bool) -> Outcome
         slow: longest.iter().filter(|time| **time > SLOW).count(),
         longest: longest.into_iter().max().unwrap_or_default(),
         calls: calls.load(Ordering::Relaxed),
+        failed: failed.load(Ordering::Relaxed),
         sts_calls,
         took,
     })

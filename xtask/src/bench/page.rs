@@ -14,12 +14,16 @@ pub(super) struct From {
 }
 
 /// What must be reached, by its name.
-const FIGURES: [(&str, &str); 15] = [
+const FIGURES: [(&str, &str); 17] = [
     ("hit_ratio_to_floor", "time of a hit of `Cached` : the floor's"),
     ("pool_hit_ratio_to_floor", "time of a hit of a pool's handle : the floor's"),
     (
         "hit_two_thread_ratio_to_floor",
         "throughput of two threads on one `Cached` : the floor's on two threads",
+    ),
+    (
+        "pool_hit_two_thread_ratio_to_floor",
+        "throughput of two threads on one handle of a pool : the floor's on two threads",
     ),
     ("hit_allocations", "allocations in 2,000 hits"),
     ("identity_cache_speedup", "time of a hit of the SDK's lazy cache : `identity_cache()`'s"),
@@ -40,6 +44,7 @@ const FIGURES: [(&str, &str); 15] = [
     ),
     ("round_robin_1000_roles_sts_calls", "STS calls for 1,000 roles in turn, ten times"),
     ("bytes_per_role", "bytes of a role in a pool of 10,000, beyond its session"),
+    ("megabytes_per_100000_roles", "MB of 100,000 roles in a pool, sessions and all"),
     ("descriptors_per_1000_roles", "open files more for 1,000 roles (a connection has two ends)"),
     ("handle_ns", "ns of the handle of a known role"),
 ];

@@ -418,7 +418,7 @@ const MUTANTS: &[Mutant] = &[
         SUITES,
         "hop: the wait for the parent does not count",
         HOP,
-        "        self.way.parent.limit() + person + HOP_LIMIT",
+        "        self.way.parent.limit().saturating_add(person + HOP_LIMIT)",
         "        person + HOP_LIMIT",
         "the_wait_for_the_parent_does_not_count_against_the_hop",
     ),

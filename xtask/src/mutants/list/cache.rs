@@ -11,15 +11,15 @@ const ASKING: &str = "crates/rolecall-cache/src/slot/asking.rs";
 const SCHEDULE: &str = "crates/rolecall-cache/src/schedule.rs";
 const IDENTITY_CACHE: &str = "crates/rolecall-cache/src/identity_cache.rs";
 const REJECTED: &str = "crates/rolecall-cache/src/rejected.rs";
-const REFUSAL_CODE: &str = "crates/rolecall-cache/src/rejected/code.rs";
+const ERROR: &str = "crates/rolecall-core/src/error.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
         CACHE,
         "slot: a session that comes in late starts no other at once",
         SLOT,
-        "let not_before = now + AFTER_SUCCESS;",
-        "let not_before = now;",
+        "Failures::none(now + AFTER_SUCCESS);",
+        "Failures::none(now);",
         "a_session_that_comes_in_late_in_its_own_window_starts_no_other_at_once",
     ),
     mutant(
@@ -58,15 +58,47 @@ pub(super) const MUTANTS: &[Mutant] = &[
         CACHE,
         "slot: in the refresh window, a refresh starts",
         SLOT,
-        "            return hand(may_start);",
+        "            return hand(may_start(Urgency::Background));",
         "            return hand(false);",
         "in_the_refresh_window_the_session_is_handed_out_at_once_and_a_refresh_starts",
     ),
     mutant(
         CACHE,
+        "slot: a refresh that was put off binds no caller",
+        SLOT,
+        "            Urgency::Caller => self.failures.not_before,\n",
+        "            Urgency::Caller => self.failures.not_before.max(self.put_offs.not_before),\n",
+        "a_refresh_that_was_put_off_by_table",
+    ),
+    mutant(
+        CACHE,
+        "slot: a refresh that was put off binds the next in the background",
+        SLOT,
+        "            _ => self.failures.not_before.max(self.put_offs.not_before),",
+        "            _ => self.failures.not_before,",
+        "a_refresh_that_was_put_off_by_table",
+    ),
+    mutant(
+        CACHE,
+        "slot: a fetch that asked nobody is none",
+        SLOT,
+        "        if !asked {",
+        "        if false {",
+        "those_who_ask_last_on_a_runtime_that_ends_leave_no_error_to_others",
+    ),
+    mutant(
+        CACHE,
+        "slot: whoever waits hears of a removal at once",
+        SHELL,
+        "            outcome.send_replace(Some(Err(removed(self.origin.label()))));",
+        "            drop(outcome);",
+        "who_waits_hears_of_the_removal_though_the_fetch_stands_still_with_its_runtime",
+    ),
+    mutant(
+        CACHE,
         "slot: in the refresh window, backoff holds",
         SLOT,
-        "            return hand(may_start);",
+        "            return hand(may_start(Urgency::Background));",
         "            return hand(running.is_none());",
         "in_the_refresh_window_no_refresh_starts_while_backoff_forbids",
     ),
@@ -82,7 +114,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         CACHE,
         "slot: in the hard window, backoff holds and the session is handed out",
         SLOT,
-        "            None if !may_start => hand(false),\n            _ => self.wait(now, HARD_WAIT, otherwise),",
+        "            None if !may_start(urgency) => hand(false),\n            _ => self.wait(now, HARD_WAIT, otherwise),",
         "            _ => self.wait(now, HARD_WAIT, otherwise),",
         "in_the_hard_window_the_session_is_handed_out_at_once_while_backoff_forbids",
     ),
@@ -106,16 +138,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         CACHE,
         "slot: a failed first load is remembered",
         SLOT,
-        "(Some(error), None) if !may_start => Decision::Fail(error.clone()),",
-        "(Some(error), None) if !may_start && false => Decision::Fail(error.clone()),",
+        "            true => self.failures.last.as_ref(),",
+        "            true => None,",
         "with_none_the_error_of_a_moment_ago_is_remembered_and_then_tried_again",
     ),
     mutant(
         CACHE,
         "slot: a rejected session, the limit on fetches",
         SLOT,
-        "let allowed = may_start && now >= self.rejections.not_before;",
-        "let allowed = may_start;",
+        "let allowed = may_start(urgency) && now >= self.rejections.not_before;",
+        "let allowed = may_start(urgency);",
         "a_rejected_session_is_handed_out_while_the_limiter_allows_no_fetch",
     ),
     mutant(
@@ -233,9 +265,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
         SUITES,
         "rejected: what a policy denies is no refusal of the session",
-        REFUSAL_CODE,
-        "    \"InvalidAccessKeyId\",\n",
-        "    \"AccessDenied\",\n",
+        ERROR,
+        "            | \"InvalidAccessKeyId\"\n",
+        "            | \"AccessDenied\"\n",
         "what_a_policy_denies_rejects_no_session",
     ),
     mutant(
