@@ -126,7 +126,8 @@ impl Turns {
 pub struct Turn<'a>(#[expect(dead_code, reason = "held for its drop")] SemaphorePermit<'a>);
 
 fn used_up(calls: NonZeroU32, when: &str) -> FetchError {
-    let message = format!("the budget for STS is used up ({calls} calls {when})");
+    let word = if calls.get() == 1 { "call" } else { "calls" };
+    let message = format!("the budget for STS is used up ({calls} {word} {when})");
     FetchError::new(ErrorKind::Throttled, message)
         .with_hint("fewer roles at once, or a larger budget (StsClientBuilder::budget)")
 }
@@ -206,7 +207,7 @@ mod tests {
         assert_eq!(put_off.kind(), ErrorKind::Throttled);
         assert_eq!(
             put_off.to_string(),
-            "the budget for STS is used up (1 calls a second); look at: fewer roles at once, or a larger budget \
+            "the budget for STS is used up (1 call a second); look at: fewer roles at once, or a larger budget \
              (StsClientBuilder::budget)"
         );
         let waits = tokio::spawn({

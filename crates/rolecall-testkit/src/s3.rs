@@ -63,6 +63,10 @@ impl Seen {
 }
 
 pub(crate) async fn serve(shared: &Arc<Shared>, mut request: Request) -> Answer {
+    if request.uri().query().is_some_and(|query| query.contains("X-Amz-Signature=")) {
+        let said = "presigned URLs are not known to the local S3: it reads signatures in headers";
+        return failed(Fault::new(501, "NotImplemented", said));
+    }
     let seen = match caller(shared, &request) {
         Ok(key) => Seen { key, operation: Arc::default() },
         Err(refusal) => return failed(refusal.fault(Dialect::Rest)),

@@ -59,7 +59,7 @@ impl RoleArn {
 fn fault(value: &str) -> Option<String> {
     let length = value.chars().count();
     if !limits::ARN_LENGTH.contains(&length) {
-        return Some(format!("it has {length} characters"));
+        return Some(super::it_has(length));
     }
     if value.trim() != value {
         return Some("it begins or ends with white space".into());

@@ -33,7 +33,7 @@ impl ProvidedContext {
         let length = assertion.chars().count();
         if !limits::CONTEXT_ASSERTION_LENGTH.contains(&length) {
             let rule = "a context assertion has 4 to 2048 characters";
-            let fault = format!("it has {length} characters");
+            let fault = super::it_has(length);
             return Err(InvalidParameter::new("context assertion", "(not shown)", fault, rule));
         }
         Ok(Self { provider, assertion })

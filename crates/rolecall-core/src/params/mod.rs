@@ -149,6 +149,14 @@ macro_rules! parsed_text {
 }
 pub(crate) use parsed_text;
 
+/// A length, as a fault.
+fn it_has(characters: usize) -> String {
+    match characters {
+        1 => "it has 1 character".to_owned(),
+        more => format!("it has {more} characters"),
+    }
+}
+
 #[cfg(test)]
 mod more_tests;
 #[cfg(test)]

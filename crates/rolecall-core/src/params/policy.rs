@@ -19,7 +19,7 @@ impl PolicyArn {
         let length = value.chars().count();
         let fields: Vec<&str> = value.splitn(6, ':').collect();
         let fault = if !limits::ARN_LENGTH.contains(&length) {
-            format!("it has {length} characters")
+            super::it_has(length)
         } else if !value.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
             "it has white space or other than ASCII characters in it".to_owned()
         } else {
@@ -72,7 +72,7 @@ impl SessionPolicy {
         let length = value.chars().count();
         let known = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
         let fault = if length > limits::MOST_POLICY_TEXT {
-            format!("it has {length} characters")
+            super::it_has(length)
         } else if let Some(c) = value.chars().find(|c| !known(c)) {
             format!("the character {c:?} is not allowed")
         } else if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(value) {

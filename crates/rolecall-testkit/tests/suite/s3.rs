@@ -57,6 +57,25 @@ async fn objects_of_every_size_come_back_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_presigned_url_is_said_to_be_unknown() {
+    use aws_sdk_s3::presigning::PresigningConfig;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new().await;
+    let request = client(&world, "ann").get_object().bucket(BUCKET).key("a");
+    let good_for = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let url = request.presigned(good_for).await.unwrap().uri().to_owned();
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let address = world.aws.endpoint_url().strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let asked = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+    assert!(answer.contains("presigned URLs are not known to the local S3"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_streamed_body_comes_back_byte_for_byte() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
