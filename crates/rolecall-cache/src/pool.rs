@@ -51,9 +51,9 @@ type Slot = Shared<Sourced<Arc<dyn SessionSource>>, Session>;
 /// # Ok(())
 /// # }
 /// ```
-pub struct SessionPool<K: Eq + Hash + Send + Sync + 'static>(Arc<Inner<K>>);
+pub struct SessionPool<K>(Arc<Inner<K>>);
 
-impl<K: Eq + Hash + Send + Sync + 'static> Clone for SessionPool<K> {
+impl<K> Clone for SessionPool<K> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -231,7 +231,7 @@ impl<K> Drop for Inner<K> {
     }
 }
 
-impl<K: Eq + Hash + Clone + Send + Sync + 'static> fmt::Debug for SessionPool<K> {
+impl<K> fmt::Debug for SessionPool<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionPool")
             .field("capacity", &self.0.retained.capacity())

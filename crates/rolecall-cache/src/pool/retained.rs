@@ -16,14 +16,16 @@ pub(super) struct Retained<K> {
     evicted: Evicted,
 }
 
+impl<K> Retained<K> {
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+}
+
 impl<K: Eq + Hash + Send + Sync + 'static> Retained<K> {
     pub(super) fn new(capacity: u64) -> Self {
         let evicted = Evicted::default();
         Self { slots: map::Map::new(capacity, Arc::clone(&evicted)), capacity, evicted }
-    }
-
-    pub(super) fn capacity(&self) -> u64 {
-        self.capacity
     }
 
     pub(super) fn get(&self, key: &K) -> Option<Arc<Slot>> {
