@@ -12,6 +12,9 @@
 //! | the same, and the last fetch failed a moment ago | the remembered error, at once | |
 //! | held, but rejected by a service | waits for the fetch as if there were none; if that fails or is not allowed yet, the held session | |
 //!
+//! A refresh that is put off, since the budget for STS had no turn for it in the background, is no failure: a caller who
+//! would wait for it waits for a turn.
+//!
 //! A caller that gives up never ends a fetch. A session in hand costs a load, a clock read, a compare and a clone: no
 //! lock, no allocation, no boxed future.
 //!
