@@ -89,6 +89,12 @@ impl Timer {
         self.lock().entries.remove(&(from, id));
     }
 
+    #[cfg(not(shuttle))]
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> usize {
+        self.lock().entries.len()
+    }
+
     /// There is a task that looks, on a runtime that runs, if there is anything to look at.
     pub(crate) fn keep(self: &Arc<Self>, runtime: &Runtime) {
         let mut due = self.lock();
@@ -207,6 +213,33 @@ mod tests {
         settle().await;
         assert_eq!(keeps.1.load(Ordering::Relaxed), 1000);
         assert!(Arc::ptr_eq(&task, &timer.lock().changed), "it is another");
+    }
+
+    struct Panics;
+
+    impl Timed for Panics {
+        fn tick(self: Arc<Self>) {
+            panic!("as a source may that is dropped");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_panics_when_it_is_looked_at_costs_no_other_its_time() {
+        let hands = ManualClock::new();
+        let timer = Timer::new(hands.clock());
+        let start = hands.clock().now();
+        let (panics, looks) = (Arc::new(Panics), Arc::new(Looks::default()));
+        let (first, others): (Weak<Panics>, Weak<Looks>) =
+            (Arc::downgrade(&panics), Arc::downgrade(&looks));
+        timer.arm(1, Moment::MAX, start + Duration::from_secs(10), first);
+        timer.arm(2, Moment::MAX, start + Duration::from_secs(10), others.clone());
+        timer.arm(3, Moment::MAX, start + Duration::from_secs(20), others);
+        timer.keep(&Runtime::current().unwrap());
+        for seen in 0..=2 {
+            settle().await;
+            assert_eq!(looks.0.load(Ordering::Relaxed), seen);
+            hands.advance(Duration::from_secs(10));
+        }
     }
 
     fn runtime() -> tokio::runtime::Runtime {

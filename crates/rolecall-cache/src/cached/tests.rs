@@ -14,6 +14,7 @@ mod asking;
 mod put_off;
 mod runtimes;
 mod scenarios;
+mod use_and_limits;
 
 async fn ask<S: SessionSource>(cached: &Cached<S>) -> Result<Session, FetchError> {
     cached.session(FetchContext::caller()).await

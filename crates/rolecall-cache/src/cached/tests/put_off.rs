@@ -121,3 +121,20 @@ async fn a_caller_who_joined_a_fetch_in_the_background_waits_for_a_turn_once_it_
     assert_eq!(patiently(background).await.unwrap_err().kind(), ErrorKind::Throttled);
     assert_eq!(number(&patiently(caller).await.unwrap()), 2);
 }
+
+#[tokio::test]
+async fn one_refresh_that_is_put_off_is_all_that_a_hundred_calls_of_one_moment_set_off() {
+    let script = Script::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    patiently(ask(&cached)).await.unwrap();
+    script.advance(INTO_THE_WINDOW);
+    for _ in 0..100 {
+        let held = poll(&mut pin!(ask(&cached))).expect("no wait").unwrap();
+        assert_eq!(number(&held), 1);
+        settle().await;
+    }
+    assert_eq!(script.fetches(), 2, "the next comes after a pause");
+    script.advance(2);
+    settle().await;
+    assert_eq!(script.fetches(), 3);
+}
