@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::status::State;
 
+mod limits;
+
 const HOUR: u64 = 3600;
 /// Into the refresh window, wherever it was drawn.
 const INTO_THE_WINDOW: u64 = 3200;
@@ -22,6 +24,8 @@ const INTO_THE_WINDOW: u64 = 3200;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     OfAnHour,
+    /// An end that the identity says, and its credentials do not.
+    OfAnHourByTheIdentity,
     WithoutEnd,
     Bearer,
     NotLoaded,
@@ -72,6 +76,7 @@ impl Counting {
         let keys = |end| Credentials::new(format!("AKIA{number}"), "the-secret", None, end, "test");
         match kind {
             Kind::OfAnHour => Ok(keys(Some(end)).into()),
+            Kind::OfAnHourByTheIdentity => Ok(Identity::new(keys(None), Some(end))),
             Kind::WithoutEnd => Ok(keys(None).into()),
             Kind::Bearer => Ok(Identity::new(Bearer(number), Some(end))),
             Kind::NotLoaded => Err(CredentialsError::not_loaded("no profile").into()),
