@@ -50,6 +50,9 @@ fn bare(code: &str) -> &str {
 #[cfg(not(shuttle))]
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+
+    use super::super::tests::{refused, unmodelled};
     use super::*;
 
     #[test]
@@ -71,6 +74,62 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(of_body(body).as_deref(), code, "{body}");
+        }
+    }
+
+    fn is_refused(mut context: InterceptorContext) -> bool {
+        is_refusal(&(&mut context).into())
+    }
+
+    /// A refusal of so many bytes.
+    fn refusal_of(size: usize) -> String {
+        let refusal = "<Error><Code>ExpiredToken</Code></Error>";
+        format!("{refusal}{}", " ".repeat(size - refusal.len()))
+    }
+
+    #[test]
+    fn an_answer_counts_by_its_status_and_its_size() {
+        for (status, size, refuses) in [
+            (400, 100, true),
+            (403, 100, true),
+            (499, 100, true),
+            (403, LARGEST, true),
+            (403, LARGEST + 1, false),
+            (200, 100, false),
+            (307, 100, false),
+            (500, 100, false),
+            (503, 100, false),
+        ] {
+            let context = refused("AKIA1", status, refusal_of(size));
+            assert_eq!(is_refused(context), refuses, "{status}, {size} bytes");
+        }
+        assert_eq!(LARGEST, 65_536);
+    }
+
+    #[test]
+    fn a_header_that_says_the_code_counts_before_the_body() {
+        for (code, refuses) in [("ExpiredTokenException:http://x/", true), ("AccessDenied", false)]
+        {
+            let mut context = refused("AKIA1", 403, refusal_of(100));
+            let response = context.response_mut().unwrap();
+            response.headers_mut().insert("x-amzn-errortype", code);
+            assert_eq!(is_refused(context), refuses, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_code_that_the_sdk_has_parsed_counts_before_all_that_the_answer_says() {
+        for (code, body, refuses) in [
+            (Some("ExpiredToken"), "", true),
+            (Some("ExpiredToken"), "<Error><Code>AccessDenied</Code></Error>", true),
+            (Some("AccessDenied"), "<Error><Code>ExpiredToken</Code></Error>", false),
+            (None, "<Error><Code>ExpiredToken</Code></Error>", true),
+            (None, "<Error><Code>AccessDenied</Code></Error>", false),
+            (None, "", false),
+        ] {
+            let mut context = refused("AKIA1", 403, body);
+            context.set_output_or_error(Err(unmodelled(code)));
+            assert_eq!(is_refused(context), refuses, "{code:?} {body}");
         }
     }
 }
