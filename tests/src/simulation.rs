@@ -32,6 +32,8 @@ const STEP: Duration = Duration::from_millis(100);
 const BETWEEN_CALLS: Duration = Duration::from_secs(10);
 /// Within what time all roles are called first.
 const FIRST_CALLS: Duration = Duration::from_secs(60);
+/// How long a call may wait whose role has a session: in the hard window.
+const WAIT_WHILE_HELD: Duration = Duration::from_secs(2);
 
 /// What is simulated.
 #[derive(Clone, Debug)]
@@ -95,6 +97,12 @@ pub struct Tally {
     otherwise: Fared,
     /// Those of `outage` that failed when STS was back.
     failed_after_outage: u64,
+    /// Whatever the cause: their role's session had not ended.
+    failed_while_held: u64,
+    /// The longest that one waited whose role's session had not ended, up to that end.
+    longest_while_held: Duration,
+    /// Those that waited so for longer than they may.
+    waited_long_while_held: u64,
     past_their_end: u64,
     under_another_key: u64,
     /// Fetches of a role that began while another of it ran.
@@ -144,6 +152,8 @@ struct Waited {
     index: usize,
     cause: Cause,
     began: Moment,
+    /// When the session ended that its role had then.
+    held_until: Option<Moment>,
     answer: Result<Credentials, CredentialsError>,
 }
 
@@ -224,20 +234,23 @@ impl<'a> Simulation<'a> {
                         u64::from(!credentials.access_key_id().starts_with(&role.key));
                 }
                 Poll::Ready(Err(_)) => {
-                    let cause = cause(sts.end_of(role.index), now, *start, &day.outage);
+                    let end = sts.end_of(role.index);
+                    let cause = cause(end, now, *start, &day.outage);
                     tally.of(cause).failed += 1;
+                    tally.failed_while_held += u64::from(end > Some(now));
                     let after = now >= *start + day.outage.end && cause == Cause::Outage;
                     tally.failed_after_outage += u64::from(after);
                 }
                 Poll::Pending => {
                     // What was polled once set the fetch off; a task of its own waits for it.
+                    let held_until = sts.end_of(role.index).filter(|end| *end > now);
                     let cause = cause(sts.end_of(role.index), now, *start, &day.outage);
                     let (index, handle) = (role.index, role.handle.clone());
                     let (waited, sts) = (Arc::clone(waited), Arc::clone(sts));
                     tokio::spawn(async move {
                         let answer = handle.provide_credentials().await;
                         sts.something_happened();
-                        let waiter = Waited { index, cause, began: now, answer };
+                        let waiter = Waited { index, cause, began: now, held_until, answer };
                         waited.lock().unwrap_or_else(PoisonError::into_inner).push(waiter);
                     });
                 }
@@ -256,7 +269,12 @@ impl<'a> Simulation<'a> {
         let waited =
             std::mem::take(&mut *self.waited.lock().unwrap_or_else(PoisonError::into_inner));
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        for Waited { index, cause, began, answer } in waited {
+        for Waited { index, cause, began, held_until, answer } in waited {
+            if let Some(end) = held_until {
+                let while_held = now.min(end) - began;
+                self.tally.longest_while_held = self.tally.longest_while_held.max(while_held);
+                self.tally.waited_long_while_held += u64::from(while_held > WAIT_WHILE_HELD);
+            }
             let fared = self.tally.of(cause);
             fared.waited += 1;
             fared.longest = fared.longest.max(now - began);
@@ -270,6 +288,7 @@ impl<'a> Simulation<'a> {
                 }
                 Err(_) => {
                     fared.failed += 1;
+                    self.tally.failed_while_held += u64::from(self.sts.end_of(index) > Some(now));
                     let after = now >= self.start + self.day.outage.end && cause == Cause::Outage;
                     self.tally.failed_after_outage += u64::from(after);
                 }

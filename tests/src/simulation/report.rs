@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rolecall::sts::StsClient;
+
 use super::{Day, Fared, Tally};
 use crate::figures::{Figure, Goal};
 
@@ -16,8 +18,15 @@ pub fn figures(day: &Day, tally: &Tally, at: &str) -> Vec<Figure> {
     let plain = |what: &str, value: f64| Figure::of(name(what), value);
     let Spread { busiest, mean, refreshes } = spread(day, tally);
     let back = tally.recovered.unwrap_or(day.length);
-    let after = second(day.outage.end);
-    let busiest_second = tally.attempts.iter().skip(after).take(second(back) + 1).max();
+    let (out, after) = (second(day.outage.start), second(day.outage.end));
+    let busiest_second = |from: usize, to: usize| {
+        let seconds = tally.attempts.iter().skip(from).take(to - from);
+        f64::from(seconds.copied().max().unwrap_or(0))
+    };
+    // What a quiet time saves up, and one that falls on the second.
+    let pace = Goal::AtMost(f64::from(day.budget.calls_per_second.get()) * 1.1 + 1.0);
+    // One call's, with its wait for a turn and its attempts.
+    let patience = Goal::AtMost(StsClient::CALL_LIMIT.as_secs_f64());
     let least = least_recovery(day);
     vec![
         Figure::with_goal(name("busiest_to_mean"), busiest / mean, Goal::Below(2.5)),
@@ -25,6 +34,9 @@ pub fn figures(day: &Day, tally: &Tally, at: &str) -> Vec<Figure> {
         never("served_past_their_end", tally.past_their_end),
         never("served_under_another_key", tally.under_another_key),
         never("second_fetches_of_a_role", tally.two_at_once),
+        never("failed_while_a_session_was_held", tally.failed_while_held),
+        never("waited_over_2_s_while_a_session_was_held", tally.waited_long_while_held),
+        plain("longest_wait_while_a_session_was_held_s", tally.longest_while_held.as_secs_f64()),
         never("failed_for_no_outage", tally.otherwise.failed),
         never("waited_for_no_outage", tally.otherwise.waited),
         plain("calls", number(tally.calls)),
@@ -33,12 +45,21 @@ pub fn figures(day: &Day, tally: &Tally, at: &str) -> Vec<Figure> {
         plain("first_load_waited", number(tally.first_load.waited)),
         plain("first_load_failed", number(tally.first_load.failed)),
         plain("first_load_mean_wait_s", mean_wait(&tally.first_load)),
-        plain("first_load_longest_wait_s", tally.first_load.longest.as_secs_f64()),
+        Figure::with_goal(
+            name("first_load_longest_wait_s"),
+            tally.first_load.longest.as_secs_f64(),
+            patience,
+        ),
         plain("outage_waited", number(tally.outage.waited)),
         plain("outage_failed", number(tally.outage.failed)),
         plain("outage_mean_wait_s", mean_wait(&tally.outage)),
-        plain("outage_longest_wait_s", tally.outage.longest.as_secs_f64()),
+        Figure::with_goal(
+            name("outage_longest_wait_s"),
+            tally.outage.longest.as_secs_f64(),
+            patience,
+        ),
         plain("outage_sts_calls_a_second", mean_in_outage(day, tally)),
+        Figure::with_goal(name("outage_busiest_second"), busiest_second(out, after), pace),
         Figure::with_goal(
             name("recovery_to_least_possible"),
             back.as_secs_f64() / least,
@@ -48,9 +69,8 @@ pub fn figures(day: &Day, tally: &Tally, at: &str) -> Vec<Figure> {
         plain("recovery_failed", number(tally.failed_after_outage)),
         Figure::with_goal(
             name("recovery_busiest_second"),
-            f64::from(busiest_second.copied().unwrap_or(0)),
-            // What a quiet time saves up, and one that falls on the second.
-            Goal::AtMost(f64::from(day.budget.calls_per_second.get()) * 1.1 + 1.0),
+            busiest_second(after, after + second(back) + 1),
+            pace,
         ),
     ]
 }
