@@ -1,5 +1,7 @@
 //! Clocks that are wrong, are put right, or have stood still.
 
+use std::collections::HashSet;
+
 use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * HOUR);
@@ -63,6 +65,77 @@ async fn a_date_by_which_a_session_is_over_is_a_failed_refresh() {
     assert_eq!((status.state, status.failures_in_a_row), (State::Fresh, 0), "{status:?}");
 }
 
+/// Whose answer has a `Date` that is off: the web identity's, that of the role on it, or that of the next.
+const HOPS: [(&str, &str); 3] = [
+    ("the web identity", "AssumeRoleWithWebIdentity"),
+    ("the first role", "AssumeRole"),
+    ("the second role", "AssumeRole"),
+];
+
+/// Ten hours and one behind, and an hour ahead: by that one a session is over when it comes.
+const OFF: [i64; 3] = [-36_000, -3600, 3600];
+
+#[tokio::test]
+async fn a_date_that_is_off_once_at_any_hop_costs_a_cold_start_one_wait_at_most() {
+    for (hop, (name, operation)) in HOPS.into_iter().enumerate() {
+        for by in OFF {
+            let case = format!("{by} s at {name}");
+            let service = Service::new().await;
+            // In a cold start, the second role's is the second call of its kind.
+            let nth = if hop == 2 { 2 } else { 1 };
+            service.inject(FaultRule::date_off(by).on(operation).nth(nth));
+            let first = service.call().await;
+            assert!(first.waited, "{case}");
+            if by > 0 {
+                let error = first.session.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{case}: {error}");
+                assert!(!service.call().await.waited, "{case}: it is remembered");
+                service.pass(2);
+                let next = service.call().await;
+                assert!(next.waited, "{case}");
+                assert_eq!(service.left(&next.session.unwrap()), seconds(HOUR), "{case}");
+            } else {
+                assert_eq!(service.left(&first.session.unwrap()), seconds(HOUR), "{case}");
+            }
+            for slot in &service.slots {
+                let session = slot.session(FetchContext::caller()).await.unwrap();
+                assert_eq!(session.lifetime(), Some(seconds(HOUR)), "{case}: what was asked for");
+            }
+            is_as_ever(&service, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_date_that_is_off_once_at_any_hop_is_felt_by_nobody_who_has_a_session() {
+    for (hop, (name, operation)) in HOPS.into_iter().enumerate() {
+        for by in OFF {
+            let case = format!("{by} s at {name}");
+            let service = Service::started().await;
+            let before = service.slots[hop].session(FetchContext::caller()).await.unwrap();
+            service.pass(10 * MINUTE);
+            service.inject(FaultRule::date_off(by).on(operation).nth(1));
+            let refreshed = patiently(service.slots[hop].refresh_now()).await;
+            let held = service.slots[hop].session(FetchContext::caller()).await.unwrap();
+            if by > 0 {
+                assert_eq!(refreshed.unwrap_err().kind(), ErrorKind::InvalidResponse, "{case}");
+                assert_eq!(held.access_key_id(), before.access_key_id(), "{case}");
+                assert_eq!(service.left(&held), seconds(50 * MINUTE), "{case}");
+            } else {
+                let refreshed = refreshed.unwrap();
+                assert_eq!(held.access_key_id(), refreshed.access_key_id(), "{case}");
+                assert_ne!(held.access_key_id(), before.access_key_id(), "{case}");
+                assert_eq!(service.left(&held), seconds(HOUR), "{case}");
+            }
+            let got = service.call().await;
+            assert!(!got.waited, "{case}");
+            let left = if hop == 2 && by < 0 { HOUR } else { 50 * MINUTE };
+            assert_eq!(service.left(&got.session.unwrap()), seconds(left), "{case}");
+            is_as_ever(&service, &case).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_machine_whose_wall_clock_is_wrong_has_sessions_as_any_other() {
     for (case, ahead, by) in [
@@ -117,11 +190,15 @@ async fn after_a_suspend_within_the_session_the_first_call_does_not_wait() {
 async fn after_a_suspend_beyond_the_session_the_first_call_waits_for_the_next() {
     let service = Service::started().await;
     service.pass(8 * HOUR);
-    let callers: Vec<_> = (0..10).map(|_| service.call_alone()).collect();
+    let mut callers = [(); 10].map(|()| Box::pin(service.call_alone()));
+    assert!(callers.iter_mut().all(|caller| poll(caller).is_none()), "all wait");
+    let mut keys = HashSet::new();
     for caller in callers {
-        let session = caller.await.session.unwrap();
+        let session = patiently(caller).await.after_waiting();
         assert_eq!(service.left(&session), seconds(HOUR));
+        keys.insert(session.access_key_id().to_owned());
     }
+    assert_eq!(keys.len(), 1, "one fetch for all");
     assert_eq!(service.asked(), 6, "one call for each hop");
 }
 

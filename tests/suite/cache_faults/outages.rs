@@ -130,10 +130,14 @@ async fn an_sts_that_hangs_keeps_nobody_who_has_a_session_and_others_to_the_limi
     let left = ends.duration_since(service.hands.clock().wall()).unwrap().as_secs();
     service.pass(left - 30);
     let mut call = Box::pin(service.call_alone());
-    if poll(&mut call).is_none() {
-        service.pass(2);
-        assert!(patiently(call).await.session.is_ok());
+    assert!(poll(&mut call).is_none(), "it waits");
+    service.world.hands.advance(Duration::from_millis(1999));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(poll(&mut call).is_none(), "it waits for 2 s");
     }
+    service.world.hands.advance(Duration::from_millis(1));
+    patiently(call).await.after_waiting();
     // And with none to the limit of the whole way: 20, 15 and 15 s, and 1 s more for each that is waited for.
     service.pass(60);
     let mut call = Box::pin(service.call_alone());
