@@ -16,7 +16,8 @@ use rolecall::{
     Cached, Environment, FetchContext, FetchError, ManualClock, Provider, RejectedSession, Session,
     SessionSource, identity_cache, retry_rejected,
 };
-use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
+use rolecall_testkit::{Account, FaultRule, IamRole, IamUser, LocalAws};
+use serde_json::json;
 
 const SHOP: &str = "111122223333";
 const REGION: &str = "eu-west-1";
@@ -34,12 +35,17 @@ impl World {
             .secrets(SecretsAccess::under(REGION, ["shop/"]).unwrap().read())
             .build()
             .unwrap();
+        let by_ann = json!({ "Statement": {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": { "AWS": format!("arn:aws:iam::{SHOP}:user/ann") },
+        } });
         let aws = LocalAws::builder()
             .clock(hands.clock())
             .account(
                 Account::new(SHOP)
-                    .user(IamUser::new("ann").policy(may))
-                    .role(IamRole::new("unused"))
+                    .user(IamUser::new("ann").policy(may.clone()))
+                    .role(IamRole::new("reader").trust(by_ann.to_string()).policy(may))
                     .bucket("shop-data")
                     .secret(REGION, "shop/db", "swordfish"),
             )
@@ -58,6 +64,26 @@ impl World {
         let mut keys: Vec<_> = (0..unknown).map(unknown_key).collect();
         keys.push(self.ann());
         Keys::new(keys)
+    }
+
+    /// A role's session, of which nobody is told when it ends.
+    async fn session(&self) -> Credentials {
+        let config = self.config(self.ann()).await;
+        let assume = aws_sdk_sts::Client::new(&config)
+            .assume_role()
+            .role_arn(format!("arn:aws:iam::{SHOP}:role/reader"))
+            .role_session_name("ann")
+            .duration_seconds(900);
+        let session = assume.send().await.unwrap().credentials.unwrap();
+        let token = Some(session.session_token);
+        Credentials::new(session.access_key_id, session.secret_access_key, token, None, "test")
+    }
+
+    /// One that is over.
+    async fn ended(&self) -> Credentials {
+        let session = self.session().await;
+        self.hands.advance(Duration::from_secs(901));
+        session
     }
 
     fn cached(&self, keys: Keys) -> Cached<Keys> {
@@ -174,6 +200,83 @@ async fn each_services_client_goes_on_with_the_next_session() {
     let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
     client.get_caller_identity().send().await.unwrap();
     assert_eq!(world.codes(), ["InvalidClientTokenId", "ok"]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_costs_one_more_try_at_each_service() {
+    let world = World::new().await;
+    let provider = world.cached(Keys::new(vec![world.ended().await, world.ann()]));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    list(&client).await.unwrap();
+    assert_eq!(world.codes(), ["ok", "ExpiredToken", "ok"]);
+    assert_eq!(provider.source().fetches(), 2);
+
+    let world = World::new().await;
+    let provider = world.cached(Keys::new(vec![world.ended().await, world.ann()]));
+    let config = world.config(provider.clone()).await;
+    let secrets = aws_sdk_secretsmanager::config::Builder::from(&config);
+    let secrets = retry_rejected!(secrets, &provider).build();
+    let client = aws_sdk_secretsmanager::Client::from_conf(secrets);
+    let secret = client.get_secret_value().secret_id("shop/db").send().await.unwrap();
+    assert_eq!(secret.secret_string(), Some("swordfish"));
+    assert_eq!(world.codes(), ["ok", "ExpiredTokenException", "ok"]);
+    assert_eq!(provider.source().fetches(), 2);
+
+    let world = World::new().await;
+    let provider = world.cached(Keys::new(vec![world.ended().await, world.ann()]));
+    let config = world.config(provider.clone()).await;
+    let sts = aws_sdk_sts::config::Builder::from(&config);
+    let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
+    client.get_caller_identity().send().await.unwrap();
+    assert_eq!(world.codes(), ["ok", "ExpiredToken", "ok"]);
+    assert_eq!(provider.source().fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_that_of_the_key_costs_one_more_try() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (id, secret) = (session.access_key_id(), session.secret_access_key());
+    let garbled = Credentials::new(id, secret, Some("of another".into()), None, "test");
+    let provider = world.cached(Keys::new(vec![garbled, world.ann()]));
+    let config = world.config(provider.clone()).await;
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    list(&client).await.unwrap();
+    assert_eq!(world.codes(), ["ok", "InvalidToken", "ok"]);
+    assert_eq!(provider.source().fetches(), 2);
+}
+
+/// STS answers with whatever code it is told to.
+#[tokio::test]
+async fn of_the_codes_of_an_answer_those_that_refuse_the_session_cost_one_more_try_and_no_other() {
+    for (status, code, refuses) in [
+        (403, "ExpiredToken", true),
+        (400, "ExpiredTokenException", true),
+        (400, "InvalidToken", true),
+        (403, "InvalidClientTokenId", true),
+        (403, "AccessDenied", false),
+        (400, "AccessDeniedException", false),
+    ] {
+        let world = World::new().await;
+        let rule = FaultRule::refused(status, code, "As it is told to.");
+        world.aws.inject(rule.on("GetCallerIdentity").nth(1)).unwrap();
+        let provider = world.cached(Keys::new(vec![world.session().await, world.ann()]));
+        let config = world.config(provider.clone()).await;
+        let sts = aws_sdk_sts::config::Builder::from(&config);
+        let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
+        let answer = client.get_caller_identity().send().await;
+        let codes = world.codes()[1..].to_vec();
+        if refuses {
+            answer.unwrap();
+            assert_eq!((codes, provider.source().fetches()), (vec![code.into(), "ok".into()], 2));
+        } else {
+            assert_eq!(answer.unwrap_err().code(), Some(code));
+            assert_eq!((codes, provider.source().fetches()), (vec![code.to_owned()], 1));
+            client.get_caller_identity().send().await.unwrap();
+            assert_eq!(provider.source().fetches(), 1, "{code}: the session stays");
+        }
+    }
 }
 
 #[tokio::test]
