@@ -137,7 +137,7 @@ async fn mfa_by_a_source_of_codes() {
     assert_eq!(
         error.to_string(),
         "hop 1 of 1, arn:aws:iam::111122223333:role/mfa: the role is asked for with MFA, and nothing gives codes of \
-         arn:aws:iam::111122223333:mfa/ann; look at: give a source of MFA codes with the role"
+         arn:aws:iam::111122223333:mfa/ann; look at: assume_with_mfa, which takes a source of codes; a pool has none"
     );
 }
 
