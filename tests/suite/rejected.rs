@@ -1,20 +1,23 @@
 //! A service refuses the session as such: another is asked for, and the call is tried once more.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use rolecall::policy::{PermissionPolicy, S3Access, SecretsAccess};
 use rolecall::{
-    Cached, Environment, FetchContext, FetchError, ManualClock, Provider, RejectedSession, Session,
-    SessionSource, identity_cache, retry_rejected,
+    Cached, Environment, FetchContext, FetchError, HoldsSessions, ManualClock, Provider,
+    RejectedSession, Session, SessionSource, identity_cache, retry_rejected,
 };
 use rolecall_testkit::{Account, FaultRule, IamRole, IamUser, LocalAws};
 use serde_json::json;
@@ -335,6 +338,53 @@ async fn adaptive_retries_go_on_with_the_next_session_too() {
     let client = aws_sdk_s3::Client::from_conf(retry_rejected!(adaptive, &provider).build());
     list(&client).await.unwrap();
     assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+}
+
+/// Notes how long a client sleeps for, and does not.
+#[derive(Clone, Debug, Default)]
+struct Sleeps(Arc<Mutex<Vec<Duration>>>);
+
+impl AsyncSleep for Sleeps {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.0.lock().unwrap().push(duration);
+        Sleep::new(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn the_call_goes_on_with_the_next_session_without_a_pause() {
+    let world = World::new().await;
+    let provider = world.cached(world.after_unknown(1));
+    let (config, sleeps) = (world.config(provider.clone()).await, Sleeps::default());
+    // What is left that sleeps is the pause before another attempt.
+    let config = s3(&config)
+        .sleep_impl(sleeps.clone())
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(config, &provider).build());
+    list(&client).await.unwrap();
+    assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
+    assert_eq!(*sleeps.0.lock().unwrap(), [Duration::ZERO]);
+}
+
+/// Says that there is another session, whatever was refused.
+#[derive(Clone, Debug)]
+struct AlwaysAnother;
+
+impl HoldsSessions for AlwaysAnother {
+    fn replace_rejected(&self, _: &str) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_tried_twice_though_there_is_always_another_session() {
+    let world = World::new().await;
+    let config = world.config(world.after_unknown(3)).await;
+    let config = retry_rejected!(s3(&config), &AlwaysAnother).build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
+    assert_eq!(world.codes(), ["InvalidAccessKeyId"; 2]);
 }
 
 #[tokio::test]
