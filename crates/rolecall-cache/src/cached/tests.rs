@@ -11,6 +11,7 @@ use super::*;
 use crate::script::{Answer, HOUR, INTO_THE_HARD_WINDOW, INTO_THE_WINDOW, Script};
 
 mod asking;
+mod looks;
 mod put_off;
 mod runtimes;
 mod scenarios;

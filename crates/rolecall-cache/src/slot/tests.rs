@@ -4,6 +4,7 @@ use super::*;
 const OVERDUE: Duration = Duration::from_secs(16);
 
 mod asking;
+mod ends;
 mod histories;
 
 /// A session as the machine sees it: its keys, and its end by the calendar.

@@ -208,3 +208,21 @@ fn how_it_stands_by_table() {
         assert_eq!(look.is_failing(), trouble, "{case}");
     }
 }
+
+#[test]
+fn what_came_in_is_what_was_asked_for_by_table() {
+    let for_a_minute = Ask::ValidFor(secs(60));
+    // (case, ask, now, end, met)
+    for (case, ask, now, end, met) in [
+        ("a session", Ask::Session, 0, 1, true),
+        ("a session that has ended", Ask::Session, 1, 1, false),
+        ("another", Ask::Now, 0, 1, true),
+        ("another that has ended", Ask::Now, 1, 1, false),
+        ("good for longer", for_a_minute, 0, 61, true),
+        ("good for just as long", for_a_minute, 0, 60, true),
+        ("good for less", for_a_minute, 0, 59, false),
+        ("good for no time, and it has ended", Ask::ValidFor(secs(0)), 1, 1, false),
+    ] {
+        assert_eq!(ask.is_met(at(now), at(end)), met, "{case}");
+    }
+}
