@@ -1,6 +1,7 @@
 //! The shell under the model checker shuttle: what must hold in whatever order its threads and tasks go on.
 //!
-//! A caller that would wait for ever is found as a deadlock: nothing else goes on then.
+//! A caller that would wait for ever is found as a deadlock: nothing else goes on then. In every model, no fetch lives
+//! beside another.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,9 @@ use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 
 use super::*;
-use crate::sync::ArcSwapOption;
+
+mod giving_up;
+mod lost;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Into the refresh window, wherever it was drawn.
@@ -25,6 +28,8 @@ struct Counted {
     clock: Clock,
     fetches: AtomicUsize,
     live: AtomicUsize,
+    /// How many began beside another that had not been given up. They do not panic: the shell makes errors of panics.
+    beside_another: Arc<AtomicUsize>,
     answers: Answers,
 }
 
@@ -56,7 +61,10 @@ impl Origin for Arc<Counted> {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
         let before = self.live.fetch_add(1, Ordering::SeqCst);
         // One that is given up may not be gone yet.
-        assert!(before == 0 || self.answers == Answers::HangsAtFirst, "two live fetches");
+        let given_up = usize::from(self.answers == Answers::HangsAtFirst);
+        if before > given_up {
+            self.beside_another.fetch_add(1, Ordering::SeqCst);
+        }
         let _live = Live(&self.live);
         for _ in 0..thread_rng().gen_range(0..3) {
             yield_now().await;
@@ -102,6 +110,7 @@ fn world(answers: Answers) -> World {
         clock: hands.clock(),
         fetches: AtomicUsize::new(0),
         live: AtomicUsize::new(0),
+        beside_another: Arc::default(),
         answers,
     });
     let setup = Setup {
@@ -119,13 +128,13 @@ async fn ask(slot: &Slot) -> Result<Session, FetchError> {
     }
 }
 
-/// Asks, and gives up at the so-manieth await.
-async fn ask_and_give_up(slot: &Slot, polls: usize) {
-    let mut caller = pin!(ask(slot));
+/// Gives up at the so-manieth await.
+async fn give_up(call: impl Future, polls: usize) {
+    let mut call = pin!(call);
     let mut polled = 0;
     std::future::poll_fn(|cx| {
         polled += 1;
-        match caller.as_mut().poll(cx) {
+        match call.as_mut().poll(cx) {
             _ if polled >= polls => Poll::Ready(()),
             Poll::Ready(_) => Poll::Ready(()),
             Poll::Pending => {
@@ -137,104 +146,80 @@ async fn ask_and_give_up(slot: &Slot, polls: usize) {
     .await;
 }
 
-/// For models that poll for what they wait for: a scheduler by priorities may let them poll for ever.
-fn check_fairly(model: impl Fn() + Copy + Send + Sync + 'static) {
-    shuttle::check_random(model, 2 * INTERLEAVINGS);
+/// So many callers at once, each in a thread of its own.
+fn callers<T: Send + 'static>(
+    slot: &Slot,
+    many: usize,
+    call: impl Fn(&Slot) -> T + Copy + Send + 'static,
+) -> Vec<shuttle::thread::JoinHandle<T>> {
+    (0..many)
+        .map(|_| {
+            let slot = Arc::clone(slot);
+            shuttle::thread::spawn(move || call(&slot))
+        })
+        .collect()
 }
 
-fn check(model: impl Fn() + Copy + Send + Sync + 'static) {
-    shuttle::check_random(model, INTERLEAVINGS);
-    shuttle::check_pct(model, INTERLEAVINGS, 3);
+fn answers<T>(callers: Vec<shuttle::thread::JoinHandle<T>>) -> Vec<T> {
+    callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+}
+
+/// The key of the session that a caller gets.
+fn key(slot: &Slot) -> String {
+    block_on(async { ask(slot).await.unwrap().access_key_id().to_owned() })
+}
+
+/// So many callers, each in a task of its own.
+fn tasks(
+    slot: &Slot,
+    many: usize,
+) -> Vec<shuttle::future::JoinHandle<Result<Session, FetchError>>> {
+    (0..many)
+        .map(|_| {
+            let slot = Arc::clone(slot);
+            spawn(async move { ask(&slot).await })
+        })
+        .collect()
+}
+
+/// For models that poll for what they wait for: a scheduler by priorities may let them poll for ever.
+fn check_fairly(answers: Answers, model: impl Fn(World) + Copy + Send + Sync + 'static) {
+    shuttle::check_random(move || run(answers, model), 2 * INTERLEAVINGS);
+}
+
+fn check(answers: Answers, model: impl Fn(World) + Copy + Send + Sync + 'static) {
+    shuttle::check_random(move || run(answers, model), INTERLEAVINGS);
+    shuttle::check_pct(move || run(answers, model), INTERLEAVINGS, 3);
+}
+
+fn run(answers: Answers, model: impl Fn(World)) {
+    let world = world(answers);
+    let beside_another = Arc::clone(&world.counted.beside_another);
+    model(world);
+    assert_eq!(beside_another.load(Ordering::SeqCst), 0, "two live fetches");
 }
 
 #[test]
 fn callers_at_a_cold_slot_share_one_fetch() {
-    check(|| {
-        let world = world(Answers::Sessions);
-        let callers: Vec<_> = (0..3)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                shuttle::thread::spawn(move || block_on(async { ask(&slot).await.unwrap() }))
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA1");
-        }
+    check(Answers::Sessions, |world| {
+        assert_eq!(answers(callers(&world.slot, 3, key)), ["AKIA1"; 3]);
         assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1);
     });
 }
 
 #[test]
 fn callers_share_an_error_or_come_after_it() {
-    check(|| {
-        let world = world(Answers::FailsAtFirst);
-        let callers: Vec<_> = (0..3)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                shuttle::thread::spawn(move || block_on(async { ask(&slot).await.is_err() }))
-            })
-            .collect();
-        assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
+    check(Answers::FailsAtFirst, |world| {
+        let failed = |slot: &Slot| block_on(async { ask(slot).await.is_err() });
+        assert_eq!(answers(callers(&world.slot, 3, failed)), [true; 3]);
         assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1, "it is remembered");
     });
 }
 
 #[test]
-fn whoever_gives_up_wherever_leaves_others_what_they_came_for() {
-    check(|| {
-        let world = world(Answers::Sessions);
-        let polls = thread_rng().gen_range(1..5);
-        let impatient = {
-            let slot = Arc::clone(&world.slot);
-            spawn(async move { ask_and_give_up(&slot, polls).await })
-        };
-        let patient = {
-            let slot = Arc::clone(&world.slot);
-            spawn(async move { ask(&slot).await })
-        };
-        block_on(async {
-            impatient.await.unwrap();
-            assert_eq!(patient.await.unwrap().unwrap().access_key_id(), "AKIA1");
-            assert_eq!(ask(&world.slot).await.unwrap().access_key_id(), "AKIA1");
-        });
-        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1);
-    });
-}
-
-#[test]
-fn a_fetch_whose_task_is_gone_is_taken_over() {
-    check(|| {
-        let world = world(Answers::Sessions);
-        let callers: Vec<_> = (0..2)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                spawn(async move { ask(&slot).await })
-            })
-            .collect();
-        // The runtime of the first fetch shuts down at some moment.
-        let doomed = {
-            let slot = Arc::clone(&world.slot);
-            shuttle::thread::spawn(move || {
-                let task = slot.lock().task.take();
-                if let Some(task) = task {
-                    task.abort();
-                }
-            })
-        };
-        doomed.join().unwrap();
-        block_on(async {
-            for caller in callers {
-                caller.await.unwrap().unwrap();
-            }
-        });
-        assert!(world.counted.fetches.load(Ordering::SeqCst) <= 2);
-    });
-}
-
-#[test]
 fn the_timer_refreshes_what_was_used_and_callers_never_wait_for_it() {
-    check_fairly(|| {
-        let World { slot, counted, hands } = world(Answers::Sessions);
+    check_fairly(Answers::Sessions, |world| {
+        let World { slot, counted, hands } = world;
         block_on(async { ask(&slot).await.unwrap() });
         let turns = shuttle::thread::spawn(move || hands.advance(INTO_THE_WINDOW));
         let caller = {
@@ -262,35 +247,21 @@ fn the_timer_refreshes_what_was_used_and_callers_never_wait_for_it() {
 
 #[test]
 fn a_rejected_session_is_replaced_once_however_many_reject_it() {
-    check(|| {
-        let world = world(Answers::Sessions);
+    check(Answers::Sessions, |world| {
         block_on(async { ask(&world.slot).await.unwrap() });
-        let callers: Vec<_> = (0..3)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                shuttle::thread::spawn(move || {
-                    slot.reject("AKIA1");
-                    block_on(async { ask(&slot).await.unwrap() })
-                })
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA2");
-        }
+        let another = |slot: &Slot| {
+            slot.reject("AKIA1");
+            key(slot)
+        };
+        assert_eq!(answers(callers(&world.slot, 3, another)), ["AKIA2"; 3]);
         assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2);
     });
 }
 
 #[test]
 fn whoever_asks_while_it_is_removed_gets_an_answer_and_nobody_after_it_a_session() {
-    check(|| {
-        let world = world(Answers::Sessions);
-        let callers: Vec<_> = (0..2)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                spawn(async move { ask(&slot).await })
-            })
-            .collect();
+    check(Answers::Sessions, |world| {
+        let callers = tasks(&world.slot, 2);
         let remover = {
             let slot = Arc::clone(&world.slot);
             shuttle::thread::spawn(move || {
@@ -313,10 +284,10 @@ fn whoever_asks_while_it_is_removed_gets_an_answer_and_nobody_after_it_a_session
 
 #[test]
 fn the_last_handle_may_go_at_any_moment() {
-    check_fairly(|| {
-        let World { slot, counted, hands } = world(Answers::Hangs);
+    check_fairly(Answers::Hangs, |world| {
+        let World { slot, counted, hands } = world;
         let polls = thread_rng().gen_range(1..4);
-        let caller = spawn(async move { ask_and_give_up(&slot, polls).await });
+        let caller = spawn(async move { give_up(ask(&slot), polls).await });
         let turns = shuttle::thread::spawn(move || hands.advance(INTO_THE_WINDOW));
         block_on(async { caller.await.unwrap() });
         turns.join().unwrap();
@@ -331,8 +302,8 @@ fn the_last_handle_may_go_at_any_moment() {
 
 #[test]
 fn a_pools_timer_that_moves_to_another_runtime_forgets_nobody() {
-    check_fairly(|| {
-        let World { slot, counted, hands } = world(Answers::Sessions);
+    check_fairly(Answers::Sessions, |world| {
+        let World { slot, counted, hands } = world;
         block_on(async { ask(&slot).await.unwrap() });
         let moves = {
             let (slot, hands) = (Arc::clone(&slot), hands.clone());
@@ -351,25 +322,6 @@ fn a_pools_timer_that_moves_to_another_runtime_forgets_nobody() {
     });
 }
 
-#[test]
-fn two_callers_may_give_up_at_any_await_and_a_third_gets_what_they_came_for() {
-    check(|| {
-        let world = world(Answers::Sessions);
-        let impatient: Vec<_> = (0..2)
-            .map(|_| {
-                let (slot, polls) = (Arc::clone(&world.slot), thread_rng().gen_range(1..6));
-                shuttle::thread::spawn(move || block_on(ask_and_give_up(&slot, polls)))
-            })
-            .collect();
-        let third = block_on(async { ask(&world.slot).await.unwrap() });
-        assert_eq!(third.access_key_id(), "AKIA1");
-        for caller in impatient {
-            caller.join().unwrap();
-        }
-        assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 1);
-    });
-}
-
 /// What a caller gets that does not wait.
 fn at_once(slot: &Slot) -> Session {
     let mut asked = pin!(ask(slot));
@@ -381,26 +333,18 @@ fn at_once(slot: &Slot) -> Session {
 
 #[test]
 fn who_asks_for_another_session_now_shares_it_and_makes_nobody_wait() {
-    check(|| {
-        let world = world(Answers::Sessions);
+    check(Answers::Sessions, |world| {
         block_on(async { ask(&world.slot).await.unwrap() });
         world.hands.advance(Duration::from_secs(10));
-        let for_another: Vec<_> = (0..2)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                shuttle::thread::spawn(move || {
-                    let another = slot.obtain(Ask::Now, FetchContext::caller(), || ());
-                    block_on(async { another.await.unwrap() })
-                })
-            })
-            .collect();
+        let for_another = callers(&world.slot, 2, |slot| {
+            let another = slot.obtain(Ask::Now, FetchContext::caller(), || ());
+            block_on(async { another.await.unwrap().access_key_id().to_owned() })
+        });
         for _ in 0..3 {
             at_once(&world.slot);
             shuttle::thread::yield_now();
         }
-        for caller in for_another {
-            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA2");
-        }
+        assert_eq!(answers(for_another), ["AKIA2"; 2]);
         assert_eq!(at_once(&world.slot).access_key_id(), "AKIA2");
         assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2);
     });
@@ -408,60 +352,35 @@ fn who_asks_for_another_session_now_shares_it_and_makes_nobody_wait() {
 
 #[test]
 fn a_rejection_amid_a_refresh_is_answered_by_it() {
-    check(|| {
-        let world = world(Answers::Sessions);
+    check(Answers::Sessions, |world| {
         block_on(async { ask(&world.slot).await.unwrap() });
         world.hands.advance(INTO_THE_WINDOW);
         // A refresh begins, by this or by the timer.
         at_once(&world.slot);
-        let callers: Vec<_> = (0..2)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                shuttle::thread::spawn(move || {
-                    slot.reject("AKIA1");
-                    block_on(async { ask(&slot).await.unwrap() })
-                })
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA2");
-        }
+        let another = |slot: &Slot| {
+            slot.reject("AKIA1");
+            key(slot)
+        };
+        assert_eq!(answers(callers(&world.slot, 2, another)), ["AKIA2"; 2]);
         assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2);
     });
 }
 
 #[test]
 fn a_refresh_that_fails_fails_none_of_those_who_wait_for_it() {
-    check(|| {
-        let world = world(Answers::FailsLater);
+    check(Answers::FailsLater, |world| {
         block_on(async { ask(&world.slot).await.unwrap() });
         world.hands.advance(INTO_THE_HARD_WINDOW);
-        let callers: Vec<_> = (0..3)
-            .map(|_| {
-                let slot = Arc::clone(&world.slot);
-                shuttle::thread::spawn(move || block_on(async { ask(&slot).await.unwrap() }))
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.join().unwrap().access_key_id(), "AKIA1");
-        }
+        assert_eq!(answers(callers(&world.slot, 3, key)), ["AKIA1"; 3]);
         assert_eq!(world.counted.fetches.load(Ordering::SeqCst), 2, "and one backoff");
     });
 }
 
 #[test]
 fn whoever_waits_for_a_fetch_that_hangs_is_answered_when_its_time_is_over() {
-    check_fairly(|| {
-        let World { slot, counted, hands } = world(Answers::HangsAtFirst);
-        let callers: Vec<_> =
-            (0..2)
-                .map(|_| {
-                    let slot = Arc::clone(&slot);
-                    spawn(async move {
-                        ask(&slot).await.map(|session| session.access_key_id().to_owned())
-                    })
-                })
-                .collect();
+    check_fairly(Answers::HangsAtFirst, |world| {
+        let World { slot, counted, hands } = world;
+        let callers = tasks(&slot, 2);
         // Past the limit of the fetch, and past the patience of who waits: either may be first.
         let begun = Arc::clone(&counted);
         let turns = spawn(async move {
@@ -474,7 +393,7 @@ fn whoever_waits_for_a_fetch_that_hangs_is_answered_when_its_time_is_over() {
             turns.await.unwrap();
             for caller in callers {
                 match caller.await.unwrap() {
-                    Ok(key) => assert_eq!(key, "AKIA2"),
+                    Ok(session) => assert_eq!(session.access_key_id(), "AKIA2"),
                     Err(error) => assert!(error.message().contains("took longer"), "{error}"),
                 }
             }
@@ -491,8 +410,8 @@ fn whoever_waits_for_a_fetch_that_hangs_is_answered_when_its_time_is_over() {
 
 #[test]
 fn what_is_removed_while_its_timer_looks_fetches_nothing_more() {
-    check_fairly(|| {
-        let World { slot, counted, hands } = world(Answers::Sessions);
+    check_fairly(Answers::Sessions, |world| {
+        let World { slot, counted, hands } = world;
         block_on(async { ask(&slot).await.unwrap() });
         let turns = {
             let hands = hands.clone();
@@ -527,7 +446,7 @@ impl Timed for Probe {
 
 #[test]
 fn the_timer_wakes_for_what_is_to_be_looked_at_before_what_it_sleeps_for() {
-    check_fairly(|| {
+    let model = || {
         let hands = ManualClock::at(std::time::UNIX_EPOCH + 400_000 * HOUR);
         let timer = Timer::new(hands.clock());
         let probe = || Arc::new(Probe(AtomicUsize::new(0)));
@@ -551,22 +470,6 @@ fn the_timer_wakes_for_what_is_to_be_looked_at_before_what_it_sleeps_for() {
         });
         other.join().unwrap();
         assert_eq!(late.0.load(Ordering::SeqCst), 0);
-    });
-}
-
-/// The swap of the model is one.
-#[test]
-fn a_load_sees_one_store_or_the_next() {
-    check(|| {
-        let swap = Arc::new(ArcSwapOption::empty());
-        let writer = {
-            let swap = Arc::clone(&swap);
-            shuttle::thread::spawn(move || swap.store(Some(Arc::new((1, 1)))))
-        };
-        if let Some(pair) = swap.load() {
-            assert_eq!(pair.0, pair.1);
-        }
-        writer.join().unwrap();
-        assert!(swap.load().is_some());
-    });
+    };
+    shuttle::check_random(model, 2 * INTERLEAVINGS);
 }
