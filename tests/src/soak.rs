@@ -37,12 +37,12 @@ const MOST_AT_ONCE: Duration = Duration::from_millis(600);
 const LIFETIME: u64 = 900;
 /// How many roles' sessions are asked for, of which the pool retains fewer.
 const TENANTS: usize = 100;
-const RETAINED: u64 = 98;
+const RETAINED: usize = 98;
 
 /// A soak.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
-    /// How long, in real time.
+    /// How long, in real time: longer if it takes that to see the outage, and to compare the memory in use.
     pub length: Duration,
     /// How many tasks call.
     pub tasks: usize,
@@ -101,21 +101,29 @@ impl Soak {
                 clients.spawn(callers::call(pool, ledger, stop, seed))
             })
             .collect();
-        drop(pool);
-        let mut watch = Watch { soak: self, world: &world, ledger: &ledger, samples: Vec::new() };
+        let (lulls, had_its_outage) = (Vec::new(), false);
+        let mut watch = Watch { soak: self, world: &world, ledger: &ledger, lulls, had_its_outage };
         let last = watch.through_the_weather(progress)?;
         stop.store(true, Ordering::Relaxed);
         for caller in callers {
             clients.block_on(caller)?;
         }
+        let slots = slots_left(&pool);
+        drop(pool);
         let left = tasks_left(&clients);
-        let growth = watch.growth();
         let mut figures = ledger.figures();
         let exactly = |name: &str, value: f64| Figure::with_goal(name, value, Goal::Exactly(0.0));
         figures.extend([
             exactly("tasks_left", left as f64),
-            Figure::with_goal("live_bytes_grown", growth.bytes, Goal::AtMost(growth.allowed)),
-            Figure::of("live_bytes", growth.at_the_end),
+            Figure::with_goal("slots_left", slots as f64, Goal::AtMost(RETAINED as f64)),
+            exactly("outages_longer_than_a_session_missing", f64::from(!watch.had_its_outage)),
+            Figure::with_goal(
+                "live_bytes_grown_a_minute",
+                watch.growth().unwrap_or(f64::INFINITY),
+                Goal::AtMost(GROWN_A_MINUTE),
+            ),
+            Figure::of("lulls_compared", watch.lulls.len() as f64),
+            Figure::of("live_bytes", last.live_bytes as f64),
             Figure::of("sts_calls", last.sts_calls as f64),
             Figure::of("sts_calls_with_a_fault", last.faults as f64),
             Figure::of("simulated_hours", (last.elapsed * SPEED).as_secs_f64() / 3600.0),
@@ -153,15 +161,19 @@ fn pool(world: &Arc<World>, ledger: &Arc<Ledger>) -> Result<SessionPool<usize>, 
     let builder = rolecall::builder().sts(sts.build()).observer(Arc::clone(&observer));
     let chain = builder.from_tokens(tokens, request)?;
     let hub = Role::new(HUB)?.duration(duration)?;
-    let name = SessionName::parse("soak")?;
+    // By its own name, a tenant's session says whose it is.
+    let names: Result<Vec<_>, _> =
+        (0..TENANTS).map(|tenant| SessionName::parse(&ledger::session_name(tenant))).collect();
+    let names = names?;
     let ledger = Arc::clone(ledger);
     let source = move |tenant: &usize| {
-        let hop = AssumeRole::new(chain.base(), hub.clone(), chain.sts().clone(), name.clone());
+        let (hub, name) = (hub.clone(), names[*tenant].clone());
+        let hop = AssumeRole::new(chain.base(), hub, chain.sts().clone(), name);
         Arc::new(Watched::new(hop, *tenant, &ledger)) as Arc<dyn SessionSource>
     };
     Ok(SessionPool::builder(source)
         .clock(world.hands.clock())
-        .capacity(RETAINED)
+        .capacity(RETAINED as u64)
         .idle(Duration::from_secs(2 * LIFETIME))
         .observer(observer)
         .build())
@@ -189,28 +201,38 @@ fn tasks_left(clients: &Runtime) -> usize {
     }
 }
 
+/// How many slots the pool has when nobody holds a handle: its own look lets go of those for which there is no room.
+fn slots_left(pool: &SessionPool<usize>) -> usize {
+    let patience = Instant::now();
+    loop {
+        let slots = pool.status().slots();
+        if slots <= RETAINED || patience.elapsed() > Duration::from_secs(10) {
+            return slots;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// By how much the memory in use may grow in a minute: a session's keys kept for each of 5000 fetches would be as much
+/// again, and a byte for each call a part of it. The lulls of a sound run differ by a tenth of it.
+const GROWN_A_MINUTE: f64 = 1.5 * 1_048_576.0;
+/// In how many lulls the memory is compared at least, and how much longer it takes for that at most.
+const LEAST_LULLS: usize = 5;
+const MORE: Duration = Duration::from_secs(60);
+
 struct Watch<'a> {
     soak: Soak,
     world: &'a World,
     ledger: &'a Ledger,
-    /// Of each second: the bytes that are allocated, and how many calls the local AWS remembers.
-    samples: Vec<(usize, usize)>,
+    /// The least that was allocated in each lull, and when: what a fetch takes while it runs has gone again.
+    lulls: Vec<(f64, f64)>,
+    had_its_outage: bool,
 }
 
-/// How much more memory is in use at the end than after the beginning.
-struct Growth {
-    bytes: f64,
-    allowed: f64,
-    at_the_end: f64,
-}
-
-/// The local AWS is in this process, and remembers this many calls, and as many sessions.
-const REMEMBERED: usize = 3000;
-/// What one of them takes there, at most: about 2 kB of strings, and its part of maps that double.
-const BYTES_REMEMBERED: f64 = 4096.0;
-/// What comes and goes: fetches under way, connections that hang, answers; more of it on a machine that is busy otherwise.
-/// Of a task for each fetch, let alone a session for each call, a minute would leave several times as much behind.
-const NOISE: f64 = 4.0 * 1_048_576.0;
+/// The local AWS is in this process, and remembers this many calls, and as many sessions: more than are in use.
+const REMEMBERED: usize = 1500;
+/// From how many sessions on it forgets as many as it learns, and its maps have the size that they keep.
+const FILLED: u64 = 3000;
 
 impl Watch<'_> {
     fn through_the_weather(
@@ -219,11 +241,22 @@ impl Watch<'_> {
     ) -> Result<Progress, Box<dyn Error>> {
         let mut weather = Weather::new(self.soak.seed);
         let (begun, mut next, mut faults, mut known) = (Instant::now(), 1, 0, 0);
+        let mut least: Option<usize> = None;
         loop {
-            weather.blow(&self.world.aws, begun.elapsed())?;
+            weather.blow(&self.world.aws, begun.elapsed(), self.ledger.clock().now())?;
             std::thread::sleep(Duration::from_millis(50));
             let elapsed = begun.elapsed();
-            let over = elapsed >= self.soak.length;
+            let live_bytes = (self.soak.live_bytes)();
+            if weather.is_calm(elapsed) {
+                least = Some(least.map_or(live_bytes, |least| least.min(live_bytes)));
+            } else if let Some(least) = least.take() {
+                // Before, what the local AWS remembers grows: with each call, and each session.
+                if self.ledger.counts().fetched >= FILLED && weather.had_its_outage() {
+                    self.lulls.push((elapsed.as_secs_f64(), least as f64));
+                }
+            }
+            let seen = self.lulls.len() >= LEAST_LULLS || elapsed >= 2 * self.soak.length + MORE;
+            let over = elapsed >= self.soak.length && seen;
             if elapsed < Duration::from_secs(next) && !over {
                 continue;
             }
@@ -234,29 +267,25 @@ impl Watch<'_> {
             faults += new.filter(|call| call.error.is_some()).count();
             known = sts_calls;
             drop(calls);
-            let live_bytes = (self.soak.live_bytes)();
-            self.samples.push((live_bytes, sts_calls.min(REMEMBERED)));
             let counts = self.ledger.counts();
             let now = Progress { elapsed, counts, sts_calls, faults, live_bytes };
             progress(&now);
             if over {
+                self.had_its_outage = weather.had_its_outage();
                 return Ok(now);
             }
         }
     }
 
-    /// The medians of two parts of the run: after the first third, and at the end.
-    fn growth(&self) -> Growth {
-        let all = self.samples.len();
-        let part = all.div_ceil(6);
-        let median = |from: usize| {
-            let mut part: Vec<_> = self.samples.iter().skip(from).take(part).copied().collect();
-            part.sort_unstable();
-            part.get(part.len() / 2)
-                .map_or((0.0, 0.0), |(bytes, calls)| (*bytes as f64, *calls as f64))
-        };
-        let ((before, knew), (at_the_end, knows)) = (median(all / 3), median(all - part));
-        let allowed = NOISE + BYTES_REMEMBERED * (knows - knew);
-        Growth { bytes: at_the_end - before, allowed, at_the_end }
+    /// By how many bytes the memory in use grows in a minute: the median of the slopes between all lulls, so that one of
+    /// them in which something was amiss does not count.
+    fn growth(&self) -> Option<f64> {
+        let mut slopes: Vec<f64> = Vec::new();
+        for (number, (at, bytes)) in self.lulls.iter().enumerate() {
+            let later = self.lulls.iter().skip(number + 1);
+            slopes.extend(later.map(|(then, more)| (more - bytes) / (then - at) * 60.0));
+        }
+        slopes.sort_by(f64::total_cmp);
+        slopes.get(slopes.len() / 2).copied()
     }
 }

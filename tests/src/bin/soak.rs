@@ -17,7 +17,7 @@ static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
 /// 64 tasks on the local AWS with random faults: looks for what must never be.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long
+    /// How long; longer if it takes that to see an outage and to compare the memory in use
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
     /// Repeats the faults, and what the callers do; drawn if it is not given

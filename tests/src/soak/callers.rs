@@ -25,12 +25,12 @@ pub(super) async fn call(
             0 => {
                 pool.remove(&tenant);
             }
-            1..20 => give_up(&pool, tenant).await,
+            1..20 => give_up(&pool, &ledger, tenant).await,
             20..40 => for_long(&pool, &ledger, tenant).await,
-            40..44 => drop(pool.get(&tenant).refresh_now().await),
+            40..44 => refresh(&pool, &ledger, tenant).await,
             die => {
                 let session = ask(&pool, &ledger, tenant).await;
-                if let Some(session) = session.filter(|_| die < 48) {
+                if let Some(session) = session.ok().filter(|_| die < 48) {
                     ledger.will_be_rejected(tenant, &session);
                     pool.get(&tenant).reject(&session);
                 }
@@ -40,41 +40,67 @@ pub(super) async fn call(
     }
 }
 
-async fn ask(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) -> Option<Session> {
+async fn ask(
+    pool: &SessionPool<usize>,
+    ledger: &Ledger,
+    tenant: usize,
+) -> Result<Session, FetchError> {
     let before = ledger.look(tenant);
     let handle = pool.get(&tenant);
     let asked = watched(ledger.clock(), handle.session(FetchContext::caller())).await;
     ledger.count(|counts| counts.calls += 1);
     if let Some(at) = asked.waited_at {
-        ledger.waited(tenant, before, at);
+        ledger.count(|counts| counts.waited += 1);
+        ledger.waited(tenant, before, Duration::ZERO, at);
     }
-    match asked.answer {
-        Ok(session) => {
-            ledger.served(tenant, &session, Duration::ZERO, asked.last);
-            Some(session)
-        }
-        Err(error) if error.kind() == ErrorKind::Removed => None,
-        Err(error) => {
-            ledger.failed(tenant, before, &error);
-            None
-        }
+    match &asked.answer {
+        Ok(session) => ledger.served(tenant, session, Duration::ZERO, asked.last),
+        Err(error) if error.kind() == ErrorKind::Removed => {}
+        Err(error) => ledger.failed(tenant, before, error),
     }
+    asked.answer
 }
 
 /// A caller with little patience: what it set off goes on.
-async fn give_up(pool: &SessionPool<usize>, tenant: usize) {
+async fn give_up(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) {
     let handle = pool.get(&tenant);
-    let answer = handle.session(FetchContext::caller());
-    let _ = tokio::time::timeout(Duration::from_millis(1), answer).await;
+    let answer = watched(ledger.clock(), handle.session(FetchContext::caller()));
+    let answered = tokio::time::timeout(Duration::from_millis(1), answer).await;
+    if let Ok(Asked { answer: Ok(session), last, .. }) = answered {
+        ledger.served(tenant, &session, Duration::ZERO, last);
+    }
 }
 
 /// A session for what takes a while; there may be none, and then it is an error.
 async fn for_long(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) {
     let least = Duration::from_secs(400);
+    let before = ledger.look(tenant);
     let handle = pool.get(&tenant);
     let asked = watched(ledger.clock(), handle.session_valid_for(least)).await;
-    if let Ok(session) = asked.answer {
-        ledger.served(tenant, &session, least, asked.last);
+    ledger.count(|counts| counts.for_long += 1);
+    if let Some(at) = asked.waited_at {
+        ledger.waited(tenant, before, least, at);
+    }
+    match asked.answer {
+        Ok(session) => ledger.served(tenant, &session, least, asked.last),
+        Err(error) if error.kind() == ErrorKind::Removed => {}
+        Err(error) => ledger.failed_for_long(tenant, before, least, &error),
+    }
+}
+
+/// Another session at once: if there is none to be had, the one that is held stays in use.
+async fn refresh(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) {
+    let before = ledger.look(tenant);
+    let handle = pool.get(&tenant);
+    let asked = watched(ledger.clock(), handle.refresh_now()).await;
+    ledger.count(|counts| counts.refreshes += 1);
+    match asked.answer {
+        Ok(session) => ledger.served(tenant, &session, Duration::ZERO, asked.last),
+        Err(error) if error.kind() == ErrorKind::Removed => {}
+        Err(_) => {
+            let then = ask(pool, ledger, tenant).await;
+            ledger.after_a_failed_refresh(tenant, before, then.as_ref());
+        }
     }
 }
 

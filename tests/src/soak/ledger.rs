@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rolecall::{
-    AssumeRole, Clock, Event, FetchContext, FetchError, Moment, Observer, Session, SessionSource,
+    AssumeRole, AssumedRole, Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Observer,
+    Session, SessionSource,
 };
 
 use crate::figures::{Figure, Goal};
@@ -18,17 +19,23 @@ use crate::figures::{Figure, Goal};
 pub(super) enum Never {
     FailedWhileHeld,
     WaitedWhileHeld,
+    FailedForLong,
+    LostByRefresh,
     PastItsEnd,
     ShorterThanAsked,
+    UnderAnotherKey,
     TwoLiveFetches,
 }
 
 impl Never {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::FailedWhileHeld,
         Self::WaitedWhileHeld,
+        Self::FailedForLong,
+        Self::LostByRefresh,
         Self::PastItsEnd,
         Self::ShorterThanAsked,
+        Self::UnderAnotherKey,
         Self::TwoLiveFetches,
     ];
 
@@ -36,8 +43,11 @@ impl Never {
         match self {
             Self::FailedWhileHeld => "failed_while_a_valid_session_was_held",
             Self::WaitedWhileHeld => "waited_while_a_session_was_held_outside_the_hard_window",
+            Self::FailedForLong => "failed_while_one_for_as_long_as_was_asked_for_was_held",
+            Self::LostByRefresh => "lost_by_a_refresh_that_failed",
             Self::PastItsEnd => "served_past_their_end",
             Self::ShorterThanAsked => "served_for_less_than_was_asked_for",
+            Self::UnderAnotherKey => "served_under_another_key",
             Self::TwoLiveFetches => "second_live_fetches_of_a_slot",
         }
     }
@@ -52,6 +62,14 @@ pub struct Counts {
     pub waited: u64,
     /// Those that failed: no session was held.
     pub failed: u64,
+    /// Calls for a session that is good for long.
+    pub for_long: u64,
+    /// Those of them that failed.
+    pub for_long_failed: u64,
+    /// Refreshes that were asked for.
+    pub refreshes: u64,
+    /// Those of them that failed.
+    pub refreshes_failed: u64,
     /// Fetches that brought a session.
     pub fetched: u64,
     /// Fetches that failed.
@@ -98,15 +116,34 @@ struct Held {
     since: Moment,
 }
 
+/// From when before a session's end callers wait for the next, for sessions of ten minutes or more.
+const HARD_WINDOW: Duration = Duration::from_secs(60);
+
+/// What the sessions of a tenant are called: STS says it in its answer.
+pub(super) fn session_name(tenant: usize) -> String {
+    format!("tenant-{tenant}")
+}
+
 /// How a tenant stood before a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     slot: u64,
     end: Moment,
+    /// When what it holds was asked for.
+    since: Moment,
     /// What it holds was rejected.
     rejected: bool,
     /// When the newest session that was rejected was asked for: it changes when another is.
     newest_rejected: Moment,
+}
+
+impl Look {
+    /// Whether one slot was there all the time up to that look, and no rejection is a reason to do without what it holds:
+    /// one in between is, though the next session has come since.
+    fn is_held_until(&self, later: Self) -> bool {
+        let same = self.slot != 0 && self.slot == later.slot;
+        same && !self.rejected && self.newest_rejected == later.newest_rejected
+    }
 }
 
 impl Ledger {
@@ -137,7 +174,7 @@ impl Ledger {
         let (end, since) =
             tenant.held.map_or((Moment::ZERO, Moment::ZERO), |held| (held.end, held.since));
         let newest_rejected = tenant.rejected;
-        Look { slot: tenant.slot, end, rejected: newest_rejected >= since, newest_rejected }
+        Look { slot: tenant.slot, end, since, rejected: newest_rejected >= since, newest_rejected }
     }
 
     /// Before a service says so.
@@ -158,15 +195,53 @@ impl Ledger {
         }
     }
 
-    /// A call that began when it stood so was not answered at once, at this moment.
-    pub(super) fn waited(&self, tenant: usize, before: Look, at: Moment) {
+    /// A call for a session that is good for this long failed, that began when it stood so. Whatever was held for longer
+    /// than that at its end was so all the time, and so there was no moment at which it could fail.
+    pub(super) fn failed_for_long(
+        &self,
+        tenant: usize,
+        before: Look,
+        least: Duration,
+        error: &FetchError,
+    ) {
+        let (now, after) = (self.clock.now(), self.look(tenant));
+        self.count(|counts| counts.for_long_failed += 1);
+        if before.is_held_until(after) && before.end - now >= least {
+            let left = before.end - now;
+            self.never(Never::FailedForLong, || {
+                format!("tenant {tenant}: a session was good for {left:?} more: {error}")
+            });
+        }
+    }
+
+    /// What a call got after a refresh failed that began when it stood so.
+    pub(super) fn after_a_failed_refresh(
+        &self,
+        tenant: usize,
+        before: Look,
+        got: Result<&Session, &FetchError>,
+    ) {
+        let (now, after) = (self.clock.now(), self.look(tenant));
+        self.count(|counts| counts.refreshes_failed += 1);
+        let lost = match got {
+            Ok(session) => asked_for(session) < before.since,
+            Err(error) => error.kind() != ErrorKind::Removed,
+        };
+        if lost && before.is_held_until(after) && before.end > now {
+            let left = before.end - now;
+            self.never(Never::LostByRefresh, || {
+                let got = got.map_or_else(ToString::to_string, |_| "an older session".to_owned());
+                format!("tenant {tenant}: one was good for {left:?} more, and it got: {got}")
+            });
+        }
+    }
+
+    /// A call for a session that is good for this long, which began when it stood so, was not answered at once, at this
+    /// moment.
+    pub(super) fn waited(&self, tenant: usize, before: Look, least: Duration, at: Moment) {
         let after = self.look(tenant);
-        self.count(|counts| counts.waited += 1);
-        let hard = Duration::from_secs(60);
-        let same = before.slot != 0 && before.slot == after.slot;
-        // A rejection in between is a reason to wait, though the next session has come since.
-        let none_rejected = !before.rejected && before.newest_rejected == after.newest_rejected;
-        if same && none_rejected && before.end - at > hard {
+        let reason = least.max(HARD_WINDOW);
+        if before.is_held_until(after) && before.end - at > reason {
             let left = before.end - at;
             self.never(Never::WaitedWhileHeld, || {
                 format!("tenant {tenant}: a session was good for {left:?} more")
@@ -176,6 +251,10 @@ impl Ledger {
 
     /// A session was handed out by a call that was looked after last at this moment.
     pub(super) fn served(&self, tenant: usize, session: &Session, least: Duration, at: Moment) {
+        let name = session.role().and_then(AssumedRole::session_name);
+        if name != Some(&session_name(tenant)) {
+            self.never(Never::UnderAnotherKey, || format!("tenant {tenant}: it is of {name:?}"));
+        }
         let end = session.ends(&self.clock);
         let kind = match least.is_zero() {
             true if end <= at => Never::PastItsEnd,
@@ -217,6 +296,10 @@ impl Ledger {
             ("calls", counts.calls),
             ("calls_that_waited", counts.waited),
             ("calls_that_failed", counts.failed),
+            ("calls_for_long", counts.for_long),
+            ("calls_for_long_that_failed", counts.for_long_failed),
+            ("refreshes_asked_for", counts.refreshes),
+            ("refreshes_that_failed", counts.refreshes_failed),
             ("fetches", counts.fetched),
             ("fetches_that_failed", counts.fetches_failed),
             ("rejections", counts.rejected),
