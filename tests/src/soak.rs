@@ -213,8 +213,9 @@ fn slots_left(pool: &SessionPool<usize>) -> usize {
     }
 }
 
-/// By how much the memory in use may grow in a minute: a session's keys kept for each of 5000 fetches would be as much
-/// again, and a byte for each call a part of it. The lulls of a sound run differ by a tenth of it.
+/// By how much the memory in use may grow in a minute. Of a sound minute it is a third of this, up or down, as lulls
+/// differ; of one that keeps a session for each fetch, five times as much, and of one that keeps a few bytes for each
+/// call, more than this.
 const GROWN_A_MINUTE: f64 = 1.5 * 1_048_576.0;
 /// In how many lulls the memory is compared at least, and how much longer it takes for that at most.
 const LEAST_LULLS: usize = 5;
