@@ -51,7 +51,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "slot: before refresh-at, the session and nothing else",
         SLOT,
         "        if now < windows.refresh_at {\n            return hand(false);",
-        "        if now < windows.refresh_at {\n            return hand(may_start);",
+        "        if now < windows.refresh_at {\n            return hand(may_start(urgency));",
         "before_refresh_at_the_session_is_handed_out_and_nothing_else_happens",
     ),
     mutant(
