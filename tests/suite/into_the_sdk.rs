@@ -50,13 +50,7 @@ async fn the_error_reaches_the_user_of_a_service_client_whole() {
     let error = client.get_caller_identity().send().await.unwrap_err();
     let text = DisplayErrorContext(&error).to_string();
     assert!(text.contains("hop 1 of 1, arn:aws:iam::777788889999:role/closed: User: "), "{text}");
-    let mut next: Option<&dyn std::error::Error> = Some(&error);
-    let mut ours = None;
-    while let Some(error) = next {
-        ours = ours.or(error.downcast_ref::<FetchError>());
-        next = error.source();
-    }
-    assert_eq!(ours.map(FetchError::kind), Some(ErrorKind::Denied));
+    assert_eq!(FetchError::find(&error).map(FetchError::kind), Some(ErrorKind::Denied));
 }
 
 #[tokio::test]

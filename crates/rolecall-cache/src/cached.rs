@@ -20,7 +20,8 @@ use crate::timer::Timer;
 /// A source with a slot around it: it hands out the session that it holds, and keeps it fresh.
 ///
 /// Clones share the slot. It is a `ProvideCredentials` for the SDK and a [`SessionSource`] to build on. It needs a Tokio
-/// runtime with timers (and I/O, for STS: `enable_all`); the last handle's drop ends its tasks. A fetch goes on when the caller that began it gives up.
+/// runtime with timers (and I/O, for STS: `enable_all`); the last handle's drop ends its tasks. A fetch goes on when the
+/// caller that began it gives up.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_core::FetchError> {

@@ -389,12 +389,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.ended = now;
         let Failure { error, retryable } = failure;
         let in_a_row = self.failures.in_a_row.saturating_add(1);
-        let left = self.end() - now;
         let remembered_until = now + remembered_for(in_a_row, retryable, draw);
-        let not_before = match left.is_zero() {
-            true => remembered_until,
-            false => now + pause_while_valid(in_a_row, retryable, left, draw),
-        };
+        let not_before = now + self.pause(now, in_a_row, retryable, draw);
         self.failures = Failures { in_a_row, last: Some(error), not_before, remembered_until };
         self.put_offs = PutOffs::none();
     }
@@ -403,12 +399,16 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     pub(crate) fn put_off(&mut self, now: Moment, error: E, draw: f64) {
         self.not_asked();
         let in_a_row = self.put_offs.in_a_row.saturating_add(1);
-        let left = self.end() - now;
-        let pause = match left.is_zero() {
-            true => remembered_for(in_a_row, true, draw),
-            false => pause_while_valid(in_a_row, true, left, draw),
-        };
-        self.put_offs = PutOffs { in_a_row, last: Some(error), not_before: now + pause };
+        let not_before = now + self.pause(now, in_a_row, true, draw);
+        self.put_offs = PutOffs { in_a_row, last: Some(error), not_before };
+    }
+
+    /// Before the next try.
+    fn pause(&self, now: Moment, in_a_row: u32, retryable: bool, draw: f64) -> Duration {
+        match self.end() - now {
+            Duration::ZERO => remembered_for(in_a_row, retryable, draw),
+            left => pause_while_valid(in_a_row, retryable, left, draw),
+        }
     }
 
     /// A service refused this session. Another than the held one is old news.

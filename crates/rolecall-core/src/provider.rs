@@ -75,12 +75,12 @@ impl FetchError {
     /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
     /// ```
     pub fn of_provider(error: &(dyn Error + 'static)) -> Self {
+        if let Some(ours) = Self::find(error) {
+            return ours.clone();
+        }
         let mut kind = None;
         let mut next = Some(error);
         while let Some(error) = next {
-            if let Some(ours) = error.downcast_ref::<Self>() {
-                return ours.clone();
-            }
             kind = kind.or(error.downcast_ref().map(|error| match error {
                 CredentialsError::CredentialsNotLoaded(_) => ErrorKind::NotConfigured,
                 CredentialsError::InvalidConfiguration(_) => ErrorKind::InvalidConfig,

@@ -176,6 +176,15 @@ mod tests {
     use ErrorKind::*;
 
     /// The error table of the STS facts, row by row.
+    /// Of a web identity call, which no session signs, `ExpiredTokenException` is of the token.
+    #[test]
+    fn the_codes_that_ask_for_a_new_signer_are_those_that_refuse_a_session() {
+        for (code, _, class) in TABLE {
+            let refuses = rolecall_core::refuses_session(code) && *code != "ExpiredTokenException";
+            assert_eq!(class.again == Again::NewSigner, refuses, "{code}");
+        }
+    }
+
     #[test]
     fn every_row_of_the_table() {
         let key =
