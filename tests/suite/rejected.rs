@@ -102,6 +102,30 @@ impl World {
             .await
     }
 
+    /// A client that goes on when its session is refused; so are the others.
+    async fn s3_client<P>(&self, provider: &P) -> aws_sdk_s3::Client
+    where
+        P: ProvideCredentials + HoldsSessions + Clone,
+    {
+        let config = self.config(provider.clone()).await;
+        aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), provider).build())
+    }
+
+    async fn sts_client(&self, provider: &Cached<Keys>) -> aws_sdk_sts::Client {
+        let config = self.config(provider.clone()).await;
+        let sts = aws_sdk_sts::config::Builder::from(&config);
+        aws_sdk_sts::Client::from_conf(retry_rejected!(sts, provider).build())
+    }
+
+    async fn read_a_secret(&self, provider: &Cached<Keys>) {
+        let config = self.config(provider.clone()).await;
+        let secrets = aws_sdk_secretsmanager::config::Builder::from(&config);
+        let secrets = retry_rejected!(secrets, provider).build();
+        let client = aws_sdk_secretsmanager::Client::from_conf(secrets);
+        let secret = client.get_secret_value().secret_id("shop/db").send().await.unwrap();
+        assert_eq!(secret.secret_string(), Some("swordfish"));
+    }
+
     /// The codes of the answers, in order.
     fn codes(&self) -> Vec<String> {
         let code = |error: Option<String>| error.unwrap_or_else(|| "ok".into());
@@ -169,8 +193,7 @@ async fn list(client: &aws_sdk_s3::Client) -> Result<(), String> {
 async fn each_services_client_goes_on_with_the_next_session() {
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(1));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     list(&client).await.unwrap();
     let body = ByteStream::from_static(b"1 apple");
     let put = client.put_object().bucket("shop-data").key("orders/1").body(body);
@@ -180,28 +203,19 @@ async fn each_services_client_goes_on_with_the_next_session() {
 
     // An operation whose answer is streamed
     let another = world.cached(world.after_unknown(1));
-    let config = world.config(another.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &another).build());
+    let client = world.s3_client(&another).await;
     let get = client.get_object().bucket("shop-data").key("orders/1").send().await.unwrap();
     assert_eq!(get.body.collect().await.unwrap().to_vec(), b"1 apple");
     assert_eq!(world.codes()[3..], ["InvalidAccessKeyId", "ok"]);
 
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(1));
-    let config = world.config(provider.clone()).await;
-    let secrets = aws_sdk_secretsmanager::config::Builder::from(&config);
-    let secrets = retry_rejected!(secrets, &provider).build();
-    let client = aws_sdk_secretsmanager::Client::from_conf(secrets);
-    let secret = client.get_secret_value().secret_id("shop/db").send().await.unwrap();
-    assert_eq!(secret.secret_string(), Some("swordfish"));
+    world.read_a_secret(&provider).await;
     assert_eq!(world.codes(), ["UnrecognizedClientException", "ok"]);
 
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(1));
-    let config = world.config(provider.clone()).await;
-    let sts = aws_sdk_sts::config::Builder::from(&config);
-    let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
-    client.get_caller_identity().send().await.unwrap();
+    world.sts_client(&provider).await.get_caller_identity().send().await.unwrap();
     assert_eq!(world.codes(), ["InvalidClientTokenId", "ok"]);
 }
 
@@ -209,29 +223,20 @@ async fn each_services_client_goes_on_with_the_next_session() {
 async fn a_session_that_is_over_costs_one_more_try_at_each_service() {
     let world = World::new().await;
     let provider = world.cached(Keys::new(vec![world.ended().await, world.ann()]));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     list(&client).await.unwrap();
     assert_eq!(world.codes(), ["ok", "ExpiredToken", "ok"]);
     assert_eq!(provider.source().fetches(), 2);
 
     let world = World::new().await;
     let provider = world.cached(Keys::new(vec![world.ended().await, world.ann()]));
-    let config = world.config(provider.clone()).await;
-    let secrets = aws_sdk_secretsmanager::config::Builder::from(&config);
-    let secrets = retry_rejected!(secrets, &provider).build();
-    let client = aws_sdk_secretsmanager::Client::from_conf(secrets);
-    let secret = client.get_secret_value().secret_id("shop/db").send().await.unwrap();
-    assert_eq!(secret.secret_string(), Some("swordfish"));
+    world.read_a_secret(&provider).await;
     assert_eq!(world.codes(), ["ok", "ExpiredTokenException", "ok"]);
     assert_eq!(provider.source().fetches(), 2);
 
     let world = World::new().await;
     let provider = world.cached(Keys::new(vec![world.ended().await, world.ann()]));
-    let config = world.config(provider.clone()).await;
-    let sts = aws_sdk_sts::config::Builder::from(&config);
-    let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
-    client.get_caller_identity().send().await.unwrap();
+    world.sts_client(&provider).await.get_caller_identity().send().await.unwrap();
     assert_eq!(world.codes(), ["ok", "ExpiredToken", "ok"]);
     assert_eq!(provider.source().fetches(), 2);
 }
@@ -243,8 +248,7 @@ async fn a_token_that_is_not_that_of_the_key_costs_one_more_try() {
     let (id, secret) = (session.access_key_id(), session.secret_access_key());
     let garbled = Credentials::new(id, secret, Some("of another".into()), None, "test");
     let provider = world.cached(Keys::new(vec![garbled, world.ann()]));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     list(&client).await.unwrap();
     assert_eq!(world.codes(), ["ok", "InvalidToken", "ok"]);
     assert_eq!(provider.source().fetches(), 2);
@@ -265,9 +269,7 @@ async fn of_the_codes_of_an_answer_those_that_refuse_the_session_cost_one_more_t
         let rule = FaultRule::refused(status, code, "As it is told to.");
         world.aws.inject(rule.on("GetCallerIdentity").nth(1)).unwrap();
         let provider = world.cached(Keys::new(vec![world.session().await, world.ann()]));
-        let config = world.config(provider.clone()).await;
-        let sts = aws_sdk_sts::config::Builder::from(&config);
-        let client = aws_sdk_sts::Client::from_conf(retry_rejected!(sts, &provider).build());
+        let client = world.sts_client(&provider).await;
         let answer = client.get_caller_identity().send().await;
         let codes = world.codes()[1..].to_vec();
         if refuses {
@@ -298,16 +300,14 @@ async fn without_it_the_service_is_asked_with_the_rejected_session_for_ever() {
 async fn a_body_is_sent_again_if_it_can_be_and_one_that_cannot_leaves_the_next_call_well() {
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(1));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     let put = |body| client.put_object().bucket("shop-data").key("orders/1").body(body).send();
     put(ByteStream::from_static(b"1 apple")).await.unwrap();
     assert_eq!(world.codes(), ["InvalidAccessKeyId", "ok"]);
 
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(1));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     let once = ByteStream::new(SdkBody::from_body_1_x(http_body_util::Full::from("1 apple")));
     let put = client.put_object().bucket("shop-data").key("orders/1").body(once).content_length(7);
     let error = put.send().await.unwrap_err();
@@ -406,8 +406,7 @@ async fn one_call_alone_may_have_it() {
 async fn what_a_policy_denies_rejects_no_session() {
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(0));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     for _ in 0..3 {
         let call = client.list_objects_v2().bucket("shop-data").prefix("invoices/");
         assert_eq!(call.send().await.unwrap_err().code(), Some("AccessDenied"));
@@ -420,8 +419,7 @@ async fn what_a_policy_denies_rejects_no_session() {
 async fn a_service_that_always_rejects_costs_one_try_more_in_ten_seconds_and_ever_fewer() {
     let world = World::new().await;
     let provider = world.cached(Keys::new((0..10).map(unknown_key).collect()));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     for _ in 0..20 {
         assert_eq!(list(&client).await.unwrap_err(), "InvalidAccessKeyId");
     }
@@ -440,8 +438,7 @@ async fn a_service_that_always_rejects_costs_one_try_more_in_ten_seconds_and_eve
 async fn thirty_callers_with_a_rejected_session_cost_one_fetch() {
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(1));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     let callers: Vec<_> = (0..30)
         .map(|_| {
             let client = client.clone();
@@ -501,8 +498,7 @@ async fn the_sdks_own_lazy_cache_keeps_the_rejected_session() {
 async fn a_key_that_is_not_the_providers_is_not_tried_again() {
     let world = World::new().await;
     let provider = world.cached(world.after_unknown(0));
-    let config = world.config(provider.clone()).await;
-    let client = aws_sdk_s3::Client::from_conf(retry_rejected!(s3(&config), &provider).build());
+    let client = world.s3_client(&provider).await;
     list(&client).await.unwrap();
     let of_this_call = aws_sdk_s3::Config::builder()
         .credentials_provider(unknown_key(1))
