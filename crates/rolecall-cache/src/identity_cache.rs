@@ -200,12 +200,12 @@ impl IdentityCache {
 }
 
 impl Partitions {
-    /// What the slot of a partition has at once, if there is one.
+    /// What is asked of the slot of a partition, if there is one.
     #[inline]
-    fn hit<T>(
+    fn find<T>(
         &self,
         partition: IdentityCachePartition,
-        take: impl FnOnce(&Resolved) -> T,
+        of: impl FnOnce(&Arc<Slot>) -> T,
     ) -> Option<T> {
         let others;
         let slot = match self.first.get() {
@@ -215,23 +215,16 @@ impl Partitions {
                 others.as_ref()?.find(partition)?
             }
         };
-        slot.hit(take)
-    }
-
-    fn known(&self, partition: IdentityCachePartition) -> Option<Arc<Slot>> {
-        match self.first.get() {
-            Some(first) if first.partition == partition => Some(Arc::clone(&first.slot)),
-            _ => self.others.load().as_ref()?.find(partition).map(Arc::clone),
-        }
+        Some(of(slot))
     }
 
     fn slot(&self, partition: IdentityCachePartition) -> Arc<Slot> {
-        if let Some(slot) = self.known(partition) {
+        if let Some(slot) = self.find(partition, Arc::clone) {
             return slot;
         }
         let change = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         self.first.get_or_init(|| Entry::new(partition, self));
-        if let Some(slot) = self.known(partition) {
+        if let Some(slot) = self.find(partition, Arc::clone) {
             return slot;
         }
         let mut others = self.others.load().as_deref().map_or_else(Slots::default, Slots::clone);
@@ -308,11 +301,11 @@ impl ResolveCachedIdentity for IdentityCache {
     ) -> IdentityFuture<'a> {
         // The answer is made where the identity is cloned, so that it is moved once.
         let ready = |resolved: &Resolved| Some(IdentityFuture::ready(Ok(resolved.identity()?)));
-        match self.0.hit(resolver.cache_partition(), ready) {
-            Some(Some(ready)) => ready,
+        match self.0.find(resolver.cache_partition(), |slot| slot.hit(ready)) {
+            Some(Some(Some(ready))) => ready,
             // Known to be nothing that is held here.
-            Some(None) => self.pass_through(resolver, components, configuration),
-            None => self.load(resolver, components, configuration),
+            Some(Some(None)) => self.pass_through(resolver, components, configuration),
+            Some(None) | None => self.load(resolver, components, configuration),
         }
     }
 }
