@@ -1,14 +1,17 @@
-//! What rolecall does, as programs to run and to copy.
+//! Examples of rolecall, as programs to run and to copy.
 //!
-//! `cargo run -p rolecall-examples` is the [`tour`]: the main job from beginning to end, on an embedded local AWS, or
-//! with `--live` on the account that the environment points to. The other programs (`whoami`, `s3`, `secrets`, `ecr`,
-//! `chain`, `plug_into_aws_config`) are one file each, to copy from ([`main`], [`Plain`] and [`About`] are the frame around
-//! them), and `tenants` is a small web service; with `--sandbox` they run on a local AWS, too.
+//! - `cargo run -p rolecall-examples` runs the [`tour`]: every step from a web identity token to
+//!   AWS services, on an embedded local AWS, or with `--live` in an AWS account.
+//! - `whoami`, `chain`, `s3`, `secrets`, `ecr` and `plug_into_aws_config` are programs of one file
+//!   each. They share [`main`], [`ExampleError`] and [`Context`].
+//! - `tenants` is a small web service with one session per tenant.
+//!
+//! With `--sandbox`, each program but the tour runs on a local AWS.
 
-mod plain;
+mod error;
 mod sandbox;
 pub mod tour;
 
-pub use plain::{About, Plain};
+pub use error::{Context, ExampleError};
 pub use sandbox::main;
-pub use tour::Login;
+pub use tour::RegistryLogin;

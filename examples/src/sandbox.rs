@@ -1,30 +1,31 @@
-//! The frame around an example: its arguments, its last word, and a local AWS to try it on.
+//! The common `main` function of the examples, with a local AWS for `--sandbox`.
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rolecall::Clock;
+use rolecall::time::Clock;
 use tokio::process::Command;
 
-use crate::plain::Plain;
+use crate::error::ExampleError;
 use crate::tour::stage::{
-    BUCKET, CHECKOUT_ROLE, EXTERNAL_ID, Local, ORDERS_ROLE, PREFIX, REGION, REPOSITORY, SECRETS,
-    TENANTS_ROLE, Trouble, orders_policy,
+    BUCKET, CHECKOUT_ROLE, EXTERNAL_ID, LocalEnvironment, ORDERS_ROLE, PREFIX, REGION, REPOSITORY,
+    SECRETS, TENANTS_ROLE, orders_policy,
 };
 
 const SANDBOX: &str = "--sandbox";
-const HELP: &str = "With --sandbox it runs on a local AWS: no account, no network, and no other argument is needed.";
+const HELP: &str = "With --sandbox, the program runs on a local AWS: without an account, a network, or any other argument.";
 
-/// Runs an example on the account that the environment points to. With `--sandbox` it starts the same program once more,
-/// with an environment that points to a local AWS.
+/// Runs an example in the AWS account that the environment selects, or on a local AWS with
+/// `--sandbox`.
 ///
-/// What goes wrong is one sentence on standard error, and exit code 1; 2 for what was asked for wrongly.
+/// An error is printed to standard error as one sentence. The exit code is then 2 for invalid
+/// arguments or configuration, otherwise 1.
 pub fn main<A, F>(example: impl FnOnce(A) -> F) -> ExitCode
 where
     A: Parser,
-    F: Future<Output = Result<(), Plain>>,
+    F: Future<Output = Result<(), ExampleError>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
@@ -32,7 +33,7 @@ where
         Err(error) => Err(error.into()),
         Ok(runtime) if arguments.iter().any(|argument| argument == SANDBOX) => {
             arguments.retain(|argument| argument != SANDBOX);
-            runtime.block_on(sandboxed(&arguments))
+            runtime.block_on(run_in_sandbox(&arguments))
         }
         Ok(runtime) => {
             let matches = A::command().after_help(HELP).get_matches();
@@ -43,40 +44,46 @@ where
         }
     };
     result.unwrap_or_else(|error| {
-        let name = env!("CARGO_PKG_NAME").to_owned();
-        let name = arguments
+        let package = env!("CARGO_PKG_NAME").to_owned();
+        let program = arguments
             .first()
             .and_then(|program| {
                 std::path::Path::new(program).file_stem()?.to_str().map(str::to_owned)
             })
-            .unwrap_or(name);
-        // If standard error is gone too, there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "{name}: {error}");
+            .unwrap_or(package);
+        // Standard error may be closed, too; the exit code still reports the failure.
+        let _ = writeln!(std::io::stderr(), "{program}: {error}");
         ExitCode::from(error.exit_code())
     })
 }
 
-async fn sandboxed(arguments: &[OsString]) -> Result<ExitCode, Plain> {
-    let trouble = |trouble: Trouble| Plain::new(trouble.to_string());
-    let policy = orders_policy().map_err(trouble)?.to_json();
-    let local = Local::start(Clock::system(), policy).await.map_err(trouble)?;
+/// Starts a local AWS and runs this program again, with an environment that selects it.
+///
+/// The example reads its configuration from the environment like any service. A process cannot
+/// change its own environment safely, since other threads may be reading it, but it can set that of
+/// a child.
+async fn run_in_sandbox(arguments: &[OsString]) -> Result<ExitCode, ExampleError> {
+    let policy = orders_policy()?.to_json();
+    let local = LocalEnvironment::start(Clock::system(), policy).await?;
     let token = local.cluster.service_account_token("shop", "checkout").sign();
-    let token = token.map_err(|error| trouble(error.into()))?;
-    let token_file = local.write_token("token", token).await.map_err(trouble)?;
+    let token = token.map_err(crate::tour::TourError::from)?;
+    let token_file = local.write_token("token", token).await?;
 
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments.iter().skip(1)).kill_on_drop(true);
+    // A proxy of this machine would not reach the loopback address.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("AWS_") || name.to_ascii_uppercase().ends_with("_PROXY") {
             command.env_remove(name.as_ref());
         }
     }
-    // Files that are not there: nothing of this machine's configuration.
-    let nowhere = local.tokens.path().join("none");
+    // Without these variables the SDK would read the configuration in the home directory. The file
+    // does not exist.
+    let missing = local.tokens.path().join("none");
     command
-        .env("AWS_CONFIG_FILE", &nowhere)
-        .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
+        .env("AWS_CONFIG_FILE", &missing)
+        .env("AWS_SHARED_CREDENTIALS_FILE", &missing)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_REGION", REGION)
         .env("AWS_ENDPOINT_URL", local.aws.endpoint_url())

@@ -1,18 +1,21 @@
-//! Accounts described once, and made on either server: ours, or one that is not.
+//! Accounts that are described once as JSON and created on rolecall's local AWS, on ministack, or
+//! on both.
+//!
+//! Tests that compare the two servers need the same users, roles and resources on each.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_types::retry::RetryConfig;
 use rolecall_testkit::{Account, IamRole, IamUser, LocalAws, SetupError};
 use serde_json::{Map, Value, json};
 
-use crate::python::{Ministack, Trouble};
+use crate::python::{Ministack, PythonError};
 
-/// A server with accounts.
+/// A running server with accounts.
 #[derive(Debug)]
 pub struct Server {
-    /// What messages call it.
+    /// Name of the server for messages.
     pub name: &'static str,
-    /// Where it listens.
+    /// URL of its endpoint.
     pub url: String,
     region: String,
     keys: Value,
@@ -25,26 +28,36 @@ enum Running {
     Ministack { _server: Box<Ministack> },
 }
 
-/// What kept a server from being made.
+/// Error of a server that could not be started or provisioned.
 #[derive(Debug, thiserror::Error)]
-pub enum NoServer {
-    /// Ours.
+pub enum ServerError {
+    /// The local AWS failed.
     #[error(transparent)]
     Local(#[from] SetupError),
-    /// The one that is not ours.
+    /// ministack failed.
     #[error(transparent)]
-    Ministack(#[from] Trouble),
+    Ministack(#[from] PythonError),
 }
 
 impl Server {
-    /// Both servers, with the same accounts: what `python/provision.py` reads under `accounts`.
-    pub async fn both(region: &str, accounts: Value) -> Result<[Self; 2], NoServer> {
+    /// Starts both servers with the same accounts.
+    ///
+    /// `accounts` has the format that `python/provision.py` reads under the key `accounts`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ServerError`] if either server cannot be started or provisioned.
+    pub async fn both(region: &str, accounts: Value) -> Result<[Self; 2], ServerError> {
         let local = Self::local(region, &accounts).await?;
         Ok([local, Self::ministack(region, accounts).await?])
     }
 
-    /// The server that is not ours, with these accounts.
-    pub async fn ministack(region: &str, accounts: Value) -> Result<Self, Trouble> {
+    /// Starts ministack with these accounts.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the Python program that failed.
+    pub async fn ministack(region: &str, accounts: Value) -> Result<Self, PythonError> {
         let ministack = Ministack::start().await?;
         let keys = ministack.provision(region, accounts).await?;
         Ok(Self {
@@ -56,18 +69,22 @@ impl Server {
         })
     }
 
-    /// The local AWS with these accounts.
+    /// Starts the local AWS with these accounts.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SetupError`] if an account is invalid or the server cannot listen.
     pub async fn local(region: &str, accounts: &Value) -> Result<Self, SetupError> {
         let mut builder = LocalAws::builder();
         let accounts = members(accounts);
-        for (id, what) in &accounts {
-            builder = builder.account(account(region, id, what));
+        for (id, description) in &accounts {
+            builder = builder.account(parse_account(region, id, description));
         }
         let aws = builder.start().await?;
         let mut keys = Map::new();
-        for (id, what) in &accounts {
+        for (id, description) in &accounts {
             let mut users = Map::new();
-            for (name, _) in members(&what["users"]) {
+            for (name, _) in members(&description["users"]) {
                 if let Some(key) = aws.user_credentials(id, &name) {
                     users.insert(
                         name,
@@ -89,7 +106,8 @@ impl Server {
         })
     }
 
-    /// A user's key, as the variables that clients read; and where they call, and the Region.
+    /// Returns the environment variables with a user's access key, the endpoint and the Region, as
+    /// any AWS client reads them.
     pub fn variables(&self, account: &str, user: &str) -> Vec<(&'static str, String)> {
         let key = &self.keys[account][user];
         let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
@@ -101,7 +119,7 @@ impl Server {
         ]
     }
 
-    /// The SDK's configuration with a user's key.
+    /// Returns an SDK configuration with a user's access key. Retries are disabled.
     pub fn config(&self, account: &str, user: &str) -> SdkConfig {
         let key = &self.keys[account][user];
         let text = |name: &str| key[name].as_str().unwrap_or_default();
@@ -126,36 +144,36 @@ fn members(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn texts(value: &Value) -> impl Iterator<Item = &str> {
+fn strings(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn account(region: &str, id: &str, what: &Value) -> Account {
+fn parse_account(region: &str, id: &str, description: &Value) -> Account {
     let mut account = Account::new(id);
-    for (name, user) in members(&what["users"]) {
-        let mut made = IamUser::new(name);
+    for (name, user) in members(&description["users"]) {
+        let mut iam_user = IamUser::new(name);
         for (_, policy) in members(&user["policies"]) {
-            made = made.policy(policy.to_string());
+            iam_user = iam_user.policy(policy.to_string());
         }
-        account = account.user(made);
+        account = account.user(iam_user);
     }
-    for (name, role) in members(&what["roles"]) {
-        let mut made = IamRole::new(name).trust(role["trust"].to_string());
+    for (name, role) in members(&description["roles"]) {
+        let mut iam_role = IamRole::new(name).trust(role["trust"].to_string());
         for (_, policy) in members(&role["policies"]) {
-            made = made.policy(policy.to_string());
+            iam_role = iam_role.policy(policy.to_string());
         }
-        account = account.role(made);
+        account = account.role(iam_role);
     }
-    for (url, client_ids) in members(&what["oidc_providers"]) {
-        account = account.oidc_provider_at(url, texts(&client_ids));
+    for (url, client_ids) in members(&description["oidc_providers"]) {
+        account = account.oidc_provider_at(url, strings(&client_ids));
     }
-    for bucket in texts(&what["buckets"]) {
+    for bucket in strings(&description["buckets"]) {
         account = account.bucket(bucket);
     }
-    for (name, text) in members(&what["secrets"]) {
+    for (name, text) in members(&description["secrets"]) {
         account = account.secret(region, name, text.as_str().unwrap_or_default());
     }
-    for repository in texts(&what["repositories"]) {
+    for repository in strings(&description["repositories"]) {
         account = account.repository(region, repository);
     }
     account

@@ -1,17 +1,17 @@
-//! What a measurement found, beside its goals: a table for people, or lines of JSON.
+//! Figures of a measurement with their goals, printed as a table or as lines of JSON.
 
 use std::fmt;
 
 use serde_json::json;
 
-/// What a figure must be.
+/// Condition that the value of a [`Figure`] must satisfy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// No more than this.
+    /// The value must not exceed this number.
     AtMost(f64),
-    /// Less than this.
+    /// The value must be less than this number.
     Below(f64),
-    /// Exactly this: for what must never be, or must be all.
+    /// The value must equal this number, as the count of violations of an invariant does.
     Exactly(f64),
 }
 
@@ -38,39 +38,39 @@ impl fmt::Display for Goal {
             Self::Below(_) => "<",
             Self::Exactly(_) => "=",
         };
-        write!(f, "{sign} {}", short(self.number()))
+        write!(f, "{sign} {}", format_number(self.number()))
     }
 }
 
-/// A figure, and its goal if it has one.
+/// A measured value with an optional goal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What programs call it.
+    /// Name for programs that read the figure.
     pub name: String,
-    /// The figure.
+    /// Measured value.
     pub value: f64,
-    /// What it must be.
+    /// Goal that the value must meet.
     pub goal: Option<Goal>,
 }
 
 impl Figure {
-    /// One with a goal.
+    /// Creates a figure with a goal.
     pub fn with_goal(name: impl Into<String>, value: f64, goal: Goal) -> Self {
         Self { name: name.into(), value, goal: Some(goal) }
     }
 
-    /// One that is for information.
-    pub fn of(name: impl Into<String>, value: f64) -> Self {
+    /// Creates a figure without a goal.
+    pub fn informational(name: impl Into<String>, value: f64) -> Self {
         Self { name: name.into(), value, goal: None }
     }
 
-    /// Whether it meets its goal.
+    /// Returns `true` if the figure meets its goal, or has none.
     pub fn is_ok(&self) -> bool {
         self.goal.is_none_or(|goal| goal.is_met(self.value))
     }
 }
 
-/// A line of JSON for each: `{"name", "value", "goal", "ok"}`.
+/// Formats each figure as a line of JSON: `{"name", "value", "goal", "ok"}`.
 pub fn json_lines(figures: &[Figure]) -> String {
     let line = |figure: &Figure| {
         let line = json!({
@@ -82,7 +82,7 @@ pub fn json_lines(figures: &[Figure]) -> String {
     figures.iter().map(line).collect()
 }
 
-/// A table for people.
+/// Formats the figures as a table for a terminal.
 pub fn table(figures: &[Figure]) -> String {
     let width = figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
     let row = |figure: &Figure| {
@@ -92,15 +92,15 @@ pub fn table(figures: &[Figure]) -> String {
             (Some(_), true) => "ok",
             (Some(_), false) => "MISSED",
         };
-        let row =
-            format!("{:<width$}  {:>14}  {goal:<9}  {verdict}", figure.name, short(figure.value));
+        let value = format_number(figure.value);
+        let row = format!("{:<width$}  {value:>14}  {goal:<9}  {verdict}", figure.name);
         format!("{}\n", row.trim_end())
     };
     figures.iter().map(row).collect()
 }
 
-/// Whole numbers as such, others with three digits.
-fn short(value: f64) -> String {
+/// Formats integers without decimals, and other numbers with three.
+fn format_number(value: f64) -> String {
     match value.fract() == 0.0 {
         true => format!("{value}"),
         false => format!("{value:.3}"),

@@ -1,6 +1,11 @@
-//! What the suites share: a world to play in.
+//! Shared fixtures of the integration tests, and the programs that take too long to be tests.
 //!
-//! The suites themselves are in `suite/`: one test binary.
+//! - [`World`] sets up a local AWS with three accounts, an OIDC issuer and a manual clock.
+//! - [`simulation`] and [`soak`] exercise a session pool for a simulated day and under injected
+//!   faults.
+//! - [`accounts`], [`permissions`] and [`python`] compare the local AWS with other implementations.
+//!
+//! The tests themselves are in `suite/` and build into one binary.
 
 pub mod accounts;
 pub mod figures;
@@ -11,56 +16,68 @@ pub mod soak;
 
 use std::path::Path;
 
-use rolecall::{Builder, Environment, ManualClock};
+use rolecall::time::ManualClock;
+use rolecall::{ChainBuilder, Environment};
 use rolecall_testkit::{
     Account, IamRole, IamUser, LocalAws, LocalAwsBuilder, OidcIssuer, SetupError,
 };
 use serde_json::{Value, json};
 
-/// README's examples compile.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[derive(Debug)]
 pub struct Readme;
 
-/// The account of the web identity, its role `checkout` and its user `ann`.
+/// Account of the OIDC provider, the role `checkout` and the user `ann`.
 pub const SHOP: &str = "111122223333";
-/// The role that tokens of `system:serviceaccount:shop:checkout` assume.
+/// Role that tokens of `system:serviceaccount:shop:checkout` can assume.
 pub const CHECKOUT: &str = "arn:aws:iam::111122223333:role/checkout";
-/// Trusts the shop's account.
+/// Role that trusts the account [`SHOP`].
 pub const HUB: &str = "arn:aws:iam::444455556666:role/hub";
-/// Trusts the hub.
+/// Role that trusts [`HUB`].
 pub const ORDERS: &str = "arn:aws:iam::777788889999:role/orders";
-/// Trusts nobody.
+/// Role without a trust policy: no principal can assume it.
 pub const CLOSED: &str = "arn:aws:iam::777788889999:role/closed";
 
-/// Three accounts, a cluster, and a clock.
+/// A local AWS with three accounts, an OIDC issuer, and the manual clock that both use.
 #[derive(Debug)]
 pub struct World {
-    /// The local AWS.
+    /// The local AWS with the accounts.
     pub aws: LocalAws,
-    /// Signs tokens.
+    /// Issuer of the service account tokens that [`CHECKOUT`] trusts.
     pub cluster: OidcIssuer,
-    /// Turns the clock of all.
-    pub hands: ManualClock,
+    /// Controls the time of the local AWS, the issuer and the chains of [`World::builder`].
+    pub clock: ManualClock,
 }
 
 impl World {
-    /// A new one.
+    /// Starts the local AWS and the issuer.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SetupError`] if either cannot listen on the loopback address.
     pub async fn new() -> Result<Self, SetupError> {
-        Self::of(LocalAws::builder()).await
+        Self::start(LocalAws::builder()).await
     }
 
-    /// One whose local AWS remembers so many of the newest calls and sessions.
-    pub async fn that_remembers(newest: usize) -> Result<Self, SetupError> {
-        Self::of(LocalAws::builder().remembers(newest)).await
+    /// Starts a world whose local AWS keeps only the `newest` calls and sessions.
+    ///
+    /// Long runs use it so that the memory of the local AWS, which shares the process, stays
+    /// bounded.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SetupError`] if the local AWS or the issuer cannot listen.
+    pub async fn with_record_limit(newest: usize) -> Result<Self, SetupError> {
+        Self::start(LocalAws::builder().max_retained(newest)).await
     }
 
-    async fn of(aws: LocalAwsBuilder) -> Result<Self, SetupError> {
-        let hands = ManualClock::new();
-        let cluster = OidcIssuer::start_on(hands.clock()).await?;
+    async fn start(aws: LocalAwsBuilder) -> Result<Self, SetupError> {
+        let clock = ManualClock::new();
+        let cluster = OidcIssuer::start_with_clock(clock.clock()).await?;
         let issuer = cluster.host_and_path();
-        let by_token = trust(
+        let token_trust = trust_policy(
             json!("sts:AssumeRoleWithWebIdentity"),
             json!({ "Federated": cluster.provider_arn(SHOP) }),
             json!({ "StringEquals": {
@@ -68,33 +85,34 @@ impl World {
                 format!("{issuer}:aud"): "sts.amazonaws.com",
             } }),
         );
-        let by_role =
-            |principal: &str| trust(json!(ASSUME), json!({ "AWS": principal }), json!({}));
-        let may_assume = json!({ "Statement": {
+        let role_trust =
+            |principal: &str| trust_policy(json!(ASSUME), json!({ "AWS": principal }), json!({}));
+        let assume_policy = json!({ "Statement": {
             "Effect": "Allow", "Action": ASSUME, "Resource": "*",
         } })
         .to_string();
-        let role = |name: &str, trust: String| IamRole::new(name).trust(trust).policy(&may_assume);
+        let role =
+            |name: &str, trust: String| IamRole::new(name).trust(trust).policy(&assume_policy);
         let aws = aws
-            .clock(hands.clock())
+            .clock(clock.clock())
             .account(
                 Account::new(SHOP)
                     .oidc_provider(&cluster, ["sts.amazonaws.com"])
-                    .user(IamUser::new("ann").policy(&may_assume))
-                    .role(role("checkout", by_token)),
+                    .user(IamUser::new("ann").policy(&assume_policy))
+                    .role(role("checkout", token_trust)),
             )
-            .account(Account::new("444455556666").role(role("hub", by_role(SHOP))))
+            .account(Account::new("444455556666").role(role("hub", role_trust(SHOP))))
             .account(
                 Account::new("777788889999")
-                    .role(role("orders", by_role(HUB)))
+                    .role(role("orders", role_trust(HUB)))
                     .role(IamRole::new("closed")),
             )
             .start()
             .await?;
-        Ok(Self { aws, cluster, hands })
+        Ok(Self { aws, cluster, clock })
     }
 
-    /// The variables of a pod whose token is in this file.
+    /// Returns the environment variables of a pod whose web identity token is in `token_file`.
     pub fn variables(&self, token_file: &Path) -> Vec<(String, String)> {
         [
             ("AWS_ROLE_ARN", CHECKOUT),
@@ -107,26 +125,30 @@ impl World {
         .into()
     }
 
-    /// A builder on the local AWS and its clock, with a right token.
-    pub fn builder(&self) -> Result<Builder, SetupError> {
+    /// Returns a chain builder with a valid token, the local AWS as endpoint and the world's clock.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SetupError`] if the token cannot be signed.
+    pub fn builder(&self) -> Result<ChainBuilder, SetupError> {
         let token = self.cluster.service_account_token("shop", "checkout").sign()?;
         let file = Path::new("/token");
         let env = Environment::fixed(self.variables(file)).with_file(file, token);
-        Ok(rolecall::builder().environment(env).clock(self.hands.clock()))
+        Ok(rolecall::Chain::builder().environment(env).clock(self.clock.clock()))
     }
 }
 
-/// With tags and a source identity.
+/// The actions of AssumeRole calls that also send session tags and a source identity.
 const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
 
-fn trust(action: Value, principal: Value, condition: Value) -> String {
+fn trust_policy(action: Value, principal: Value, condition: Value) -> String {
     json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": principal, "Action": action, "Condition": condition,
     }] })
     .to_string()
 }
 
-/// A program with nothing of this machine's configuration.
+/// Clears the environment of `command`, so that it sees no AWS configuration of this machine.
 pub fn clean(mut command: std::process::Command) -> std::process::Command {
     command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
     command

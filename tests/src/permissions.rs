@@ -1,4 +1,8 @@
-//! Each action that the policy builders know, called: on whatever endpoint, inside or outside of what a policy names.
+//! Calls every action that the policy builders can allow, on resources inside or outside of what a
+//! policy covers.
+//!
+//! The endpoint comes from the SDK configuration, so that the same calls are made to different
+//! servers.
 
 use aws_config::SdkConfig;
 use aws_sdk_ecr::primitives::Blob;
@@ -9,49 +13,53 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use rolecall::policy::{EcrAccess, PermissionPolicy, PolicyError, S3Access, SecretsAccess};
 
-/// What a call came to.
+/// Result of a call, as far as its policy is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It succeeded.
+    /// The call succeeded.
     Allowed,
-    /// A policy denied it.
+    /// A policy denied the call.
     Denied,
-    /// It failed for another reason: the code.
+    /// The call failed for another reason, with this error code.
     Failed(String),
 }
 
-/// The Region of everything.
+/// Region of all resources.
 pub const REGION: &str = "eu-west-1";
-/// The account of everything.
+/// Account of all resources.
 pub const ACCOUNT: &str = "111122223333";
-/// The bucket of everything.
+/// Bucket of all objects.
 pub const BUCKET: &str = "shop-data";
-/// The role that may be assumed.
+/// Role that the policy allows to assume.
 pub const ROLE: &str = "arn:aws:iam::111122223333:role/inside";
-/// The role that may not.
+/// Role that the policy does not allow to assume.
 pub const OTHER_ROLE: &str = "arn:aws:iam::111122223333:role/outside";
 
-/// What a call names.
+/// Names of the resources that calls use.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
-    /// A prefix in the bucket.
+    /// Prefix of the objects in the bucket.
     pub prefix: &'static str,
-    /// A prefix of secrets; `<prefix>db` is there, `<prefix>new` is not.
+    /// Prefix of the secrets. `<prefix>db` exists; `<prefix>new` does not.
     pub secrets: &'static str,
-    /// A repository.
+    /// ECR repository.
     pub repository: &'static str,
-    /// A role.
+    /// Role to assume.
     pub role: &'static str,
 }
 
-/// What the policy lets in.
+/// Names that the policy covers.
 pub const INSIDE: Names =
     Names { prefix: "inside/", secrets: "inside/", repository: "inside/api", role: ROLE };
-/// What it does not.
+/// Names that the policy does not cover.
 pub const OUTSIDE: Names =
     Names { prefix: "outside/", secrets: "outside/", repository: "outside/api", role: OTHER_ROLE };
 
-/// Everything that the builders can allow, inside.
+/// Returns a policy that allows every action of the builders, on the resources of [`INSIDE`].
+///
+/// # Errors
+///
+/// Returns a [`PolicyError`] if a builder rejects one of the names.
 pub fn everything() -> Result<PermissionPolicy, PolicyError> {
     let objects = S3Access::under(BUCKET, [INSIDE.prefix])?.list().read().write().delete();
     let secrets = SecretsAccess::under(REGION, [INSIDE.secrets])?.read().write();
@@ -67,93 +75,97 @@ pub fn everything() -> Result<PermissionPolicy, PolicyError> {
 fn verdict<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Verdict {
     match result {
         Ok(_) => Verdict::Allowed,
-        Err(SdkError::ServiceError(refused)) => match refused.err().code() {
+        Err(SdkError::ServiceError(error)) => match error.err().code() {
             Some("AccessDenied" | "AccessDeniedException") => Verdict::Denied,
             code => Verdict::Failed(code.unwrap_or("no code").to_owned()),
         },
-        Err(_) => Verdict::Failed("no answer".to_owned()),
+        Err(_) => Verdict::Failed("no response".to_owned()),
     }
 }
 
 const CONFIG: &str =
     r#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
-/// Of CONFIG.
+/// SHA-256 digest of `CONFIG`.
 const CONFIG_DIGEST: &str =
     "sha256:dc570f145a7f2862c9ef3c30b8d6ae2feaceb0d364e4b2e08e67ae18815427d9";
 const MEDIA: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// Calls each action once, in an order in which each has what it needs, and says what came of it.
+/// Calls each action once and returns the verdicts.
+///
+/// The order matters: a secret, an object and an image exist when the actions that use them are
+/// called.
 pub async fn ask_all(config: &SdkConfig, names: Names) -> Vec<(&'static str, Verdict)> {
-    let mut told = Vec::new();
-    objects(config, names, &mut told).await;
-    secrets(config, names, &mut told).await;
-    images(config, names, &mut told).await;
+    let mut verdicts = Vec::new();
+    objects(config, names, &mut verdicts).await;
+    secrets(config, names, &mut verdicts).await;
+    images(config, names, &mut verdicts).await;
     let sts = aws_sdk_sts::Client::new(config);
     let assumed = sts.assume_role().role_arn(names.role).role_session_name("test").send().await;
-    told.push(("sts:AssumeRole", verdict(assumed)));
-    told
+    verdicts.push(("sts:AssumeRole", verdict(assumed)));
+    verdicts
 }
 
-async fn objects(config: &SdkConfig, names: Names, told: &mut Vec<(&'static str, Verdict)>) {
+async fn objects(config: &SdkConfig, names: Names, verdicts: &mut Vec<(&'static str, Verdict)>) {
     let s3 = aws_sdk_s3::Client::new(config);
     let key = format!("{}a", names.prefix);
     let put = s3.put_object().bucket(BUCKET).key(&key).body(ByteStream::from_static(b"a"));
-    told.push(("s3:PutObject", verdict(Box::pin(put.send()).await)));
+    verdicts.push(("s3:PutObject", verdict(Box::pin(put.send()).await)));
     let list = s3.list_objects_v2().bucket(BUCKET).prefix(names.prefix);
-    told.push(("s3:ListBucket", verdict(Box::pin(list.send()).await)));
+    verdicts.push(("s3:ListBucket", verdict(Box::pin(list.send()).await)));
     let get = s3.get_object().bucket(BUCKET).key(&key);
-    told.push(("s3:GetObject", verdict(Box::pin(get.send()).await)));
+    verdicts.push(("s3:GetObject", verdict(Box::pin(get.send()).await)));
     let delete = s3.delete_object().bucket(BUCKET).key(&key);
-    told.push(("s3:DeleteObject", verdict(Box::pin(delete.send()).await)));
+    verdicts.push(("s3:DeleteObject", verdict(Box::pin(delete.send()).await)));
 }
 
-async fn secrets(config: &SdkConfig, names: Names, told: &mut Vec<(&'static str, Verdict)>) {
+async fn secrets(config: &SdkConfig, names: Names, verdicts: &mut Vec<(&'static str, Verdict)>) {
     let client = aws_sdk_secretsmanager::Client::new(config);
-    let held = format!("{}db", names.secrets);
+    let existing = format!("{}db", names.secrets);
     let create = client.create_secret().name(format!("{}new", names.secrets)).secret_string("new");
-    told.push(("secretsmanager:CreateSecret", verdict(create.send().await)));
-    let put = client.put_secret_value().secret_id(&held).secret_string("changed");
-    told.push(("secretsmanager:PutSecretValue", verdict(put.send().await)));
-    let described = client.describe_secret().secret_id(&held).send().await;
-    told.push(("secretsmanager:DescribeSecret", verdict(described)));
-    let got = client.get_secret_value().secret_id(&held).send().await;
-    told.push(("secretsmanager:GetSecretValue", verdict(got)));
+    verdicts.push(("secretsmanager:CreateSecret", verdict(create.send().await)));
+    let put = client.put_secret_value().secret_id(&existing).secret_string("changed");
+    verdicts.push(("secretsmanager:PutSecretValue", verdict(put.send().await)));
+    let described = client.describe_secret().secret_id(&existing).send().await;
+    verdicts.push(("secretsmanager:DescribeSecret", verdict(described)));
+    let value = client.get_secret_value().secret_id(&existing).send().await;
+    verdicts.push(("secretsmanager:GetSecretValue", verdict(value)));
 }
 
-async fn images(config: &SdkConfig, names: Names, told: &mut Vec<(&'static str, Verdict)>) {
+async fn images(config: &SdkConfig, names: Names, verdicts: &mut Vec<(&'static str, Verdict)>) {
     let ecr = aws_sdk_ecr::Client::new(config);
     let repository = names.repository;
     let login = ecr.get_authorization_token().send().await;
-    told.push(("ecr:GetAuthorizationToken", verdict(login)));
+    verdicts.push(("ecr:GetAuthorizationToken", verdict(login)));
     let check = ecr.batch_check_layer_availability().repository_name(repository);
     let check = check.layer_digests(CONFIG_DIGEST).send().await;
-    told.push(("ecr:BatchCheckLayerAvailability", verdict(check)));
-    let begun = ecr.initiate_layer_upload().repository_name(repository).send().await;
-    let id = begun.as_ref().ok().and_then(|begun| begun.upload_id()).unwrap_or("none").to_owned();
-    told.push(("ecr:InitiateLayerUpload", verdict(begun)));
+    verdicts.push(("ecr:BatchCheckLayerAvailability", verdict(check)));
+    let initiated = ecr.initiate_layer_upload().repository_name(repository).send().await;
+    let id =
+        initiated.as_ref().ok().and_then(|output| output.upload_id()).unwrap_or("none").to_owned();
+    verdicts.push(("ecr:InitiateLayerUpload", verdict(initiated)));
     let end = i64::try_from(CONFIG.len()).unwrap_or(0) - 1;
     let part = ecr.upload_layer_part().repository_name(repository).upload_id(&id);
     let part = part.part_first_byte(0).part_last_byte(end).layer_part_blob(Blob::new(CONFIG));
-    told.push(("ecr:UploadLayerPart", verdict(part.send().await)));
+    verdicts.push(("ecr:UploadLayerPart", verdict(part.send().await)));
     let done = ecr.complete_layer_upload().repository_name(repository).upload_id(&id);
     let done = done.layer_digests(CONFIG_DIGEST).send().await;
-    told.push(("ecr:CompleteLayerUpload", verdict(done)));
-    // One blob is both: an image's configuration is a layer to ECR.
+    verdicts.push(("ecr:CompleteLayerUpload", verdict(done)));
+    // ECR treats the configuration of an image as a layer, so one blob can serve as both.
     let blob =
         format!(r#"{{"mediaType":"text/plain","digest":"{CONFIG_DIGEST}","size":{}}}"#, end + 1);
     let manifest =
         format!(r#"{{"schemaVersion":2,"mediaType":"{MEDIA}","config":{blob},"layers":[{blob}]}}"#);
     let put =
         ecr.put_image().repository_name(repository).image_tag("test").image_manifest(manifest);
-    told.push(("ecr:PutImage", verdict(put.send().await)));
+    verdicts.push(("ecr:PutImage", verdict(put.send().await)));
     let image = || ImageIdentifier::builder().image_tag("test").build();
     let get = ecr.batch_get_image().repository_name(repository).image_ids(image());
-    told.push(("ecr:BatchGetImage", verdict(get.send().await)));
+    verdicts.push(("ecr:BatchGetImage", verdict(get.send().await)));
     let url = ecr.get_download_url_for_layer().repository_name(repository);
-    told.push((
+    verdicts.push((
         "ecr:GetDownloadUrlForLayer",
         verdict(url.layer_digest(CONFIG_DIGEST).send().await),
     ));
     let delete = ecr.batch_delete_image().repository_name(repository).image_ids(image());
-    told.push(("ecr:BatchDeleteImage", verdict(delete.send().await)));
+    verdicts.push(("ecr:BatchDeleteImage", verdict(delete.send().await)));
 }

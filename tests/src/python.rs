@@ -1,9 +1,12 @@
-//! Real servers and clients, which are written in Python: the virtual environment that `cargo xtask test` makes.
+//! Servers and clients of other authors, in the Python virtual environment that `cargo xtask test`
+//! creates: boto3, the AWS CLI, and ministack.
 
-use std::ffi::OsStr;
+mod driver;
+
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,117 +15,165 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-/// What went wrong with the programs around a test, not with what it tests.
+/// An error of the programs around a test, and not of the code under test.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum PythonError {
     /// There is no virtual environment.
-    #[error(
-        "ROLECALL_PYTHON is not set: `cargo xtask test` makes what these tests need, and sets it"
-    )]
+    #[error("ROLECALL_PYTHON is not set; hint: run the tests with `cargo xtask test`")]
     NoEnvironment,
     /// A program could not be run.
-    #[error("{program}: {error}")]
+    #[error("failed to run {program}")]
     Io {
-        /// Which.
+        /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         #[source]
         error: std::io::Error,
     },
-    /// A program took too long.
-    #[error("{0} did not end in time")]
-    TooLong(String),
+    /// A program exceeded its time limit, and was killed.
+    #[error("{0} timed out")]
+    TimedOut(String),
     /// A program failed.
-    #[error("{program} failed: {said}")]
+    #[error("{program} failed: {stderr}")]
     Failed {
-        /// Which.
+        /// The program.
         program: String,
-        /// What it said.
-        said: String,
+        /// Its standard error.
+        stderr: String,
     },
 }
 
-/// How long a client may take. Python starts slowly on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a server may take to come up.
-const START: Duration = Duration::from_secs(60);
+/// Returns `true` if `cargo xtask test --without python` leaves out the current test, which must
+/// then return.
+///
+/// Writes the name of the test to standard output, where xtask counts it: no test is left out
+/// silently. The test harness captures `println!` but not this.
+pub fn is_left_out() -> bool {
+    let without = std::env::var("ROLECALL_WITHOUT").unwrap_or_default();
+    if !without.split(',').any(|tool| tool == "python") {
+        return false;
+    }
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    // A closed standard output only loses the message.
+    let _ = writeln!(std::io::stdout(), "left out: {name}: needs python");
+    true
+}
 
-/// The virtual environment's Python, and a home folder of its own.
+/// Time limit for one program. Python is slow on a busy machine.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time limit for a server to start.
+const SERVER_START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The Python of the virtual environment, with a home folder for the programs that it runs.
 #[derive(Debug)]
 pub struct Python {
     program: PathBuf,
     home: TempDir,
+    timeout: Duration,
 }
 
-/// How a program ended, and what it said.
+/// The exit status and the output of a program.
 #[derive(Debug)]
-pub struct Said {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// Its standard output.
-    pub out: String,
-    /// Its standard error.
-    pub err: String,
+pub struct ProgramOutput {
+    /// The exit status; 128 plus the number of a signal that ended the program.
+    pub status: i32,
+    /// The standard output.
+    pub stdout: String,
+    /// The standard error.
+    pub stderr: String,
 }
 
-impl Said {
-    /// Its standard output, if it succeeded.
-    pub fn success(self, program: &str) -> Result<String, Trouble> {
-        if self.status.success() {
-            return Ok(self.out);
+impl ProgramOutput {
+    /// Returns `true` if the program succeeded.
+    pub fn is_success(&self) -> bool {
+        self.status == 0
+    }
+
+    /// Returns the standard output of a program that succeeded.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PythonError::Failed`] with the standard error if it did not succeed.
+    pub fn success(self, program: &str) -> Result<String, PythonError> {
+        if self.is_success() {
+            return Ok(self.stdout);
         }
-        Err(Trouble::Failed { program: program.to_owned(), said: self.err })
+        Err(PythonError::Failed { program: program.to_owned(), stderr: self.stderr })
     }
 }
 
 impl Python {
-    /// The environment that `cargo xtask test` made, with a new home folder.
-    pub fn new() -> Result<Self, Trouble> {
-        let program = std::env::var_os("ROLECALL_PYTHON").ok_or(Trouble::NoEnvironment)?;
-        let home = TempDir::new().map_err(|error| io("a temporary folder", error))?;
-        Ok(Self { program: program.into(), home })
+    /// Returns the environment that `cargo xtask test` created, with a new home folder.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PythonError::NoEnvironment`] if there is none, and [`PythonError::Io`] if the home
+    /// folder cannot be created.
+    pub fn new() -> Result<Self, PythonError> {
+        let program = std::env::var_os("ROLECALL_PYTHON").ok_or(PythonError::NoEnvironment)?;
+        let home = TempDir::new().map_err(|error| io_error("a temporary folder", error))?;
+        Ok(Self { program: program.into(), home, timeout: PROGRAM_TIMEOUT })
     }
 
-    /// The home folder of its programs.
+    /// Sets the time limit for each program. Defaults to two minutes.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Returns the home folder of the programs.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Runs Python with these arguments, these variables and no others, and this on its standard input.
-    pub async fn run<A: AsRef<OsStr>>(
+    /// Calls an operation with boto3: what `python/client.py` reads, with these variables and no
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if Python could not be run or exceeded its time limit. An error of the
+    /// operation is in the output.
+    pub async fn boto3(
         &self,
-        arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
-        input: &str,
-    ) -> Result<Said, Trouble> {
-        let mut command = self.command();
-        command.args(arguments).envs(variables.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| io("python", error))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that does not read its input says so by how it ends.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        let output = output.map_err(|_| Trouble::TooLong("python".into()))?;
-        let output = output.map_err(|error| io("python", error))?;
-        Ok(Said {
-            status: output.status,
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        call: &Value,
+    ) -> Result<ProgramOutput, PythonError> {
+        self.call("client", &[], variables, &call.to_string()).await
     }
 
-    /// The AWS CLI.
+    /// Runs the AWS CLI with these arguments, these variables and no others.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if Python could not be run or exceeded its time limit. An error of the CLI
+    /// is in the output.
     pub async fn aws(
         &self,
         arguments: &[&str],
         variables: &[(&str, &str)],
-    ) -> Result<Said, Trouble> {
-        let start = ["-c", "import sys, awscli.clidriver; sys.exit(awscli.clidriver.main())"];
-        self.run(start.iter().chain(arguments), variables, "").await
+    ) -> Result<ProgramOutput, PythonError> {
+        self.call("aws", arguments, variables, "").await
     }
 
+    async fn call(
+        &self,
+        program: &'static str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        input: &str,
+    ) -> Result<ProgramOutput, PythonError> {
+        let home = self.home.path().to_string_lossy();
+        let base = [("HOME", home.as_ref()), ("AWS_EC2_METADATA_DISABLED", "true")];
+        let variables = base.iter().chain(variables);
+        let environment =
+            variables.map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let timeout = self.timeout;
+        let call = driver::Call { program, arguments, environment, input, timeout };
+        call.run(self.program.as_os_str()).await
+    }
+
+    /// Returns a command that runs another program with this Python.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -136,11 +187,12 @@ impl Python {
     }
 }
 
-fn io(program: &str, error: std::io::Error) -> Trouble {
-    Trouble::Io { program: program.to_owned(), error }
+fn io_error(program: &str, error: std::io::Error) -> PythonError {
+    PythonError::Io { program: program.to_owned(), error }
 }
 
-/// A server that is not ours: ministack, which verifies signatures and evaluates policies. It ends with this value.
+/// A ministack server, which verifies signatures and evaluates policies independently of the local
+/// AWS. It runs until it is dropped.
 #[derive(Debug)]
 pub struct Ministack {
     url: String,
@@ -148,13 +200,17 @@ pub struct Ministack {
     _server: Child,
 }
 
-/// Where this package's scripts are.
+/// The folder of this package's scripts.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
 
 impl Ministack {
-    /// Starts one on a free port, and waits until it answers.
-    pub async fn start() -> Result<Self, Trouble> {
-        // A port that was free may be another's by the time that ministack takes it.
+    /// Starts a server on a free port, and waits until it responds.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server does not start within its time limit, with its log.
+    pub async fn start() -> Result<Self, PythonError> {
+        // Another process may take the free port before ministack does.
         for _ in 0..2 {
             if let Ok(started) = Self::try_to_start().await {
                 return Ok(started);
@@ -163,13 +219,14 @@ impl Ministack {
         Self::try_to_start().await
     }
 
-    async fn try_to_start() -> Result<Self, Trouble> {
+    async fn try_to_start() -> Result<Self, PythonError> {
         let python = Python::new()?;
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-        let port = free.map_err(|error| io("a free port", error))?.port();
+        let port = free.map_err(|error| io_error("a free port", error))?.port();
         let log = python.home().join("ministack.log");
-        let log_file = std::fs::File::create(&log).map_err(|error| io("ministack's log", error))?;
-        let also = log_file.try_clone().map_err(|error| io("ministack's log", error))?;
+        let log_file =
+            std::fs::File::create(&log).map_err(|error| io_error("ministack's log", error))?;
+        let also = log_file.try_clone().map_err(|error| io_error("ministack's log", error))?;
         let mut server = python
             .command()
             .args(["-m", "ministack"])
@@ -180,9 +237,9 @@ impl Ministack {
             .stdout(log_file)
             .stderr(also)
             .spawn()
-            .map_err(|error| io("ministack", error))?;
+            .map_err(|error| io_error("ministack", error))?;
         let up = async {
-            while !healthy(port).await {
+            while !is_healthy(port).await {
                 if server.try_wait().is_ok_and(|ended| ended.is_some()) {
                     return false;
                 }
@@ -190,38 +247,43 @@ impl Ministack {
             }
             true
         };
-        let up = tokio::time::timeout(START, up).await.unwrap_or(false);
+        let up = tokio::time::timeout(SERVER_START_TIMEOUT, up).await.unwrap_or(false);
         if !up {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            return Err(Trouble::Failed { program: "ministack".into(), said });
+            let stderr = std::fs::read_to_string(&log).unwrap_or_default();
+            return Err(PythonError::Failed { program: "ministack".into(), stderr });
         }
         Ok(Self { url: format!("http://127.0.0.1:{port}"), python, _server: server })
     }
 
-    /// Where it listens.
+    /// Returns the endpoint URL.
     pub fn endpoint_url(&self) -> &str {
         &self.url
     }
 
-    /// Makes accounts there, by boto3: what `python/provision.py` reads under `accounts`. Gives the users' keys.
-    pub async fn provision(&self, region: &str, accounts: Value) -> Result<Value, Trouble> {
+    /// Creates accounts with boto3, and returns the keys of their users.
+    ///
+    /// `accounts` is what `python/provision.py` reads under this name.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server refuses a part of it, or if Python could not be run.
+    pub async fn provision(&self, region: &str, accounts: Value) -> Result<Value, PythonError> {
         let world = serde_json::json!({
             "endpoint": self.url,
             "region": region,
             "accounts": accounts,
         });
-        let script = Path::new(SCRIPTS).join("provision.py");
-        let said = self.python.run([script], &[], &world.to_string()).await?;
-        let out = said.success("provision.py")?;
-        serde_json::from_str(&out).map_err(|error| Trouble::Failed {
+        let output = self.python.call("provision", &[], &[], &world.to_string()).await?;
+        let out = output.success("provision.py")?;
+        serde_json::from_str(&out).map_err(|error| PythonError::Failed {
             program: "provision.py".into(),
-            said: error.to_string(),
+            stderr: error.to_string(),
         })
     }
 }
 
-/// Whether it answers its own health check.
-async fn healthy(port: u16) -> bool {
+/// Returns `true` if the server on this port passes its own health check.
+async fn is_healthy(port: u16) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         let request = format!(

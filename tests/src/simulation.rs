@@ -1,8 +1,18 @@
-//! A day of many roles on a hand-turned clock, in seconds: the pool as it ships, its timer, and the budget of the STS
-//! client, in front of an STS that has an outage.
+//! Simulation of one day of a session pool with thousands of roles, on a manual clock.
 //!
-//! Only STS and the callers are played. The clock is turned by a tenth of a second at a time, and all that runs comes to
-//! rest before the next turn; with a seed, a day is the same each time.
+//! # What is real and what is modelled
+//!
+//! The code under test is unmodified: the [`SessionPool`] with its cache entries and its timer, and
+//! the [`RateLimiter`](rolecall::sts::RateLimiter) of the STS client. Modelled are:
+//!
+//! - STS (`sts::Sts`): it answers after a fixed latency, except during one outage;
+//! - the provider of each role (`sts::RoleProvider`): it repeats the retry policy of the STS
+//!   client and of a role chain's hop, without HTTP;
+//! - the callers: each role is called once every ten seconds.
+//!
+//! The clock advances in steps of a tenth of a second. After each step the simulation yields until
+//! no task has anything left to do, so that no result depends on the speed of the machine. All
+//! randomness comes from one seed: the same seed repeats the same day.
 
 mod report;
 mod sts;
@@ -18,312 +28,349 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use rolecall::cache::{Pooled, SessionPool};
-use rolecall::{Budget, Clock, ManualClock, Moment, SessionSource};
+use rolecall::CachedProvider;
+use rolecall::ProvideSession;
+use rolecall::cache::SessionPool;
+use rolecall::sts::RateLimit;
+use rolecall::time::{Clock, ManualClock, Moment};
 
-use self::sts::{Sts, StsOfRole};
+use self::sts::{RoleProvider, Sts};
 
-pub use self::report::figures;
+pub use self::report::{fetches_per_minute, figures};
 pub use self::sts::Outage;
 
-/// How far the clock is turned at a time.
+/// Time by which the clock advances at once.
 const STEP: Duration = Duration::from_millis(100);
-/// How often each role is called.
-const BETWEEN_CALLS: Duration = Duration::from_secs(10);
-/// Within what time all roles are called first.
-const FIRST_CALLS: Duration = Duration::from_secs(60);
-/// How long a call may wait whose role has a session: in the hard window.
-const WAIT_WHILE_HELD: Duration = Duration::from_secs(2);
+/// Interval between two calls of the same role.
+const CALL_INTERVAL: Duration = Duration::from_secs(10);
+/// Time over which the first calls of all roles are spread.
+const STARTUP: Duration = Duration::from_secs(60);
+/// Longest permitted wait of a caller while a valid session is cached: the cache's limit for calls
+/// in the mandatory refresh window.
+const MAX_WAIT_WITH_VALID_SESSION: Duration = Duration::from_secs(2);
 
-/// What is simulated.
+/// Parameters of a simulated day.
 #[derive(Clone, Debug)]
 pub struct Day {
-    /// How many roles: each is called every 10 s, first within the first minute.
+    /// Number of roles. Each is called every ten seconds; the first calls fall into the first
+    /// minute.
     pub roles: usize,
-    /// How long the day is.
+    /// Length of the day.
     pub length: Duration,
-    /// From when to when STS gives no session, after the beginning.
+    /// Time of the STS outage, relative to the start of the day.
     pub outage: Range<Duration>,
-    /// What it does then.
-    pub answers: Outage,
-    /// What may be asked of STS.
-    pub budget: Budget,
-    /// How long the pieces of the day are of which the busiest is looked for: a minute, or, with fewer roles, longer, so
-    /// that it is not chance that is measured.
-    pub piece: Duration,
-    /// The same seed, the same day.
+    /// Behavior of STS during the outage.
+    pub outage_mode: Outage,
+    /// Rate limit of the STS client.
+    pub rate_limit: RateLimit,
+    /// Length of the intervals of which the busiest is compared with the mean.
+    ///
+    /// A minute suits 10,000 roles. With fewer roles it must be longer, since the calls of a minute
+    /// are then too few for the comparison to measure anything but chance.
+    pub interval: Duration,
+    /// Seed of all randomness. The same seed repeats the same day.
     pub seed: u64,
 }
 
 impl Day {
-    /// 10,000 roles, 24 hours, and an outage in the thirteenth, at this budget of calls a second.
+    /// Returns a day of 24 hours with 10,000 roles, an outage during the thirteenth hour, and the
+    /// default rate limit with this number of calls per second.
     pub fn of_10_000_roles(calls_per_second: u32) -> Self {
         let hour = Duration::from_secs(3600);
-        let mut budget = Budget::default();
-        budget.calls_per_second = NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN);
+        let mut rate_limit = RateLimit::default();
+        rate_limit.calls_per_second = NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN);
         let (roles, length, outage) = (10_000, 24 * hour, 12 * hour..13 * hour);
-        let (answers, piece, seed) = (Outage::Refuses, hour / 60, 4711);
-        Self { roles, length, outage, answers, budget, piece, seed }
+        let (outage_mode, interval, seed) = (Outage::Unavailable, hour / 60, 4711);
+        Self { roles, length, outage, outage_mode, rate_limit, interval, seed }
     }
 }
 
-/// Why a call could not be answered at once.
+/// Explains why a call did not receive a session immediately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// Its role had no session yet.
+enum WaitCause {
+    /// No session of the role had been fetched yet.
     FirstLoad,
-    /// Its role's session ended, or was about to, while STS was out.
+    /// The role's session expired, or was about to expire, during the outage.
     Outage,
-    /// There is none.
-    None,
+    /// Neither: a defect, which the figures report.
+    Unexplained,
 }
 
-/// How calls of one cause fared that were not answered at once.
+/// Statistics of the calls with one [`WaitCause`].
 #[derive(Clone, Copy, Debug, Default)]
-struct Fared {
+struct WaitStats {
     waited: u64,
     failed: u64,
     longest: Duration,
-    /// Of all that waited, together.
-    together: Duration,
+    total: Duration,
 }
 
-/// What happened on a day.
+/// Observations of a simulated day, from which [`figures`] are computed.
 #[derive(Debug, Default)]
 pub struct Tally {
     calls: u64,
-    first_load: Fared,
-    outage: Fared,
-    otherwise: Fared,
-    /// Those of `outage` that failed when STS was back.
+    first_load: WaitStats,
+    outage: WaitStats,
+    unexplained: WaitStats,
+    /// Calls counted in `outage` that failed after the outage was over.
     failed_after_outage: u64,
-    /// Whatever the cause: their role's session had not ended.
-    failed_while_held: u64,
-    /// The longest that one waited whose role's session had not ended, up to that end.
-    longest_while_held: Duration,
-    /// Those that waited so for longer than they may.
-    waited_long_while_held: u64,
-    past_their_end: u64,
-    under_another_key: u64,
-    /// Fetches of a role that began while another of it ran.
-    two_at_once: u64,
-    /// Attempts at STS, by the second.
+    /// Failed calls, of any cause, whose role had a valid session.
+    failed_with_valid_session: u64,
+    /// Longest wait of a caller whose role had a valid session, counted until that session expired.
+    longest_wait_with_valid_session: Duration,
+    /// Waits of that kind that exceeded [`MAX_WAIT_WITH_VALID_SESSION`].
+    long_waits_with_valid_session: u64,
+    expired_sessions_served: u64,
+    sessions_of_another_key: u64,
+    /// Fetches of a role that began while another fetch of the same role was running.
+    concurrent_fetches: u64,
+    /// Attempts to call STS, by the second of the day.
     attempts: Vec<u32>,
     sessions: u64,
-    /// Sessions granted, by the second.
-    granted: Vec<u32>,
-    /// When every role had a session again, after the end of the outage.
-    recovered: Option<Duration>,
+    /// Sessions issued, by the second of the day.
+    issued: Vec<u32>,
+    /// Time from the end of the outage until every role had a valid session.
+    recovery: Option<Duration>,
 }
 
 impl Tally {
-    fn of(&mut self, cause: Cause) -> &mut Fared {
+    fn stats_of(&mut self, cause: WaitCause) -> &mut WaitStats {
         match cause {
-            Cause::FirstLoad => &mut self.first_load,
-            Cause::Outage => &mut self.outage,
-            Cause::None => &mut self.otherwise,
+            WaitCause::FirstLoad => &mut self.first_load,
+            WaitCause::Outage => &mut self.outage,
+            WaitCause::Unexplained => &mut self.unexplained,
         }
     }
 }
 
-/// Lives through the day. `progress` hears of each hour that is over.
+/// Simulates the day and returns what was observed.
+///
+/// `on_hour` is called with the number of simulated hours that have passed, once per hour.
 ///
 /// # Errors
 ///
-/// No runtime can be made.
-pub fn run(day: &Day, progress: impl FnMut(u64)) -> std::io::Result<Tally> {
+/// Returns the error of the operating system if the runtime cannot be created.
+pub fn run(day: &Day, on_hour: impl FnMut(u64)) -> std::io::Result<Tally> {
     fastrand::seed(day.seed);
-    // One yield of the main task lets all others run until they have nothing to do.
+    // The runtime polls the main task again after this number of other tasks, or once none is
+    // ready. Without the limit, a single yield of the main task runs all tasks that are ready.
     let runtime = tokio::runtime::Builder::new_current_thread().event_interval(u32::MAX).build()?;
-    Ok(runtime.block_on(Simulation::new(day).live(progress)))
+    Ok(runtime.block_on(Simulation::new(day).run(on_hour)))
 }
 
-/// A role as its callers have it.
-struct Called {
-    handle: Pooled,
+/// A role and the handle through which it is called.
+struct SimulatedRole {
+    handle: CachedProvider,
     index: usize,
-    /// How the access key ids of its sessions begin.
-    key: String,
-    first: u64,
+    /// Prefix of the access key ids of this role's sessions.
+    key_prefix: String,
+    /// Step of the role's first call.
+    first_call: u64,
 }
 
-/// A call that had to wait, at its end.
-struct Waited {
+/// A call that had to wait and has completed.
+struct CompletedWait {
     index: usize,
-    cause: Cause,
+    cause: WaitCause,
     began: Moment,
-    /// When the session ended that its role had then.
-    held_until: Option<Moment>,
-    answer: Result<Credentials, CredentialsError>,
+    /// Expiration of the session that was valid when the call began.
+    valid_until: Option<Moment>,
+    result: Result<Credentials, CredentialsError>,
 }
 
 struct Simulation<'a> {
     day: &'a Day,
-    hands: ManualClock,
+    manual: ManualClock,
     clock: Clock,
     start: Moment,
     sts: Arc<Sts>,
-    /// Who is called at the same tenth of a second of every ten seconds.
-    phases: Vec<Vec<Called>>,
-    waited: Arc<Mutex<Vec<Waited>>>,
+    /// The roles, grouped by the step within [`CALL_INTERVAL`] at which they are called.
+    cohorts: Vec<Vec<SimulatedRole>>,
+    completed: Arc<Mutex<Vec<CompletedWait>>>,
     tally: Tally,
     _pool: SessionPool<usize>,
 }
 
 impl<'a> Simulation<'a> {
     fn new(day: &'a Day) -> Self {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
+        let manual = ManualClock::new();
+        let clock = manual.clock();
         let sts = Arc::new(Sts::new(day, clock.clone()));
         let pool = SessionPool::builder({
             let sts = Arc::clone(&sts);
             move |index: &usize| {
-                Arc::new(StsOfRole::new(Arc::clone(&sts), *index)) as Arc<dyn SessionSource>
+                Arc::new(RoleProvider::new(Arc::clone(&sts), *index)) as Arc<dyn ProvideSession>
             }
         })
         .clock(clock.clone())
         .build();
-        let mut phases: Vec<Vec<Called>> = (0..in_steps(BETWEEN_CALLS)).map(|_| vec![]).collect();
-        let spread = in_steps(FIRST_CALLS);
+        let mut cohorts: Vec<Vec<SimulatedRole>> =
+            (0..steps_in(CALL_INTERVAL)).map(|_| vec![]).collect();
+        let startup = steps_in(STARTUP);
         for index in 0..day.roles {
-            let first = u64_of(index) * spread / u64_of(day.roles);
-            let phase = usize_of(first % in_steps(BETWEEN_CALLS));
-            let key = sts::key_of(index);
-            phases[phase].push(Called { handle: pool.get(&index), index, key, first });
+            let first_call = to_u64(index) * startup / to_u64(day.roles);
+            let cohort = to_usize(first_call % steps_in(CALL_INTERVAL));
+            let key_prefix = sts::access_key_prefix(index);
+            let handle = pool.get(&index);
+            cohorts[cohort].push(SimulatedRole { handle, index, key_prefix, first_call });
         }
-        let (start, waited) = (clock.now(), Arc::default());
+        let (start, completed) = (clock.now(), Arc::default());
         let tally = Tally::default();
-        Self { day, hands, clock, start, sts, phases, waited, tally, _pool: pool }
+        Self { day, manual, clock, start, sts, cohorts, completed, tally, _pool: pool }
     }
 
-    async fn live(mut self, mut progress: impl FnMut(u64)) -> Tally {
-        let hour = in_steps(Duration::from_secs(3600));
-        for step in 0..in_steps(self.day.length) {
+    async fn run(mut self, mut on_hour: impl FnMut(u64)) -> Tally {
+        let hour = steps_in(Duration::from_secs(3600));
+        for step in 0..steps_in(self.day.length) {
             let time = self.clock.now() - self.start;
-            self.sts.is_out(self.day.outage.contains(&time));
-            self.call_all(step);
+            self.sts.set_outage(self.day.outage.contains(&time));
+            self.call_roles(step);
             self.settle().await;
-            self.hands.advance(STEP);
-            if time >= self.day.outage.end && self.tally.recovered.is_none() {
-                self.look_for_recovery(time);
+            self.manual.advance(STEP);
+            if time >= self.day.outage.end && self.tally.recovery.is_none() {
+                self.check_recovery(time);
             }
             if (step + 1) % hour == 0 {
-                progress((step + 1) / hour);
+                on_hour((step + 1) / hour);
             }
         }
-        self.sts.hand_over(&mut self.tally);
+        self.sts.move_record_into(&mut self.tally);
         self.tally
     }
 
-    /// The calls of this tenth of a second.
-    fn call_all(&mut self, step: u64) {
-        let Self { phases, clock, sts, waited, tally, start, day, .. } = self;
+    /// Calls the roles that are due at this step.
+    fn call_roles(&mut self, step: u64) {
+        let Self { cohorts, clock, sts, completed, tally, start, day, .. } = self;
         let (now, wall) = (clock.now(), clock.wall());
         let mut context = Context::from_waker(Waker::noop());
-        let phase = &phases[usize_of(step % u64_of(phases.len()))];
-        for role in phase.iter().filter(|role| role.first <= step) {
+        let cohort = &cohorts[to_usize(step % to_u64(cohorts.len()))];
+        for role in cohort.iter().filter(|role| role.first_call <= step) {
             tally.calls += 1;
+            // Nearly all of the 86 million calls of a day are cache hits, which are ready at the
+            // first poll. Spawning a task for each would take most of the run time.
             let answer = {
                 let call = pin!(role.handle.provide_credentials());
                 call.poll(&mut context)
             };
+            let expires_at = sts.expires_at(role.index);
+            let cause = wait_cause(expires_at, now, *start, &day.outage);
             match answer {
                 Poll::Ready(Ok(credentials)) => {
-                    tally.past_their_end += u64::from(credentials.expiry() <= Some(wall));
-                    tally.under_another_key +=
-                        u64::from(!credentials.access_key_id().starts_with(&role.key));
+                    tally.expired_sessions_served += u64::from(credentials.expiry() <= Some(wall));
+                    tally.sessions_of_another_key +=
+                        u64::from(!credentials.access_key_id().starts_with(&role.key_prefix));
                 }
                 Poll::Ready(Err(_)) => {
-                    let end = sts.end_of(role.index);
-                    let cause = cause(end, now, *start, &day.outage);
-                    tally.of(cause).failed += 1;
-                    tally.failed_while_held += u64::from(end > Some(now));
-                    let after = now >= *start + day.outage.end && cause == Cause::Outage;
-                    tally.failed_after_outage += u64::from(after);
+                    tally.stats_of(cause).failed += 1;
+                    tally.failed_with_valid_session += u64::from(expires_at > Some(now));
+                    let after_outage = now >= *start + day.outage.end && cause == WaitCause::Outage;
+                    tally.failed_after_outage += u64::from(after_outage);
                 }
                 Poll::Pending => {
-                    // What was polled once set the fetch off; a task of its own waits for it.
-                    let held_until = sts.end_of(role.index).filter(|end| *end > now);
-                    let cause = cause(sts.end_of(role.index), now, *start, &day.outage);
+                    // The dropped call has started the fetch, which continues without it. A second
+                    // call, in a task of its own, joins that fetch and measures the wait.
+                    let valid_until = expires_at.filter(|expires_at| *expires_at > now);
                     let (index, handle) = (role.index, role.handle.clone());
-                    let (waited, sts) = (Arc::clone(waited), Arc::clone(sts));
+                    let (completed, sts) = (Arc::clone(completed), Arc::clone(sts));
                     tokio::spawn(async move {
-                        let answer = handle.provide_credentials().await;
-                        sts.something_happened();
-                        let waiter = Waited { index, cause, began: now, held_until, answer };
-                        waited.lock().unwrap_or_else(PoisonError::into_inner).push(waiter);
+                        let result = handle.provide_credentials().await;
+                        sts.record_activity();
+                        let wait = CompletedWait { index, cause, began: now, valid_until, result };
+                        completed.lock().unwrap_or_else(PoisonError::into_inner).push(wait);
                     });
                 }
             }
         }
     }
 
-    /// Lets everything come to rest, and hears of those who waited.
+    /// Runs all tasks until none has anything left to do at this time, then records the waits that
+    /// have completed.
     async fn settle(&mut self) {
+        // One quiet yield is not enough: a task that was woken during the yield may run after the
+        // main task and has not counted its activity yet.
         let mut quiet = 0;
         while quiet < 2 {
-            let before = self.sts.happenings();
+            let before = self.sts.activity();
             tokio::task::yield_now().await;
-            quiet = if self.sts.happenings() == before { quiet + 1 } else { 0 };
+            quiet = if self.sts.activity() == before { quiet + 1 } else { 0 };
         }
-        let waited =
-            std::mem::take(&mut *self.waited.lock().unwrap_or_else(PoisonError::into_inner));
+        let completed =
+            std::mem::take(&mut *self.completed.lock().unwrap_or_else(PoisonError::into_inner));
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        for Waited { index, cause, began, held_until, answer } in waited {
-            if let Some(end) = held_until {
-                let while_held = now.min(end) - began;
-                self.tally.longest_while_held = self.tally.longest_while_held.max(while_held);
-                self.tally.waited_long_while_held += u64::from(while_held > WAIT_WHILE_HELD);
+        for CompletedWait { index, cause, began, valid_until, result } in completed {
+            if let Some(expires_at) = valid_until {
+                // A caller may well wait longer once its session has expired: only the time up to
+                // the expiration counts as a wait despite a valid session.
+                let waited = now.min(expires_at) - began;
+                let longest = &mut self.tally.longest_wait_with_valid_session;
+                *longest = waited.max(*longest);
+                self.tally.long_waits_with_valid_session +=
+                    u64::from(waited > MAX_WAIT_WITH_VALID_SESSION);
             }
-            let fared = self.tally.of(cause);
-            fared.waited += 1;
-            fared.longest = fared.longest.max(now - began);
-            fared.together += now - began;
-            match answer {
+            let stats = self.tally.stats_of(cause);
+            stats.waited += 1;
+            stats.longest = stats.longest.max(now - began);
+            stats.total += now - began;
+            match result {
                 Ok(credentials) => {
-                    self.tally.past_their_end += u64::from(credentials.expiry() <= Some(wall));
-                    let key = sts::key_of(index);
-                    self.tally.under_another_key +=
-                        u64::from(!credentials.access_key_id().starts_with(&key));
+                    self.tally.expired_sessions_served +=
+                        u64::from(credentials.expiry() <= Some(wall));
+                    let key_prefix = sts::access_key_prefix(index);
+                    self.tally.sessions_of_another_key +=
+                        u64::from(!credentials.access_key_id().starts_with(&key_prefix));
                 }
                 Err(_) => {
-                    fared.failed += 1;
-                    self.tally.failed_while_held += u64::from(self.sts.end_of(index) > Some(now));
-                    let after = now >= self.start + self.day.outage.end && cause == Cause::Outage;
-                    self.tally.failed_after_outage += u64::from(after);
+                    stats.failed += 1;
+                    self.tally.failed_with_valid_session +=
+                        u64::from(self.sts.expires_at(index) > Some(now));
+                    let after_outage =
+                        now >= self.start + self.day.outage.end && cause == WaitCause::Outage;
+                    self.tally.failed_after_outage += u64::from(after_outage);
                 }
             }
         }
     }
 
-    fn look_for_recovery(&mut self, time: Duration) {
+    /// Records the time of recovery once every role has a valid session again.
+    fn check_recovery(&mut self, time: Duration) {
         let now = self.clock.now();
-        let has_one = |index| self.sts.end_of(index).is_some_and(|end| end > now);
-        if (0..self.day.roles).all(has_one) {
-            self.tally.recovered = Some(time - self.day.outage.end);
+        let has_session =
+            |index| self.sts.expires_at(index).is_some_and(|expires_at| expires_at > now);
+        if (0..self.day.roles).all(has_session) {
+            self.tally.recovery = Some(time - self.day.outage.end);
         }
     }
 }
 
-/// Why a role whose session ends then has a call that is not answered at once.
-fn cause(end: Option<Moment>, now: Moment, start: Moment, outage: &Range<Duration>) -> Cause {
-    // A refresh in the hard window is what callers wait for a moment, and it fails: the end is a minute ahead at most.
-    let out = start + outage.start..=start + outage.end;
-    match end {
-        None => Cause::FirstLoad,
-        Some(end) if out.contains(&end) && now >= start + outage.start => Cause::Outage,
-        Some(_) => Cause::None,
+/// Returns why a call at `now` is not served immediately, given when the role's newest session
+/// expires.
+fn wait_cause(
+    expires_at: Option<Moment>,
+    now: Moment,
+    start: Moment,
+    outage: &Range<Duration>,
+) -> WaitCause {
+    // In the mandatory window, callers wait for a refresh although the session is still valid. An
+    // outage that begins then makes that refresh fail, so calls count as affected from the start of
+    // the outage and not only from the expiration, which is at most a minute later.
+    let outage_time = start + outage.start..=start + outage.end;
+    match expires_at {
+        None => WaitCause::FirstLoad,
+        Some(expires_at) if outage_time.contains(&expires_at) && now >= start + outage.start => {
+            WaitCause::Outage
+        }
+        Some(_) => WaitCause::Unexplained,
     }
 }
 
-fn in_steps(time: Duration) -> u64 {
+fn steps_in(time: Duration) -> u64 {
     u64::try_from(time.as_millis() / STEP.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn u64_of(number: usize) -> u64 {
+fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-fn usize_of(number: u64) -> usize {
+fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,12 +1,19 @@
-//! Many tasks, a pool on a chain, short sessions, and whatever can go wrong at STS: what must never be is looked for.
+//! A soak test of a session pool: many tasks, short sessions and random faults, while invariants
+//! are checked.
 //!
-//! The clock of both sides goes sixty times as fast as the machine's, so that a session of 15 minutes lasts 15 seconds and
-//! an outage outlasts it. Network and scheduler are real, and so no two runs are the same; a seed repeats the faults and
-//! what the callers do.
+//! A pool of AssumeRole hops on a web identity runs against the local AWS over real HTTP. Its
+//! callers (`callers`) get sessions, abandon calls, invalidate sessions, refresh and remove
+//! entries; a schedule (`fault_schedule`) injects faults into STS; and a monitor
+//! (`invariants`) reports every call that violated an invariant. At the end, no task of the
+//! client may be left, and the memory in use must not have grown.
+//!
+//! The clock of both sides runs sixty times as fast as real time, so that a session of 15 minutes
+//! lasts 15 seconds and an outage can outlast it. Network and scheduler are real: no two runs are
+//! the same, although a seed repeats the faults and the actions of the callers.
 
 mod callers;
-mod ledger;
-mod weather;
+mod fault_schedule;
+mod invariants;
 
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -15,276 +22,316 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rolecall::cache::SessionPool;
-use rolecall::sts::WebIdentityRequest;
-use rolecall::{
-    AssumeRole, ErrorKind, FetchError, ManualClock, Observer, Role, RoleArn, SessionDuration,
-    SessionName, SessionSource, TokenFn, WebIdentityToken,
-};
+use rolecall::observe::Observer;
+use rolecall::params::{RoleArn, SessionDuration, SessionName};
+use rolecall::provider::AssumeRoleProvider;
+use rolecall::time::ManualClock;
+use rolecall::web_identity::WebIdentityRequest;
+use rolecall::web_identity::{TokenFn, WebIdentityToken};
+use rolecall::{ErrorKind, ProvideSession, Role, SessionError};
 use tokio::runtime::{Builder, Runtime};
 
-use self::ledger::{Ledger, Watched};
-use self::weather::Weather;
+use self::fault_schedule::FaultSchedule;
+use self::invariants::{InvariantMonitor, MonitoredProvider};
 use crate::figures::{Figure, Goal};
 use crate::{CHECKOUT, HUB, World};
 
-pub use self::ledger::Counts;
+pub use self::invariants::Counts;
 
-/// How much faster than the machine's the clock of both sides goes.
+/// Speed of the session clock relative to real time.
 const SPEED: u32 = 60;
-/// What it goes at once at most: a machine that stands still for a moment makes no session older.
-const MOST_AT_ONCE: Duration = Duration::from_millis(600);
-/// How long a session is good: STS's least.
+/// Largest step of the session clock. If the machine stalls, sessions do not age meanwhile: callers
+/// could not have used them either.
+const MAX_CLOCK_STEP: Duration = Duration::from_millis(600);
+/// Lifetime of a session in seconds, the shortest that STS permits.
 const LIFETIME: u64 = 900;
-/// How many roles' sessions are asked for, of which the pool retains fewer.
+/// Number of tenants, each with a cache entry of its own.
 const TENANTS: usize = 100;
+/// Number of entries that the pool retains. It is lower than the number of tenants, so that the
+/// pool evicts.
 const RETAINED: usize = 98;
+/// Number of calls, and of sessions, that the local AWS keeps. It is in this process; without a
+/// limit, its record would look like a leak. The limit exceeds the number of sessions in use.
+const RECORD_LIMIT: usize = 1500;
+/// Number of fetched sessions from which the memory of the local AWS is constant: its record is
+/// full, and its maps have reached their final capacity.
+const RECORD_FULL: u64 = 3000;
+/// Permitted growth of the memory in use, in bytes per minute.
+///
+/// Without a leak, the measured growth is up to a third of this, positive or negative, since pauses
+/// differ. Keeping one session per fetch would amount to five times as much; keeping a few bytes
+/// per call exceeds it, too.
+const MAX_GROWTH_PER_MINUTE: f64 = 1.5 * 1_048_576.0;
+/// Number of pauses in which memory must have been measured.
+const MIN_PAUSES: usize = 5;
+/// How much longer than requested a soak may run, beyond twice its length, to measure that often.
+const MAX_EXTRA_TIME: Duration = Duration::from_secs(60);
+/// Time that background tasks have to end after the last handle is dropped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A soak.
+/// Parameters of a soak.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
-    /// How long, in real time: longer if it takes that to see the outage, and to compare the memory in use.
+    /// Length in real time. A run takes longer if the long outage, or the number of pauses in which
+    /// memory is compared, requires it.
     pub length: Duration,
-    /// How many tasks call.
+    /// Number of calling tasks.
     pub tasks: usize,
-    /// Repeats the faults, and what the callers do.
+    /// Seed of the faults and of the callers' actions.
     pub seed: u64,
-    /// How many bytes are allocated and not freed.
+    /// Returns the number of allocated bytes of this process.
     pub live_bytes: fn() -> usize,
 }
 
-/// How far it is.
+/// Progress of a running soak.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Of real time.
+    /// Real time since the start.
     pub elapsed: Duration,
-    /// What happened so far.
+    /// Events so far.
     pub counts: Counts,
     /// Calls that reached the local STS.
     pub sts_calls: usize,
-    /// Those of them that it answered with an error or a fault.
+    /// Calls that the local STS answered with an error or an injected fault.
     pub faults: usize,
-    /// The bytes that are allocated.
+    /// Allocated bytes.
     pub live_bytes: usize,
 }
 
-/// What came of it.
+/// Result of a soak.
 #[derive(Debug)]
-pub struct Soaked {
-    /// With goals for what must never be.
+pub struct SoakReport {
+    /// Figures, with a goal of zero for each invariant.
     pub figures: Vec<Figure>,
-    /// What was not as it must be, in words; the first of each kind.
+    /// Description of the first violation of each invariant.
     pub violations: Vec<String>,
 }
 
 impl Soak {
-    /// Soaks. `progress` hears of it every second.
+    /// Runs the soak. `on_progress` is called once per second.
     ///
     /// # Errors
     ///
-    /// The local AWS cannot be set up.
-    pub fn run(self, progress: impl FnMut(&Progress)) -> Result<Soaked, Box<dyn Error>> {
-        // Each side has a runtime of its own: what is left on the client's at the end is the client's.
+    /// Returns an error if the local AWS or the pool cannot be set up.
+    pub fn run(self, on_progress: impl FnMut(&Progress)) -> Result<SoakReport, Box<dyn Error>> {
+        // Servers and clients have runtimes of their own: every task that is left on the client
+        // runtime at the end was started by rolecall or the callers.
         let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let world = Arc::new(servers.block_on(World::that_remembers(REMEMBERED))?);
-        let ledger = Arc::new(Ledger::new(TENANTS, world.hands.clock()));
+        let world = Arc::new(servers.block_on(World::with_record_limit(RECORD_LIMIT))?);
+        let monitor = Arc::new(InvariantMonitor::new(TENANTS, world.clock.clock()));
         let pool = {
-            let _within = clients.enter();
-            pool(&world, &ledger)?
+            let _guard = clients.enter();
+            create_pool(&world, &monitor)?
         };
-        servers.spawn(turn(world.hands.clone()));
+        servers.spawn(advance_clock(world.clock.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..self.tasks)
             .map(|task| {
                 let seed = self.seed.wrapping_add(u64::try_from(task).unwrap_or(0));
-                let (pool, ledger, stop) = (pool.clone(), Arc::clone(&ledger), Arc::clone(&stop));
-                clients.spawn(callers::call(pool, ledger, stop, seed))
+                let (pool, monitor, stop) = (pool.clone(), Arc::clone(&monitor), Arc::clone(&stop));
+                clients.spawn(callers::run(pool, monitor, stop, seed))
             })
             .collect();
-        let (lulls, had_its_outage) = (Vec::new(), false);
-        let mut watch = Watch { soak: self, world: &world, ledger: &ledger, lulls, had_its_outage };
-        let last = watch.through_the_weather(progress)?;
+        let (quiet_memory, long_outage_finished) = (Vec::new(), false);
+        let mut supervisor = Supervisor {
+            soak: self,
+            world: &world,
+            monitor: &monitor,
+            quiet_memory,
+            long_outage_finished,
+        };
+        let last = supervisor.inject_faults_and_measure(on_progress)?;
         stop.store(true, Ordering::Relaxed);
         for caller in callers {
             clients.block_on(caller)?;
         }
-        let slots = slots_left(&pool);
+        let entries = count_remaining_entries(&pool);
         drop(pool);
-        let left = tasks_left(&clients);
-        let mut figures = ledger.figures();
-        let exactly = |name: &str, value: f64| Figure::with_goal(name, value, Goal::Exactly(0.0));
+        let tasks = count_remaining_tasks(&clients);
+        let mut figures = monitor.figures();
+        let zero = |name: &str, value: f64| Figure::with_goal(name, value, Goal::Exactly(0.0));
+        let plain = Figure::informational;
         figures.extend([
-            exactly("tasks_left", left as f64),
-            Figure::with_goal("slots_left", slots as f64, Goal::AtMost(RETAINED as f64)),
-            exactly("outages_longer_than_a_session_missing", f64::from(!watch.had_its_outage)),
+            zero("remaining_tasks", tasks as f64),
+            Figure::with_goal("remaining_entries", entries as f64, Goal::AtMost(RETAINED as f64)),
+            zero("missing_long_outages", f64::from(!supervisor.long_outage_finished)),
             Figure::with_goal(
-                "live_bytes_grown_a_minute",
-                watch.growth().unwrap_or(f64::INFINITY),
-                Goal::AtMost(GROWN_A_MINUTE),
+                "live_bytes_growth_per_minute",
+                supervisor.memory_growth().unwrap_or(f64::INFINITY),
+                Goal::AtMost(MAX_GROWTH_PER_MINUTE),
             ),
-            Figure::of("lulls_compared", watch.lulls.len() as f64),
-            Figure::of("live_bytes", last.live_bytes as f64),
-            Figure::of("sts_calls", last.sts_calls as f64),
-            Figure::of("sts_calls_with_a_fault", last.faults as f64),
-            Figure::of("simulated_hours", (last.elapsed * SPEED).as_secs_f64() / 3600.0),
+            plain("pauses_compared", supervisor.quiet_memory.len() as f64),
+            plain("live_bytes", last.live_bytes as f64),
+            plain("sts_calls", last.sts_calls as f64),
+            plain("sts_calls_with_a_fault", last.faults as f64),
+            plain("simulated_hours", (last.elapsed * SPEED).as_secs_f64() / 3600.0),
         ]);
-        Ok(Soaked { figures, violations: ledger.violations() })
+        Ok(SoakReport { figures, violations: monitor.violations() })
     }
 }
 
-/// A pool of hops on a web identity, whose sources are watched.
-fn pool(world: &Arc<World>, ledger: &Arc<Ledger>) -> Result<SessionPool<usize>, Box<dyn Error>> {
+/// Creates a pool of AssumeRole hops on a web identity, with monitored providers.
+fn create_pool(
+    world: &Arc<World>,
+    monitor: &Arc<InvariantMonitor>,
+) -> Result<SessionPool<usize>, Box<dyn Error>> {
     let duration = SessionDuration::from_secs(LIFETIME)?;
     let mut request =
         WebIdentityRequest::new(RoleArn::parse(CHECKOUT)?, SessionName::parse("soak")?);
     request.duration = Some(duration);
     let tokens = TokenFn::new("of the cluster", {
+        // A strong reference would keep the servers alive after the end of the soak.
         let world = Arc::downgrade(world);
         move || {
-            let token = world.upgrade().ok_or("the world is gone".to_owned()).and_then(|world| {
-                let token = world.cluster.service_account_token("shop", "checkout");
-                token.sign().map_err(|error| error.to_string())
-            });
+            let token =
+                world.upgrade().ok_or("the issuer has stopped".to_owned()).and_then(|world| {
+                    let token = world.cluster.service_account_token("shop", "checkout");
+                    token.sign().map_err(|error| error.to_string())
+                });
             std::future::ready(match token {
                 Ok(token) => WebIdentityToken::parse(&token),
-                Err(why) => Err(FetchError::new(ErrorKind::TokenUnavailable, why)),
+                Err(why) => Err(SessionError::new(ErrorKind::TokenUnavailable, why)),
             })
         }
     });
-    let mut budget = rolecall::Budget::default();
-    // In real time, which is sixty times as slow.
-    budget.calls_per_second = NonZeroU32::new(1000).unwrap_or(NonZeroU32::MIN);
-    let region = rolecall::Region::parse("eu-west-1")?;
-    let endpoint = rolecall::Endpoint::custom(world.aws.endpoint_url(), region)?;
-    let sts = rolecall::StsClient::builder(endpoint).clock(world.hands.clock()).budget(budget);
-    let observer: Arc<dyn Observer> = Arc::clone(ledger) as Arc<dyn Observer>;
-    let builder = rolecall::builder().sts(sts.build()).observer(Arc::clone(&observer));
-    let chain = builder.from_tokens(tokens, request)?;
+    let mut rate_limit = rolecall::sts::RateLimit::default();
+    // The rate limiter counts in real time, in which sessions expire sixty times as often as they
+    // should. The default limit would defer most fetches, and other faults would not be noticed.
+    rate_limit.calls_per_second = NonZeroU32::new(1000).unwrap_or(NonZeroU32::MIN);
+    let region = rolecall::sts::Region::parse("eu-west-1")?;
+    let endpoint = rolecall::sts::Endpoint::custom(world.aws.endpoint_url(), region)?;
+    let sts = rolecall::sts::StsClient::builder(endpoint)
+        .clock(world.clock.clock())
+        .rate_limit(rate_limit);
+    let observer: Arc<dyn Observer> = Arc::clone(monitor) as Arc<dyn Observer>;
+    let builder =
+        rolecall::Chain::builder().sts_client(sts.build()).observer(Arc::clone(&observer));
+    let chain = builder.from_token_provider(tokens, request)?;
+    let sts = chain.sts_client()?.clone();
     let hub = Role::new(HUB)?.duration(duration)?;
-    // By its own name, a tenant's session says whose it is.
     let names: Result<Vec<_>, _> =
-        (0..TENANTS).map(|tenant| SessionName::parse(&ledger::session_name(tenant))).collect();
+        (0..TENANTS).map(|tenant| SessionName::parse(&invariants::session_name(tenant))).collect();
     let names = names?;
-    let ledger = Arc::clone(ledger);
-    let source = move |tenant: &usize| {
+    let monitor = Arc::clone(monitor);
+    let provider = move |tenant: &usize| {
         let (hub, name) = (hub.clone(), names[*tenant].clone());
-        let hop = AssumeRole::new(chain.base(), hub, chain.sts().clone(), name);
-        Arc::new(Watched::new(hop, *tenant, &ledger)) as Arc<dyn SessionSource>
+        let hop = AssumeRoleProvider::new(chain.base_provider(), hub, sts.clone(), name);
+        Arc::new(MonitoredProvider::new(hop, *tenant, &monitor)) as Arc<dyn ProvideSession>
     };
-    Ok(SessionPool::builder(source)
-        .clock(world.hands.clock())
+    Ok(SessionPool::builder(provider)
+        .clock(world.clock.clock())
         .capacity(RETAINED as u64)
         .idle(Duration::from_secs(2 * LIFETIME))
         .observer(observer)
         .build())
 }
 
-async fn turn(hands: ManualClock) {
+/// Advances the session clock with real time, [`SPEED`] times as fast.
+async fn advance_clock(clock: ManualClock) {
     let mut last = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let passed = last.elapsed();
         last += passed;
-        hands.advance((passed * SPEED).min(MOST_AT_ONCE));
+        clock.advance((passed * SPEED).min(MAX_CLOCK_STEP));
     }
 }
 
-/// How many tasks of the client's there are when its last handle is gone, and they had time to end.
-fn tasks_left(clients: &Runtime) -> usize {
-    let patience = Instant::now();
+/// Returns the number of tasks on the client runtime after the last handle was dropped and the
+/// tasks had time to end.
+fn count_remaining_tasks(clients: &Runtime) -> usize {
+    let start = Instant::now();
     loop {
-        let left = clients.metrics().num_alive_tasks();
-        if left == 0 || patience.elapsed() > Duration::from_secs(10) {
-            return left;
+        let tasks = clients.metrics().num_alive_tasks();
+        if tasks == 0 || start.elapsed() > SHUTDOWN_TIMEOUT {
+            return tasks;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// How many slots the pool has when nobody holds a handle: its own look lets go of those for which there is no room.
-fn slots_left(pool: &SessionPool<usize>) -> usize {
-    let patience = Instant::now();
+/// Returns the number of the pool's entries when no caller holds a handle and the pool's periodic
+/// maintenance has had time to evict those beyond its capacity.
+fn count_remaining_entries(pool: &SessionPool<usize>) -> usize {
+    let start = Instant::now();
     loop {
-        let slots = pool.status().slots();
-        if slots <= RETAINED || patience.elapsed() > Duration::from_secs(10) {
-            return slots;
+        let entries = pool.status().entries();
+        if entries <= RETAINED || start.elapsed() > SHUTDOWN_TIMEOUT {
+            return entries;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// By how much the memory in use may grow in a minute. Of a sound minute it is a third of this, up or down, as lulls
-/// differ; of one that keeps a session for each fetch, five times as much, and of one that keeps a few bytes for each
-/// call, more than this.
-const GROWN_A_MINUTE: f64 = 1.5 * 1_048_576.0;
-/// In how many lulls the memory is compared at least, and how much longer it takes for that at most.
-const LEAST_LULLS: usize = 5;
-const MORE: Duration = Duration::from_secs(60);
-
-struct Watch<'a> {
+/// Injects the faults of the schedule while the callers run, and measures memory in the pauses.
+struct Supervisor<'a> {
     soak: Soak,
     world: &'a World,
-    ledger: &'a Ledger,
-    /// The least that was allocated in each lull, and when: what a fetch takes while it runs has gone again.
-    lulls: Vec<(f64, f64)>,
-    had_its_outage: bool,
+    monitor: &'a InvariantMonitor,
+    /// Time in seconds, and the lowest number of allocated bytes, of each pause. The lowest is the
+    /// number at a moment at which no fetch was running.
+    quiet_memory: Vec<(f64, f64)>,
+    long_outage_finished: bool,
 }
 
-/// The local AWS is in this process, and remembers this many calls, and as many sessions: more than are in use.
-const REMEMBERED: usize = 1500;
-/// From how many sessions on it forgets as many as it learns, and its maps have the size that they keep.
-const FILLED: u64 = 3000;
-
-impl Watch<'_> {
-    fn through_the_weather(
+impl Supervisor<'_> {
+    fn inject_faults_and_measure(
         &mut self,
-        mut progress: impl FnMut(&Progress),
+        mut on_progress: impl FnMut(&Progress),
     ) -> Result<Progress, Box<dyn Error>> {
-        let mut weather = Weather::new(self.soak.seed);
-        let (begun, mut next, mut faults, mut known) = (Instant::now(), 1, 0, 0);
-        let mut least: Option<usize> = None;
+        let mut schedule = FaultSchedule::new(self.soak.seed);
+        let (began, mut next_second, mut faults, mut seen_calls) = (Instant::now(), 1, 0, 0);
+        let mut lowest: Option<usize> = None;
         loop {
-            weather.blow(&self.world.aws, begun.elapsed(), self.ledger.clock().now())?;
+            schedule.update(&self.world.aws, began.elapsed(), self.monitor.clock().now())?;
             std::thread::sleep(Duration::from_millis(50));
-            let elapsed = begun.elapsed();
+            let elapsed = began.elapsed();
             let live_bytes = (self.soak.live_bytes)();
-            if weather.is_calm(elapsed) {
-                least = Some(least.map_or(live_bytes, |least| least.min(live_bytes)));
-            } else if let Some(least) = least.take() {
-                // Before, what the local AWS remembers grows: with each call, and each session.
-                if self.ledger.counts().fetched >= FILLED && weather.had_its_outage() {
-                    self.lulls.push((elapsed.as_secs_f64(), least as f64));
+            if schedule.is_quiet(elapsed) {
+                lowest = Some(lowest.map_or(live_bytes, |lowest| lowest.min(live_bytes)));
+            } else if let Some(lowest) = lowest.take() {
+                // Earlier pauses are not comparable: the record of the local AWS grows with each
+                // call and session until it is full, and the long outage fills the error state of
+                // every entry.
+                if self.monitor.counts().fetched >= RECORD_FULL && schedule.long_outage_finished() {
+                    self.quiet_memory.push((elapsed.as_secs_f64(), lowest as f64));
                 }
             }
-            let seen = self.lulls.len() >= LEAST_LULLS || elapsed >= 2 * self.soak.length + MORE;
-            let over = elapsed >= self.soak.length && seen;
-            if elapsed < Duration::from_secs(next) && !over {
+            let enough_pauses = self.quiet_memory.len() >= MIN_PAUSES
+                || elapsed >= 2 * self.soak.length + MAX_EXTRA_TIME;
+            let finished = elapsed >= self.soak.length && enough_pauses;
+            if elapsed < Duration::from_secs(next_second) && !finished {
                 continue;
             }
-            next += 1;
+            next_second += 1;
             let sts_calls: usize = self.world.aws.counts().values().sum();
             let calls = self.world.aws.calls();
-            let new = calls.iter().rev().take(sts_calls - known);
-            faults += new.filter(|call| call.error.is_some()).count();
-            known = sts_calls;
+            let new_calls = calls.iter().rev().take(sts_calls - seen_calls);
+            faults += new_calls.filter(|call| call.error.is_some()).count();
+            seen_calls = sts_calls;
             drop(calls);
-            let counts = self.ledger.counts();
-            let now = Progress { elapsed, counts, sts_calls, faults, live_bytes };
-            progress(&now);
-            if over {
-                self.had_its_outage = weather.had_its_outage();
-                return Ok(now);
+            let counts = self.monitor.counts();
+            let progress = Progress { elapsed, counts, sts_calls, faults, live_bytes };
+            on_progress(&progress);
+            if finished {
+                self.long_outage_finished = schedule.long_outage_finished();
+                return Ok(progress);
             }
         }
     }
 
-    /// By how many bytes the memory in use grows in a minute: the median of the slopes between all lulls, so that one of
-    /// them in which something was amiss does not count.
-    fn growth(&self) -> Option<f64> {
+    /// Returns the growth of the memory in use, in bytes per minute.
+    ///
+    /// It is the median of the slopes between all pairs of pauses (the Theil-Sen estimator), which
+    /// a single unusual pause does not change.
+    fn memory_growth(&self) -> Option<f64> {
         let mut slopes: Vec<f64> = Vec::new();
-        for (number, (at, bytes)) in self.lulls.iter().enumerate() {
-            let later = self.lulls.iter().skip(number + 1);
-            slopes.extend(later.map(|(then, more)| (more - bytes) / (then - at) * 60.0));
+        for (number, (time, bytes)) in self.quiet_memory.iter().enumerate() {
+            let later = self.quiet_memory.iter().skip(number + 1);
+            slopes.extend(later.map(|(later_time, later_bytes)| {
+                (later_bytes - bytes) / (later_time - time) * 60.0
+            }));
         }
         slopes.sort_by(f64::total_cmp);
         slopes.get(slopes.len() / 2).copied()

@@ -1,10 +1,10 @@
-//! What callers see of a chain (a web identity, and two roles on it) while something is wrong: what each call got,
-//! whether it waited, and how often STS was asked.
+//! Calls to a chain (a web identity and two roles on top) during faults: the result of each call,
+//! whether it waited, and the number of requests to STS.
 
 mod clocks;
 mod identities;
+mod invalidations;
 mod outages;
-mod rejections;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -13,9 +13,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rolecall::cache::State;
+use rolecall::provider::FetchContext;
+use rolecall::time::ManualClock;
 use rolecall::{
-    Chain, Environment, ErrorKind, FetchContext, FetchError, ManualClock, Provider, Role, Session,
-    SessionSource,
+    CachedProvider, Chain, Environment, ErrorKind, ProvideSession, Role, Session, SessionError,
 };
 use rolecall_testkit::FaultRule;
 use rolecall_tests::{HUB, ORDERS, World};
@@ -23,42 +24,43 @@ use rolecall_tests::{HUB, ORDERS, World};
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 
-/// A service that has the sessions of `orders`, by way of `hub`, by way of a token.
+/// A service that uses sessions of `orders`, assumed through `hub` and a web identity.
 struct Service {
     world: World,
     /// The service's clock.
-    hands: ManualClock,
-    /// Whether it is another than that of STS and the cluster.
-    apart: bool,
+    clock: ManualClock,
+    /// `true` if the service's clock is not the clock of STS and the cluster.
+    has_own_clock: bool,
     token: PathBuf,
     _folder: tempfile::TempDir,
-    /// Of the web identity, of `hub` and of `orders`.
-    slots: [Provider; 3],
+    /// The cached providers of the web identity, `hub` and `orders`.
+    providers: [CachedProvider; 3],
 }
 
-/// What a call got.
+/// The result of one call.
 #[derive(Debug)]
-struct Got {
-    session: Result<Session, FetchError>,
+struct CallOutcome {
+    session: Result<Session, SessionError>,
     waited: bool,
 }
 
-impl Got {
-    /// It got a session, and did not wait for it.
+impl CallOutcome {
+    /// Returns the session of a call that did not wait.
     #[track_caller]
-    fn at_once(self) -> Session {
-        assert!(!self.waited, "it waited: {self:?}");
+    fn expect_immediate(self) -> Session {
+        assert!(!self.waited, "the call waited: {self:?}");
+        self.session.unwrap()
+    }
+
+    /// Returns the session of a call that waited.
+    #[track_caller]
+    fn expect_waited(self) -> Session {
+        assert!(self.waited, "the call did not wait: {self:?}");
         self.session.unwrap()
     }
 
     #[track_caller]
-    fn after_waiting(self) -> Session {
-        assert!(self.waited, "it did not wait: {self:?}");
-        self.session.unwrap()
-    }
-
-    #[track_caller]
-    fn failed(self, kind: ErrorKind) {
+    fn expect_error(self, kind: ErrorKind) {
         assert_eq!(self.session.unwrap_err().kind(), kind);
     }
 }
@@ -68,97 +70,101 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 impl Service {
+    /// Creates a service without sessions, on the clock of STS.
     async fn new() -> Self {
-        Self::on(World::new().await.unwrap(), None)
+        Self::with_clock(World::new().await.unwrap(), None)
     }
 
-    /// With a clock of its own, if one is given.
-    fn on(world: World, own: Option<ManualClock>) -> Self {
-        let apart = own.is_some();
-        let hands = own.unwrap_or_else(|| world.hands.clone());
+    /// Creates a service that uses `own_clock`, or else the clock of STS.
+    fn with_clock(world: World, own_clock: Option<ManualClock>) -> Self {
+        let has_own_clock = own_clock.is_some();
+        let clock = own_clock.unwrap_or_else(|| world.clock.clone());
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
         let environment = Environment::fixed(world.variables(&token));
-        let builder = rolecall::builder().environment(environment).clock(hands.clock());
-        let slots = Self::slots(builder.from_env().unwrap());
-        let service = Self { world, hands, apart, token, _folder: folder, slots };
+        let builder = rolecall::Chain::builder().environment(environment).clock(clock.clock());
+        let providers = Self::providers(builder.from_env().unwrap());
+        let service = Self { world, clock, has_own_clock, token, _folder: folder, providers };
         service.renew_token();
         service
     }
 
-    fn slots(base: Chain) -> [Provider; 3] {
-        let hub = base.clone().assume(Role::new(HUB).unwrap());
-        let orders = hub.clone().assume(Role::new(ORDERS).unwrap());
-        [base.cached(), hub.cached(), orders.cached()]
+    /// Returns the cached providers of `base`, `hub` and `orders`.
+    fn providers(base: Chain) -> [CachedProvider; 3] {
+        let hub = base.clone().assume_role(Role::new(HUB).unwrap());
+        let orders = hub.clone().assume_role(Role::new(ORDERS).unwrap());
+        [base.provider(), hub.provider(), orders.provider()]
     }
 
-    /// With a session, and all at rest.
-    async fn started() -> Self {
+    /// Creates a service that has a session and no running fetch.
+    async fn with_session() -> Self {
         let service = Self::new().await;
-        service.call().await.after_waiting();
-        assert_eq!(service.asked(), 3);
+        service.call().await.expect_waited();
+        assert_eq!(service.sts_calls(), 3);
         service
     }
 
-    /// A day's: the kubelet's are good for an hour, and renewed.
+    /// Writes a token that is valid for a day. (A kubelet's is valid for an hour and renewed.)
     fn renew_token(&self) {
         let token = self.world.cluster.service_account_token("shop", "checkout");
-        let token = token.good_for(seconds(24 * HOUR)).sign().unwrap();
+        let token = token.expires_in(seconds(24 * HOUR)).sign().unwrap();
         std::fs::write(&self.token, token).unwrap();
     }
 
-    fn orders(&self) -> &Provider {
-        &self.slots[2]
+    fn orders(&self) -> &CachedProvider {
+        &self.providers[2]
     }
 
-    fn left(&self, session: &Session) -> Duration {
-        let clock = self.hands.clock();
-        session.ends(&clock) - clock.now()
+    /// Returns the remaining lifetime by the service's clock.
+    fn remaining(&self, session: &Session) -> Duration {
+        let clock = self.clock.clock();
+        session.expiration(&clock) - clock.now()
     }
 
-    /// How often STS was asked for a session.
-    fn asked(&self) -> usize {
+    /// Returns the number of requests for sessions that STS received.
+    fn sts_calls(&self) -> usize {
         self.world.aws.count("AssumeRole") + self.world.aws.count("AssumeRoleWithWebIdentity")
     }
 
-    /// A call, and what it sets off.
-    async fn call(&self) -> Got {
-        let got = self.call_alone().await;
-        self.rest().await;
-        got
+    /// Makes a call and waits for the fetches it started.
+    async fn call(&self) -> CallOutcome {
+        let outcome = self.call_without_settling().await;
+        self.settle().await;
+        outcome
     }
 
-    async fn call_alone(&self) -> Got {
-        let mut call = pin!(self.orders().session(FetchContext::caller()));
-        let got = match poll(&mut call) {
-            Some(session) => Got { session, waited: false },
-            None => Got { session: patiently(call).await, waited: true },
+    /// Makes a call. Its background fetches may still run afterwards.
+    async fn call_without_settling(&self) -> CallOutcome {
+        let mut call = pin!(self.orders().provide_session(FetchContext::foreground()));
+        let outcome = match poll(&mut call) {
+            Some(session) => CallOutcome { session, waited: false },
+            None => CallOutcome { session: with_timeout(call).await, waited: true },
         };
-        if let Ok(session) = &got.session {
-            assert!(!self.left(session).is_zero(), "a session past its end");
+        if let Ok(session) = &outcome.session {
+            assert!(!self.remaining(session).is_zero(), "the session has expired");
         }
-        got
+        outcome
     }
 
-    /// Time passes for all.
-    fn pass(&self, time: u64) {
-        self.world.hands.advance(seconds(time));
-        if self.apart {
-            self.hands.advance(seconds(time));
+    /// Advances the clocks of the service and of STS.
+    fn advance(&self, duration: u64) {
+        self.world.clock.advance(seconds(duration));
+        if self.has_own_clock {
+            self.clock.advance(seconds(duration));
         }
     }
 
-    /// Until nothing is on its way any more.
-    async fn rest(&self) {
-        patiently(async {
+    /// Waits until no fetch is running.
+    async fn settle(&self) {
+        with_timeout(async {
             loop {
                 for _ in 0..100 {
                     tokio::task::yield_now().await;
                 }
-                let runs = |slot: &Provider| {
-                    matches!(slot.status().state, State::Loading | State::Refreshing)
+                let is_fetching = |provider: &CachedProvider| {
+                    matches!(provider.status().state, State::Loading | State::Refreshing)
                 };
-                if !self.slots.iter().any(runs) {
+                if !self.providers.iter().any(is_fetching) {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -167,14 +173,14 @@ impl Service {
         .await;
     }
 
-    /// A call in every so many seconds, for so long.
-    async fn calls_every(&self, step: u64, time: u64) -> Vec<Got> {
-        let mut all = Vec::new();
-        for _ in 0..time / step {
-            self.pass(step);
-            all.push(self.call().await);
+    /// Makes a call every `step` seconds for `duration` seconds.
+    async fn calls_every(&self, step: u64, duration: u64) -> Vec<CallOutcome> {
+        let mut outcomes = Vec::new();
+        for _ in 0..duration / step {
+            self.advance(step);
+            outcomes.push(self.call().await);
         }
-        all
+        outcomes
     }
 
     fn inject(&self, rule: FaultRule) {
@@ -189,14 +195,14 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     }
 }
 
-/// Makes a failure of what would hang.
-async fn patiently<F: Future>(work: F) -> F::Output {
-    tokio::time::timeout(seconds(60), work).await.expect("it hangs")
+/// Fails the test if `work` does not complete within a minute.
+async fn with_timeout<F: Future>(work: F) -> F::Output {
+    tokio::time::timeout(seconds(60), work).await.expect("completes within a minute")
 }
 
 #[track_caller]
-fn all_at_once(calls: Vec<Got>) {
-    for got in calls {
-        got.at_once();
+fn expect_all_immediate(outcomes: Vec<CallOutcome>) {
+    for outcome in outcomes {
+        outcome.expect_immediate();
     }
 }

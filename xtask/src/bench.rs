@@ -1,69 +1,51 @@
-//! `cargo xtask bench`: what the documentation says of speed, measured anew: ratios of two things in one run.
+//! `cargo xtask bench`: measures the figures of docs/benchmarks.md.
 
 mod page;
 
-use std::fs;
-use std::io::{IsTerminal, stderr};
-use std::path::Path;
-use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread::available_parallelism;
 
-use crate::metadata::Workspace;
-use crate::run::{Failure, Outcome, cargo, read};
+use xshell::cmd;
 
-/// The package of the peers: a workspace of its own.
-pub(crate) const PEERS: &str = "tests/bench/Cargo.toml";
+use crate::chart;
+use crate::workspace::{Outcome, Workspace};
 
-/// Builds the programs of the measurement, runs them, and writes docs/benchmarks.md; or prints their lines of JSON alone.
-pub(crate) fn run(json: bool) -> Outcome {
-    let workspace = Workspace::load()?;
-    let lines = measured(&workspace)?;
+/// The manifest of the benchmark, which is a workspace of its own.
+pub(crate) const MANIFEST: &str = "tests/bench/Cargo.toml";
+const PAGE: &str = "docs/benchmarks.md";
+const CHART: &str = "docs/benchmarks.svg";
+
+/// Runs the benchmark programs, and prints their figures as JSON or writes the page and its chart.
+pub(crate) fn run(workspace: &Workspace, json: bool) -> Outcome {
+    let shell = &workspace.shell;
+    let lines = run_programs(workspace)?;
     if json {
-        for line in lines.lines().filter(|line| !page::is_row(line)) {
-            println!("{line}");
-        }
+        let figures = lines.lines().filter(|line| !line.contains("\"table\":"));
+        figures.for_each(|line| println!("{line}"));
         return Ok(());
     }
-    let mut rustc = Command::new("rustc");
-    let rustc = read(rustc.arg("--version"))?;
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let from = page::From {
-        day: page::day(seconds / 86_400),
-        rustc: rustc.trim().to_owned(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        lock: text(&workspace.root.join("Cargo.lock"))?,
-        peers_lock: text(&workspace.root.join(PEERS).with_extension("lock"))?,
+    let lines = page::parse_lines(&lines)?;
+    let date = cmd!(shell, "date -u +%F").read()?;
+    let (rustc, cores) = (cmd!(shell, "rustc --version").read()?, available_parallelism()?);
+    let environment = page::Environment {
+        description: format!("{date}: {rustc}, {cores} cores"),
+        lock: shell.read_file("Cargo.lock")?,
+        benchmark_lock: shell.read_file("tests/bench/Cargo.lock")?,
     };
-    let page = page::of(&lines, &from)?;
-    let path = workspace.root.join("docs/benchmarks.md");
-    fs::write(&path, &page)
-        .map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))?;
-    print!("{page}");
+    shell.write_file(PAGE, page::write_page(&lines, &environment)?)?;
+    shell.write_file(CHART, chart::draw_delays(&page::read_delays(&lines)?)?)?;
+    println!("{PAGE} and {CHART} were written");
     Ok(())
 }
 
-/// The lines of all programs. Cargo's own messages, and who watches the programs, are on standard error.
-fn measured(workspace: &Workspace) -> Outcome<String> {
-    let mut build = cargo()?;
-    build.args(["build", "--release", "--locked", "--manifest-path", PEERS, "--target-dir"]);
-    read(build.arg(&workspace.target))?;
-    let mut build = cargo()?;
-    build.args(["build", "--release", "--locked", "--package", "rolecall-tests", "--bins"]);
-    read(&mut build)?;
-    let mut lines = String::new();
-    for (program, what) in [
-        ("rolecall-bench", "the cache, beside its peers: about two minutes"),
-        ("cold_start", "the cold start: about half a minute"),
-    ] {
-        if stderr().is_terminal() {
-            eprintln!("{what}");
-        }
-        lines += &read(&mut Command::new(workspace.target.join("release").join(program)))?;
-    }
-    Ok(lines)
-}
-
-fn text(path: &Path) -> Outcome<String> {
-    fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
+/// Returns the JSON lines of all programs. Cargo and the programs report progress on the standard
+/// error.
+fn run_programs(workspace: &Workspace) -> Outcome<String> {
+    let shell = &workspace.shell;
+    let build = ["build", "--release", "--locked"];
+    let target = workspace.target();
+    cmd!(shell, "cargo {build...} --manifest-path {MANIFEST} --target-dir {target}").run()?;
+    cmd!(shell, "cargo {build...} -p rolecall-tests --bins").run()?;
+    let program = |name| target.join("release").join(name);
+    let (cache, cold_start) = (program("rolecall-bench"), program("cold_start"));
+    Ok([cmd!(shell, "{cache}").read()?, cmd!(shell, "{cold_start}").read()?].join("\n"))
 }

@@ -1,26 +1,24 @@
-//! rolecall's chores: `cargo xtask` lists them.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
+//! Development commands of the rolecall workspace. Run `cargo xtask` to list them.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints to its terminal")]
 
 mod bench;
+mod chart;
+mod checks;
 mod ci;
-mod deny;
-mod fences;
-mod metadata;
-mod mutants;
-mod package;
-mod python;
-mod run;
 mod simulate;
 mod test;
 mod tidy;
+mod tools;
+mod watchdog;
+mod workspace;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::run::{Failure, Outcome};
+use crate::workspace::{Outcome, Workspace};
 
-/// rolecall's chores.
+/// Development commands of the rolecall workspace.
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Cli {
@@ -28,91 +26,79 @@ struct Cli {
     chore: Option<Chore>,
 }
 
-/// One line each: it is what `cargo xtask` lists.
+// `cargo xtask` lists the first line of each doc comment.
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Run every test: unit, integration and documentation
+    /// Run all unit, integration and documentation tests
     Test {
+        /// Leave out the tests that need these tools
+        #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+        without: Vec<test::Tool>,
         /// Arguments for `cargo test`
         #[arg(last = true, value_name = "ARGS")]
         args: Vec<String>,
     },
-    /// Run every check, as CI does: stops at the first that fails
+    /// Run every check that CI runs, up to the first failure
     Ci,
-    /// Measure what docs/benchmarks.md says, and write it anew
+    /// Run the benchmarks and write docs/benchmarks.md and docs/benchmarks.svg
     Bench {
-        /// Print the figures as JSON, and write nothing
+        /// Print the figures as JSON lines and write no file
         #[arg(long)]
         json: bool,
     },
-    /// Check licences, banned crates, fences and sources with cargo-deny
+    /// Check licenses, banned crates and sources with cargo-deny
     Deny,
-    /// Prove that the fences between crates hold: break each in a copy
-    Fences,
-    /// Break one rule after the other in a copy: a named test must fail for each
+    /// Change the code with cargo-mutants and list the changes that no test detects
     Mutants {
-        /// Only rules whose text contains this
-        #[arg(value_name = "TEXT")]
-        only: Option<String>,
+        /// Mutate only the lines that differ from this commit
+        #[arg(long, value_name = "REF")]
+        in_diff: Option<String>,
+        /// Mutate only these packages
+        #[arg(long, value_name = "PACKAGE")]
+        package: Vec<String>,
     },
-    /// Package and build each published crate as crates.io would see it
+    /// Package the published crates and build each from its package
     Package,
-    /// Simulate a day of 10,000 roles with an outage in it: exit status 1 when a goal is missed
-    Simulate {
-        /// Print the figures as JSON
-        #[arg(long)]
-        json: bool,
-        /// The same seed, the same day
-        #[arg(long)]
-        seed: Option<u64>,
-        /// In the outage, STS does not answer, instead of saying that it is unavailable
-        #[arg(long)]
-        hangs: bool,
-    },
-    /// Call a pool on the local AWS with random faults: exit status 1 on anything that must never be
+    /// Simulate a day of 10,000 roles with an outage; fails if a goal is missed
+    Simulate(simulate::Arguments),
+    /// Call a pool on the local AWS with random faults; fails if an invariant is violated
     Soak {
-        /// How long
+        /// Duration in minutes
         #[arg(long, default_value_t = 10.0)]
         minutes: f64,
-        /// Repeat the faults of an earlier run, and what its callers did
+        /// Seed of an earlier run to repeat
         #[arg(long)]
         seed: Option<u64>,
     },
-    /// Check what people forget: docs, READMEs, leftovers, sizes, troubleshooting entries
+    /// Check files and manifests for what no compiler lint covers
     Tidy,
 }
 
 fn main() -> ExitCode {
-    match dispatch(Cli::parse().chore) {
+    match run_chore(Cli::parse().chore) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {failure}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn dispatch(chore: Option<Chore>) -> Outcome {
+fn run_chore(chore: Option<Chore>) -> Outcome {
+    let Some(chore) = chore else { return Ok(Cli::command().print_help()?) };
+    let workspace = Workspace::load()?;
     match chore {
-        None => Cli::command()
-            .print_help()
-            .map_err(|error| Failure::new(format!("the list cannot be printed: {error}"))),
-        Some(Chore::Test { args }) => test::run(&args),
-        Some(Chore::Ci) => ci::run(),
-        Some(Chore::Bench { json }) => bench::run(json),
-        Some(Chore::Deny) => deny::run(),
-        Some(Chore::Fences) => fences::run(),
-        Some(Chore::Mutants { only }) => mutants::run(only.as_deref()),
-        Some(Chore::Package) => package::run(),
-        Some(Chore::Simulate { json, seed, hangs }) => {
-            let seed = seed.map(|seed| format!("--seed={seed}"));
-            let json = json.then(|| "--json".to_owned());
-            let hangs = hangs.then(|| "--hangs".to_owned());
-            let args: Vec<_> = [json, seed, hangs].into_iter().flatten().collect();
-            simulate::simulate(&args)
+        Chore::Test { without, args } => test::run(&workspace, &without, &args),
+        Chore::Ci => ci::run(&workspace),
+        Chore::Bench { json } => bench::run(&workspace, json),
+        Chore::Deny => checks::deny(&workspace),
+        Chore::Mutants { in_diff, package } => {
+            checks::mutants(&workspace, in_diff.as_deref(), &package)
         }
-        Some(Chore::Soak { minutes, seed }) => simulate::soak(minutes, seed),
-        Some(Chore::Tidy) => tidy::run(),
+        Chore::Package => checks::package(&workspace),
+        Chore::Simulate(arguments) => simulate::simulate(&workspace, &arguments),
+        Chore::Soak { minutes, seed } => simulate::soak(&workspace, minutes, seed),
+        Chore::Tidy => tidy::run(&workspace),
     }
 }
 
@@ -121,21 +107,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn every_chore_is_listed_with_a_line() {
+    fn every_chore_has_a_description() {
         for chore in Cli::command().get_subcommands() {
-            assert!(chore.get_about().is_some(), "{} says nothing", chore.get_name());
+            assert!(chore.get_about().is_some(), "{} has none", chore.get_name());
         }
     }
 
     #[test]
-    fn what_follows_the_dashes_goes_to_cargo_test() {
+    fn arguments_after_dashes_are_passed_to_cargo_test() {
         let cli = Cli::parse_from(["xtask", "test", "--", "a_name", "--", "--nocapture"]);
-        let Some(Chore::Test { args }) = cli.chore else { panic!("not test: {cli:?}") };
+        let Some(Chore::Test { args, .. }) = cli.chore else { panic!("not test: {cli:?}") };
         assert_eq!(args, ["a_name", "--", "--nocapture"]);
     }
 }

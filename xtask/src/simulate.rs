@@ -1,34 +1,54 @@
 //! `cargo xtask simulate` and `cargo xtask soak`: programs of the package rolecall-tests.
 
-use std::process::{Command, Stdio};
+use clap::Args;
+use xshell::cmd;
 
-use crate::metadata::Workspace;
-use crate::run::{Failure, Outcome, cargo, pass};
+use crate::chart;
+use crate::workspace::{Outcome, Workspace};
 
-/// The simulated day of 10,000 roles, in release: 86 million calls.
-pub(crate) fn simulate(args: &[String]) -> Outcome {
-    run("simulate", "release", args).map_err(|failure| {
-        Failure::new(format!("{failure}: a goal is missed, as the figures above say"))
-    })
+const CHART: &str = "docs/simulated-day.svg";
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Print the figures as JSON lines
+    #[arg(long)]
+    json: bool,
+    /// Write docs/simulated-day.svg
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
+    /// Seed; the same seed simulates the same day
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Let STS hang during the outage instead of answering that it is unavailable
+    #[arg(long)]
+    hangs: bool,
 }
 
-/// The soak, as tests are built: with their assertions.
-pub(crate) fn soak(minutes: f64, seed: Option<u64>) -> Outcome {
-    let mut args = vec!["--minutes".to_owned(), minutes.to_string()];
-    if let Some(seed) = seed {
-        args.extend(["--seed".to_owned(), seed.to_string()]);
+/// Simulates the day in a release build: it has 86 million calls.
+pub(crate) fn simulate(workspace: &Workspace, arguments: &Arguments) -> Outcome {
+    let shell = &workspace.shell;
+    let mut args = Vec::from_iter(arguments.seed.map(|seed| format!("--seed={seed}")));
+    args.extend(arguments.hangs.then(|| "--hangs".to_owned()));
+    args.extend((arguments.json || arguments.svg).then(|| "--json".to_owned()));
+    let profile = ["--quiet", "--release", "--locked"];
+    // `--json` prints for other programs: cargo and xshell keep to the standard error.
+    let run = cmd!(shell, "cargo run {profile...} -p rolecall-tests --bin simulate -- {args...}");
+    if !arguments.svg {
+        return Ok(run.quiet().run()?);
     }
-    run("soak", "dev", &args).map_err(|failure| {
-        Failure::new(format!("{failure}: something that must never be, as is said above"))
-    })
+    let output = run.read()?;
+    // Lines of other shapes are figures.
+    let days = output.lines().filter_map(|line| serde_json::from_str(line).ok());
+    shell.write_file(CHART, chart::draw_days(&days.collect::<Vec<_>>())?)?;
+    println!("{CHART} was written");
+    Ok(())
 }
 
-/// Builds the program and runs it. What is printed on the standard output is the program's alone: it may be for another.
-fn run(program: &str, profile: &str, args: &[String]) -> Outcome {
-    let mut build = cargo()?;
-    build.args(["build", "--quiet", "--locked", "--package", "rolecall-tests", "--bin", program]);
-    pass(build.args(["--profile", profile]).stdout(Stdio::null()))?;
-    let folder = if profile == "dev" { "debug" } else { profile };
-    let built = Workspace::load()?.target.join(folder).join(program);
-    pass(Command::new(built).args(args))
+/// Runs the soak test with the assertions of a debug build.
+pub(crate) fn soak(workspace: &Workspace, minutes: f64, seed: Option<u64>) -> Outcome {
+    let minutes = minutes.to_string();
+    let seed = seed.map(|seed| format!("--seed={seed}"));
+    let args = ["--minutes", &minutes].into_iter().chain(seed.as_deref());
+    let soak = ["--quiet", "--locked", "-p", "rolecall-tests", "--bin", "soak", "--"];
+    Ok(cmd!(workspace.shell, "cargo run {soak...} {args...}").run()?)
 }

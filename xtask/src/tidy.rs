@@ -1,157 +1,95 @@
-//! `cargo xtask tidy`: what people forget.
+//! `cargo xtask tidy`: checks what no lint of the compiler, clippy or cargo-deny covers.
 
-mod kinds;
-mod lines;
+use cargo_metadata::Package;
+use xshell::cmd;
 
-use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::workspace::{Outcome, Workspace};
 
-use crate::metadata::{Package, Workspace};
-use crate::run::{Failure, Outcome};
+const ERROR_KINDS: &str = "crates/rolecall-core/src/error.rs";
+const TROUBLESHOOTING: &str = "TROUBLESHOOTING.md";
 
-/// Where the kinds of error are, and where a person finds what to do about each.
-const KINDS: &str = "crates/rolecall-core/src/error.rs";
-const REMEDIES: &str = "TROUBLESHOOTING.md";
+/// A longer source file should be split.
+const MAX_LINES: usize = 600;
+/// Text that no file may contain, and why. `concat!` keeps this file free of it.
+const FORBIDDEN: [(&str, &str); 6] = [
+    (concat!("TO", "DO"), "unfinished work"),
+    (concat!("FIX", "ME"), "unfinished work"),
+    (concat!("#[", "ignore"), "a skipped test; repair or remove it"),
+    (concat!("issue", " #"), "a number in a tracker; describe the subject in words"),
+    (concat!("/ro", "ot/"), "a path of one machine"),
+    (concat!("/wo", "rk/"), "a path of one machine"),
+];
 
-/// Something that somebody forgot.
-#[derive(Debug, PartialEq)]
-struct Fault {
-    place: String,
-    what: String,
-}
-
-impl Fault {
-    fn new(place: impl fmt::Display, what: impl Into<String>) -> Self {
-        Self { place: place.to_string(), what: what.into() }
-    }
-}
-
-/// Checks packages, files and the troubleshooting entries; says all that is wrong, not the first thing only.
-pub(crate) fn run() -> Outcome {
-    let workspace = Workspace::load()?;
-    let mut faults = Vec::new();
-
-    let published = workspace.packages.iter().filter(|package| package.publishable);
-    for package in published.clone() {
-        faults.extend(undescribed(package, &workspace)?);
-    }
-
-    let mut files = Vec::new();
-    walk(&workspace.root, &mut files)?;
-    files.sort();
-    for file in &files {
-        // What is not text has no lines to look at.
-        if let Ok(text) = String::from_utf8(bytes(file)?) {
-            faults.extend(lines::faults(&slashed(workspace.relative(file)), &text));
+/// Checks the published packages, all files and the troubleshooting entries.
+pub(crate) fn run(workspace: &Workspace) -> Outcome {
+    let shell = &workspace.shell;
+    let mut problems: Vec<String> = workspace.published().flat_map(check_manifest).collect();
+    // Tracked files, and new ones that are not ignored.
+    let files = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read()?;
+    for file in files.lines() {
+        // Binary files, and files that were deleted but not committed, have no text to check.
+        if let Ok(text) = shell.read_file(file) {
+            problems.extend(check_file(file, &text));
         }
     }
-
-    faults.extend(unexplained(&workspace.root)?);
-    report(&faults, published.count(), files.len())
+    let kinds = shell.read_file(ERROR_KINDS)?;
+    problems.extend(check_error_kinds(&kinds, &shell.read_file(TROUBLESHOOTING)?));
+    match problems.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} problems:\n{}", problems.join("\n")).into()),
+    }
 }
 
-fn report(faults: &[Fault], packages: usize, files: usize) -> Outcome {
-    if faults.is_empty() {
-        println!("{packages} published packages and {files} files are tidy");
-        return Ok(());
-    }
-    for fault in faults {
-        println!("{}: {}", fault.place, fault.what);
-    }
-    Err(Failure::new(format!("{} things to put right, listed above", faults.len())))
+/// Checks what crates.io and docs.rs show of a package.
+fn check_manifest(package: &Package) -> Vec<String> {
+    let fields = [
+        ("description", package.description.is_some()),
+        ("license", package.license.is_some()),
+        ("readme", package.readme().is_some_and(|readme| readme.is_file())),
+    ];
+    let missing = fields.into_iter().filter(|(_, is_set)| !is_set);
+    missing.map(|(field, _)| format!("{}: no {field}", package.manifest_path)).collect()
 }
 
-/// What a published package lacks for those who find it on crates.io or docs.rs.
-fn undescribed(package: &Package, workspace: &Workspace) -> Outcome<Vec<Fault>> {
-    let mut faults = Vec::new();
-    let manifest = slashed(workspace.relative(&package.manifest));
-    if package.description.is_none() {
-        faults.push(Fault::new(&manifest, "has no description: say in one line what it is for"));
+fn check_file(path: &str, text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let length = text.lines().count();
+    if path.ends_with(".rs") && length > MAX_LINES {
+        problems.push(format!("{path}: {length} lines; split it, the limit is {MAX_LINES}"));
     }
-    if package.license.is_none() {
-        faults.push(Fault::new(&manifest, "has no licence: add `license.workspace = true`"));
+    if path != ".ci/run" && (path.ends_with(".sh") || text.starts_with("#!/")) {
+        problems.push(format!("{path}: a script; make it a command of xtask"));
     }
-    match &package.readme {
-        None => faults.push(Fault::new(&manifest, "has no readme: write README.md beside it")),
-        Some(readme) if !readme.is_file() || bytes(readme)?.trim_ascii().is_empty() => {
-            let place = slashed(workspace.relative(readme));
-            faults.push(Fault::new(place, "is missing or empty: the manifest names it as readme"));
-        }
-        Some(_) => {}
-    }
-    for target in package.targets.iter().filter(|target| target.shipped) {
-        let text = String::from_utf8_lossy(&bytes(&target.file)?).into_owned();
-        if !has_crate_docs(&text) {
-            let place = slashed(workspace.relative(&target.file));
-            faults.push(Fault::new(place, "has no `//!`: say what the crate is for"));
+    for (number, line) in (1..).zip(text.lines()) {
+        for (needle, reason) in FORBIDDEN {
+            if contains_at_boundary(line, needle) {
+                problems.push(format!("{path}:{number}: `{needle}` is {reason}"));
+            }
         }
     }
-    Ok(faults)
+    problems
 }
 
-/// Whether the root file of a crate says what the crate is for. Formatted code has `//!` of modules indented.
-fn has_crate_docs(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with("//!") || line.starts_with("#![doc = "))
+/// Returns `true` if `needle` occurs, and not as the end of a longer word or path.
+fn contains_at_boundary(line: &str, needle: &str) -> bool {
+    let is_inside = |c: char| c.is_alphanumeric() || "_-.~/}".contains(c);
+    line.match_indices(needle).any(|(at, _)| !line[..at].ends_with(is_inside))
 }
 
-/// Kinds of error without an entry that says what to do, once there is a file of such entries.
-fn unexplained(root: &Path) -> Outcome<Vec<Fault>> {
-    let remedies = root.join(REMEDIES);
-    if !remedies.is_file() {
-        return Ok(Vec::new());
-    }
-    let source = String::from_utf8_lossy(&bytes(&root.join(KINDS))?).into_owned();
-    let kinds = kinds::variants(&source).ok_or_else(|| {
-        Failure::new(format!(
-            "{KINDS} has no `pub enum ErrorKind`: tell xtask/src/tidy.rs where it went"
-        ))
-    })?;
-    let entries = String::from_utf8_lossy(&bytes(&remedies)?).into_owned();
-    let missing = kinds::without_heading(&kinds, &entries);
-    Ok(missing
-        .into_iter()
-        .map(|kind| {
-            Fault::new(
-                REMEDIES,
-                format!("no heading has `{kind}`: say what it means, why, and what to do"),
-            )
-        })
-        .collect())
-}
-
-/// All files that people write: not what cargo built, nor hidden ones but cargo's and CI's.
-fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Outcome {
-    let unread = |error| Failure::new(format!("{} cannot be listed: {error}", directory.display()));
-    // Cargo marks its target directories, wherever they are.
-    if directory.join("CACHEDIR.TAG").exists() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(directory).map_err(unread)? {
-        let entry = entry.map_err(unread)?;
-        let kind = entry.file_type().map_err(unread)?;
-        let name = entry.file_name();
-        if kind.is_dir() && is_ours(&name.to_string_lossy()) {
-            walk(&entry.path(), files)?;
-        } else if kind.is_file() {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
-fn is_ours(directory: &str) -> bool {
-    [".cargo", ".ci"].contains(&directory) || !(directory.starts_with('.') || directory == "target")
-}
-
-fn bytes(path: &Path) -> Outcome<Vec<u8>> {
-    fs::read(path)
-        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
-}
-
-/// The path as one writes it, on every system.
-fn slashed(path: &Path) -> String {
-    path.to_string_lossy().replace('\\', "/")
+/// Returns a problem for each variant of `ErrorKind` that is no heading of `entries`.
+fn check_error_kinds(source: &str, entries: &str) -> Vec<String> {
+    let body = source.split_once("pub enum ErrorKind {").and_then(|(_, rest)| rest.split_once('}'));
+    let Some((body, _)) = body else {
+        return vec![format!("{ERROR_KINDS}: no `pub enum ErrorKind`")];
+    };
+    let is_variant = |line: &&str| line.starts_with(|c: char| c.is_ascii_uppercase());
+    let kinds = body.lines().map(|line| line.trim().trim_end_matches(',')).filter(is_variant);
+    let is_heading =
+        |line: &str, kind| line.starts_with('#') && line.trim_matches(['#', ' ']) == kind;
+    kinds
+        .filter(|kind| !entries.lines().any(|line| is_heading(line, *kind)))
+        .map(|kind| format!("{TROUBLESHOOTING}: no heading `{kind}`"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -159,25 +97,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crate_docs_are_those_of_the_crate() {
-        assert!(has_crate_docs("#![no_std]\n//! What it is for.\n"));
-        assert!(has_crate_docs("#![doc = include_str!(\"../README.md\")]\n"));
-        assert!(!has_crate_docs("/// An item.\nmod a {\n    //! A module.\n}\n"));
-    }
-
-    #[test]
-    fn hidden_and_built_directories_are_not_ours() {
-        for (directory, ours) in
-            [("crates", true), (".ci", true), (".git", false), (".idea", false), ("target", false)]
-        {
-            assert_eq!(is_ours(directory), ours, "{directory}");
+    fn forbidden_text_is_reported_with_its_line() {
+        for (needle, reason) in FORBIDDEN {
+            let expected = format!("a.md:2: `{needle}` is {reason}");
+            assert_eq!(check_file("a.md", &format!("\n({needle}x)\n")), [expected]);
+            assert!(check_file("a.md", &format!("my_{needle}")).is_empty(), "{needle}");
         }
     }
 
     #[test]
-    fn faults_are_counted_and_none_is_a_pass() {
-        assert!(report(&[], 1, 1).is_ok());
-        let failure = report(&[Fault::new("a", "b"), Fault::new("a", "c")], 1, 1).unwrap_err();
-        assert!(failure.to_string().starts_with("2 things"), "{failure}");
+    fn long_sources_and_scripts_are_reported() {
+        for (path, text, problems) in [
+            ("a.rs", "\n".repeat(MAX_LINES), 0),
+            ("a.rs", "\n".repeat(MAX_LINES + 1), 1),
+            ("a.md", "#![allow(unused)]\n".repeat(MAX_LINES + 1), 0),
+            ("tools/a", "#!/usr/bin/env bash".to_owned(), 1),
+            (".ci/run", "#!/usr/bin/env bash".to_owned(), 0),
+            ("a.sh", String::new(), 1),
+        ] {
+            assert_eq!(check_file(path, &text).len(), problems, "{path}");
+        }
+    }
+
+    #[test]
+    fn error_kind_without_heading_is_reported() {
+        let source = "pub enum ErrorKind {\n /// Doc.\n Denied,\n #[x]\n Throttled,\n Removed,\n}";
+        let entries = "## Denied\nThrottled\n### Removed\n## NotThrottledEither";
+        let expected = "TROUBLESHOOTING.md: no heading `Throttled`";
+        assert_eq!(check_error_kinds(source, entries), [expected]);
+        assert_eq!(check_error_kinds("", entries).len(), 1);
     }
 }

@@ -1,28 +1,32 @@
-//! One hop: AssumeRole on top of any [`SessionSource`](rolecall_core::SessionSource).
+//! AssumeRole on top of any session provider.
 //!
-//! A chain is hops on hops. A [`Role`] is the request; [`AssumeRole`] is the source that makes it. It goes to STS at
-//! every call: put a cache around it, and one around its parent.
+//! A [`Role`] describes the request. An [`AssumeRoleProvider`] sends it, signed with the sessions
+//! of a parent [`ProvideSession`](rolecall_core::ProvideSession); a role chain is a provider on a
+//! provider. It calls STS each time it is asked: put a cache around it, and one around its parent.
+//!
+//! # Examples
 //!
 //! ```no_run
-//! use rolecall_assume_role::{AssumeRole, Role};
-//! use rolecall_core::{FetchContext, FetchError, SessionName, SessionSource};
+//! use rolecall_assume_role::{AssumeRoleProvider, Role};
+//! use rolecall_core::{FetchContext, ProvideSession, SessionError, SessionName};
 //! use rolecall_sts::{Endpoint, Region, StsClient};
 //!
-//! # async fn show(parent: impl SessionSource) -> Result<(), FetchError> {
+//! # async fn show(parent: impl ProvideSession) -> Result<(), SessionError> {
 //! let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
 //! let role = Role::new("arn:aws:iam::444455556666:role/orders")?.external_id("shop-4711")?;
-//! let orders = AssumeRole::new(parent, role, sts, SessionName::parse("checkout")?);
-//! let session = orders.session(FetchContext::caller()).await?;
+//! let orders = AssumeRoleProvider::new(parent, role, sts, SessionName::parse("checkout")?);
+//! let session = orders.provide_session(FetchContext::foreground()).await?;
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod file;
 mod mfa;
+mod provider;
 mod role;
-mod source;
-mod strict;
+mod role_serde;
+mod unique_keys;
 
-pub use mfa::MfaCodes;
+pub use mfa::ProvideMfaCode;
+pub use provider::AssumeRoleProvider;
 pub use role::Role;
-pub use source::{AssumeRole, Hops};

@@ -1,29 +1,36 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use rolecall_core::{FetchError, MfaCode, MfaSerial};
+use rolecall_core::{MfaCode, MfaSerial, SessionError};
 
-/// Where MFA codes come from: a person at a terminal, a hardware token.
+/// Provides MFA codes, from a person at a terminal or a hardware token.
 ///
-/// A code is good for one call, so each fetch asks for one, which must come within two minutes. The facade does not refresh
-/// such a session ahead, since a person may have to be asked: the next caller after its end waits.
+/// A code is valid for one call, so each fetch asks for one. The code must arrive within two
+/// minutes. Sessions that need a code are not refreshed in the background, since no person may be
+/// there: the first caller after the session expired waits.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_assume_role::MfaCodes;
-/// use rolecall_core::{FetchError, MfaCode, MfaSerial};
+/// use rolecall_assume_role::ProvideMfaCode;
+/// use rolecall_core::{MfaCode, MfaSerial, SessionError};
 ///
 /// #[derive(Debug)]
 /// struct Fixed;
 ///
 /// #[async_trait::async_trait]
-/// impl MfaCodes for Fixed {
-///     async fn code(&self, _serial: &MfaSerial) -> Result<MfaCode, FetchError> {
+/// impl ProvideMfaCode for Fixed {
+///     async fn provide_mfa_code(&self, _serial: &MfaSerial) -> Result<MfaCode, SessionError> {
 ///         Ok(MfaCode::parse("123456")?)
 ///     }
 /// }
 /// ```
 #[async_trait]
-pub trait MfaCodes: fmt::Debug + Send + Sync + 'static {
-    /// The code that this device shows now.
-    async fn code(&self, serial: &MfaSerial) -> Result<MfaCode, FetchError>;
+pub trait ProvideMfaCode: fmt::Debug + Send + Sync + 'static {
+    /// Returns the code that the device with this serial number shows now.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SessionError`] if no code is available. The fetch fails with it.
+    async fn provide_mfa_code(&self, serial: &MfaSerial) -> Result<MfaCode, SessionError>;
 }

@@ -7,16 +7,21 @@ use rolecall_core::{
     SessionName, SessionPolicy, SessionTags, SourceIdentity, limits,
 };
 use rolecall_sts::AssumeRoleRequest;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::file::RoleFile;
+use crate::role_serde::RoleFile;
 
-/// The request for a session: the role's ARN, and what STS takes beside it.
+/// A role to assume: its ARN and the optional parameters of AssumeRole.
 ///
-/// Every part is parsed here, so that what STS would refuse by form never leaves the machine.
+/// Every parameter is parsed when it is set, so that a value that STS would reject is never sent.
 ///
-/// A clone costs one reference count. Two are equal if STS is asked for the same by both: the order of tags and of policy
-/// ARNs does not matter, and an inline policy is compared byte for byte.
+/// Clones are cheap: they share one allocation. Two roles are equal if they result in the same
+/// request. The order of tags and policy ARNs does not matter; an inline policy is compared byte
+/// for byte.
+///
+/// Setters consume the role and return it. The accessors of the same fields start with `get_`.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,11 +34,13 @@ use crate::file::RoleFile;
 /// assert_eq!(role.arn().name(), "orders");
 ///
 /// let error = Role::new("orders").unwrap_err();
-/// assert!(error.to_string().starts_with("role ARN \"orders\": it has 6 characters"));
+/// assert_eq!((error.field, error.value.as_str()), ("role ARN", "orders"));
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 ///
-/// It can stand in a service's configuration file, by serde:
+/// A role can be part of a configuration file. Serialization with serde is lossless: a role with
+/// provided contexts, which are secrets of one moment, fails to serialize. Unknown keys are an
+/// error, and `null` means that a key is absent.
 ///
 /// ```
 /// let role: rolecall_assume_role::Role = serde_json::from_str(r#"{
@@ -43,23 +50,24 @@ use crate::file::RoleFile;
 ///     "tags": {"Tenant": "4711"},
 ///     "transitive_tag_keys": ["Tenant"]
 /// }"#)?;
-/// assert!(role.has_external_id());
+/// assert_eq!(role.get_external_id().map(|id| id.as_str()), Some("shop-4711"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(try_from = "RoleFile", into = "RoleFile")]
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "RoleFile")]
 pub struct Role(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
-    parts: Parts,
-    /// The hash of the parts, once it is asked for: a pool finds a role that it knows by this.
+    fields: Fields,
+    /// Hash of the fields, computed once: a pool looks up the same role on every request.
     hash: OnceLock<u64>,
 }
 
-/// What there is to say of a role, in one order: that of tags by their keys, that of policy ARNs by themselves.
+/// The parameters. Tags are sorted by key and policy ARNs by value, so that equality does not
+/// depend on the order in which they were set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Parts {
+pub(crate) struct Fields {
     pub(crate) arn: RoleArn,
     pub(crate) external_id: Option<ExternalId>,
     pub(crate) session_name: Option<SessionName>,
@@ -73,13 +81,17 @@ pub(crate) struct Parts {
 }
 
 impl Role {
-    /// The role with this ARN, and nothing else.
+    /// Creates a role with this ARN and no other parameters.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn new<A>(arn: A) -> Result<Self, InvalidParameter>
     where
         A: TryInto<RoleArn, Error: Into<InvalidParameter>>,
     {
         let arn = arn.try_into().map_err(Into::into)?;
-        let parts = Parts {
+        let fields = Fields {
             arn,
             external_id: None,
             session_name: None,
@@ -91,20 +103,25 @@ impl Role {
             mfa_serial: None,
             provided_contexts: Vec::new(),
         };
-        Ok(Self(Arc::new(Inner { parts, hash: OnceLock::new() })))
+        Ok(Self(Arc::new(Inner { fields, hash: OnceLock::new() })))
     }
 
-    pub(crate) fn parts(&self) -> &Parts {
-        &self.0.parts
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.0.fields
     }
 
-    fn change(&mut self) -> &mut Parts {
+    fn change(&mut self) -> &mut Fields {
         let inner = Arc::make_mut(&mut self.0);
+        // The hash is that of the old fields, and a clone carries it along.
         inner.hash.take();
-        &mut inner.parts
+        &mut inner.fields
     }
 
-    /// With the external id that the role's trust policy asks for.
+    /// Sets the external id that the role's trust policy requires.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn external_id<E>(mut self, id: E) -> Result<Self, InvalidParameter>
     where
         E: TryInto<ExternalId, Error: Into<InvalidParameter>>,
@@ -113,7 +130,11 @@ impl Role {
         Ok(self)
     }
 
-    /// With a name of its own for the session.
+    /// Sets the session name. Defaults to the session name of the chain.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn session_name<N>(mut self, name: N) -> Result<Self, InvalidParameter>
     where
         N: TryInto<SessionName, Error: Into<InvalidParameter>>,
@@ -122,7 +143,13 @@ impl Role {
         Ok(self)
     }
 
-    /// For this long; one hour otherwise.
+    /// Sets the session duration, from 15 minutes to 12 hours. Defaults to one hour.
+    ///
+    /// In a role chain, STS grants one hour at most.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn duration<D>(mut self, duration: D) -> Result<Self, InvalidParameter>
     where
         D: TryInto<SessionDuration, Error: Into<InvalidParameter>>,
@@ -131,33 +158,46 @@ impl Role {
         Ok(self)
     }
 
-    /// With a session tag. The trust policy must allow `sts:TagSession`.
+    /// Adds a session tag. The trust policy must allow `sts:TagSession`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn tag(
         mut self,
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Result<Self, InvalidParameter> {
-        let parts = self.change();
-        parts.tags = std::mem::take(&mut parts.tags).tag(key, value)?;
+        let fields = self.change();
+        fields.tags = std::mem::take(&mut fields.tags).tag(key, value)?;
         Ok(self)
     }
 
-    /// With a tag that goes on to all sessions that are assumed from this one, by its key.
+    /// Marks the tag with this key as transitive: sessions assumed from this one inherit it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn transitive_tag_key(mut self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
-        let parts = self.change();
-        parts.tags = std::mem::take(&mut parts.tags).transitive(key)?;
+        let fields = self.change();
+        fields.tags = std::mem::take(&mut fields.tags).transitive(key)?;
         Ok(self)
     }
 
-    /// With all of these tags instead of those that there are.
+    /// Replaces all session tags and transitive tag keys.
     #[must_use]
     pub fn tags(mut self, tags: SessionTags) -> Self {
         self.change().tags = tags;
         self
     }
 
-    /// With a source identity, which stays for all sessions that are assumed from this one. The trust policy must allow
-    /// `sts:SetSourceIdentity`.
+    /// Sets the source identity, which all sessions assumed from this one inherit.
+    ///
+    /// The trust policy must allow `sts:SetSourceIdentity`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn source_identity<S>(mut self, identity: S) -> Result<Self, InvalidParameter>
     where
         S: TryInto<SourceIdentity, Error: Into<InvalidParameter>>,
@@ -166,7 +206,12 @@ impl Role {
         Ok(self)
     }
 
-    /// With an inline session policy, as JSON: the session may do what the role may and this allows.
+    /// Sets an inline session policy as JSON. The session is limited to what both the role and this
+    /// policy allow.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn policy<P>(mut self, policy: P) -> Result<Self, InvalidParameter>
     where
         P: TryInto<SessionPolicy, Error: Into<InvalidParameter>>,
@@ -175,38 +220,51 @@ impl Role {
         self.check_policy_text()
     }
 
-    /// With one managed policy more as session policy, by its ARN; at most ten.
+    /// Adds a managed policy as a session policy, by its ARN. A session has ten at most.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn policy_arn<P>(mut self, arn: P) -> Result<Self, InvalidParameter>
     where
         P: TryInto<PolicyArn, Error: Into<InvalidParameter>>,
     {
         let arn = arn.try_into().map_err(Into::into)?;
-        let arns = &self.parts().policy_arns;
+        let arns = &self.fields().policy_arns;
         if arns.len() == limits::MOST_POLICY_ARNS {
-            let fault = format!("there are {} already", arns.len());
-            let rule = "a session has at most 10 managed policies";
-            return Err(InvalidParameter::of("policy ARN", arn.as_str(), fault, rule));
+            let fault = format!("the role already has {}", arns.len());
+            let rule = "at most 10 policy ARNs for each session";
+            return Err(InvalidParameter::new("policy ARN", arn.as_str(), fault, rule));
         }
+        // Kept sorted, so that equality and the hash do not depend on the order.
         let at = arns.partition_point(|held| *held < arn);
         self.change().policy_arns.insert(at, arn);
         self.check_policy_text()
     }
 
-    /// The inline policy and the ARNs have one limit together.
+    /// Checks the limit that the inline policy and the policy ARNs share.
     fn check_policy_text(self) -> Result<Self, InvalidParameter> {
-        let Parts { policy, policy_arns, .. } = self.parts();
+        let Fields { policy, policy_arns, .. } = self.fields();
         let inline = policy.as_ref().map_or(0, |policy| policy.as_str().chars().count());
         let arns: usize = policy_arns.iter().map(|arn| arn.as_str().chars().count()).sum();
         if inline + arns <= limits::MOST_POLICY_TEXT {
             return Ok(self);
         }
-        let fault = format!("with the policy ARNs it has {} characters", inline + arns);
-        let rule = "a session policy and the policy ARNs have at most 2048 characters together";
+        let fault = format!("together with the policy ARNs, it has {} characters", inline + arns);
+        let rule = "at most 2048 characters in the session policy and the policy ARNs together";
         let shown = policy.as_ref().map_or("", SessionPolicy::as_str);
-        Err(InvalidParameter::of("session policy", shown, fault, rule))
+        Err(InvalidParameter::new("session policy", shown, fault, rule))
     }
 
-    /// With the MFA device of the user who signs. The codes come from [`MfaCodes`](crate::MfaCodes).
+    /// Sets the serial number of the calling user's MFA device.
+    ///
+    /// The codes come from a [`ProvideMfaCode`](crate::ProvideMfaCode). A role with a serial number
+    /// and a provider of codes go together: one without the other is an error when the role is
+    /// assumed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn mfa_serial<M>(mut self, serial: M) -> Result<Self, InvalidParameter>
     where
         M: TryInto<MfaSerial, Error: Into<InvalidParameter>>,
@@ -215,42 +273,76 @@ impl Role {
         Ok(self)
     }
 
-    /// With context that a trusted provider vouches for; at most five.
+    /// Adds context asserted by a trusted provider. A session has five at most.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn provided_context(mut self, context: ProvidedContext) -> Result<Self, InvalidParameter> {
-        let contexts = self.parts().provided_contexts.len();
+        let contexts = self.fields().provided_contexts.len();
         if contexts == limits::MOST_PROVIDED_CONTEXTS {
-            let fault = format!("there are {contexts} already");
-            let rule = "a session has at most 5 provided contexts";
+            let fault = format!("the role already has {contexts}");
+            let rule = "at most 5 provided contexts for each session";
             let provider = context.provider_arn();
-            return Err(InvalidParameter::of("provided context", provider, fault, rule));
+            return Err(InvalidParameter::new("provided context", provider, fault, rule));
         }
         self.change().provided_contexts.push(context);
         Ok(self)
     }
 
-    /// The role's ARN.
+    /// Returns the role's ARN.
     pub fn arn(&self) -> &RoleArn {
-        &self.parts().arn
+        &self.fields().arn
     }
 
-    /// Whether the request will carry an external id.
-    pub fn has_external_id(&self) -> bool {
-        self.parts().external_id.is_some()
+    /// Returns the external id, if one is set.
+    pub fn get_external_id(&self) -> Option<&ExternalId> {
+        self.fields().external_id.as_ref()
     }
 
-    /// Its own name for the session, if it has one.
+    /// Returns the session name that is set on this role, if any.
+    pub fn get_session_name(&self) -> Option<&SessionName> {
+        self.fields().session_name.as_ref()
+    }
+
+    /// Returns the requested session duration, if one is set.
+    pub fn get_duration(&self) -> Option<SessionDuration> {
+        self.fields().duration
+    }
+
+    /// Returns the session tags and the transitive tag keys.
+    pub fn get_tags(&self) -> &SessionTags {
+        &self.fields().tags
+    }
+
+    /// Returns the source identity, if one is set.
+    pub fn get_source_identity(&self) -> Option<&SourceIdentity> {
+        self.fields().source_identity.as_ref()
+    }
+
+    /// Returns the inline session policy, if one is set.
+    pub fn get_policy(&self) -> Option<&SessionPolicy> {
+        self.fields().policy.as_ref()
+    }
+
+    /// Returns the managed session policies, sorted by ARN.
+    pub fn get_policy_arns(&self) -> &[PolicyArn] {
+        &self.fields().policy_arns
+    }
+
+    /// Returns the serial number of the MFA device, if one is set.
+    pub fn get_mfa_serial(&self) -> Option<&MfaSerial> {
+        self.fields().mfa_serial.as_ref()
+    }
+
+    /// Returns the provided contexts.
+    pub fn get_provided_contexts(&self) -> &[ProvidedContext] {
+        &self.fields().provided_contexts
+    }
+
+    /// Removes the session name, so that the default of the chain applies.
     ///
-    /// ```
-    /// use rolecall_assume_role::Role;
-    /// let role = Role::new("arn:aws:iam::444455556666:role/orders")?.session_name("checkout")?;
-    /// assert_eq!(role.own_session_name().map(|name| name.as_str()), Some("checkout"));
-    /// # Ok::<(), rolecall_core::InvalidParameter>(())
-    /// ```
-    pub fn own_session_name(&self) -> Option<&SessionName> {
-        self.parts().session_name.as_ref()
-    }
-
-    /// The same role with no name of its own for the session.
+    /// # Examples
     ///
     /// ```
     /// use rolecall_assume_role::Role;
@@ -264,43 +356,32 @@ impl Role {
         self
     }
 
-    /// Its inline session policy, if it has one.
-    ///
-    /// ```
-    /// use rolecall_assume_role::Role;
-    /// let role = Role::new("arn:aws:iam::444455556666:role/orders")?.policy(r#"{"Statement": []}"#)?;
-    /// assert_eq!(role.inline_policy().map(|policy| policy.as_str()), Some(r#"{"Statement": []}"#));
-    /// # Ok::<(), rolecall_core::InvalidParameter>(())
-    /// ```
-    pub fn inline_policy(&self) -> Option<&SessionPolicy> {
-        self.parts().policy.as_ref()
-    }
-
-    /// What goes to STS; `default` is the session's name where the role has none of its own.
+    /// Builds the request. `default` is the session name if the role sets none.
     pub(crate) fn request(&self, default: &SessionName) -> AssumeRoleRequest {
-        let parts = self.parts().clone();
-        let name = parts.session_name.unwrap_or_else(|| default.clone());
-        let mut request = AssumeRoleRequest::new(parts.arn, name);
-        request.external_id = parts.external_id;
-        request.duration = parts.duration;
-        request.tags = parts.tags;
-        request.source_identity = parts.source_identity;
-        request.policy = parts.policy;
-        request.policy_arns = parts.policy_arns;
-        request.provided_contexts = parts.provided_contexts;
+        let fields = self.fields().clone();
+        let name = fields.session_name.unwrap_or_else(|| default.clone());
+        let mut request = AssumeRoleRequest::new(fields.arn, name);
+        request.external_id = fields.external_id;
+        request.duration = fields.duration;
+        request.tags = fields.tags;
+        request.source_identity = fields.source_identity;
+        request.policy = fields.policy;
+        request.policy_arns = fields.policy_arns;
+        request.provided_contexts = fields.provided_contexts;
         request
     }
 
-    /// Of all of it, with keys of this process: who may choose a part cannot make it that of another role.
-    fn hash_of_all(&self) -> u64 {
+    /// Hashes all fields with keys that are random for each process, so that a field that a
+    /// tenant chooses cannot be crafted to collide.
+    fn cached_hash(&self) -> u64 {
         static KEYS: OnceLock<RandomState> = OnceLock::new();
-        *self.0.hash.get_or_init(|| KEYS.get_or_init(RandomState::new).hash_one(self.parts()))
+        *self.0.hash.get_or_init(|| KEYS.get_or_init(RandomState::new).hash_one(self.fields()))
     }
 }
 
 impl PartialEq for Role {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.parts() == other.parts()
+        Arc::ptr_eq(&self.0, &other.0) || self.fields() == other.fields()
     }
 }
 
@@ -308,13 +389,13 @@ impl Eq for Role {}
 
 impl Hash for Role {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash_of_all());
+        state.write_u64(self.cached_hash());
     }
 }
 
 impl fmt::Debug for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Role").field(self.parts()).finish()
+        f.debug_tuple("Role").field(self.fields()).finish()
     }
 }
 

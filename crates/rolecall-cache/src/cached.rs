@@ -1,4 +1,4 @@
-//! A source with a slot around it.
+//! The cached provider.
 
 use std::fmt;
 use std::future::Future;
@@ -7,156 +7,299 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
-use rolecall_core::{Clock, FetchContext, FetchError, Observer, Session, SessionSource};
+use rolecall_core::{Clock, FetchContext, Observer, ProvideSession, Session, SessionError};
 
 use crate::observed::Observed;
+use crate::refresh::Refresh;
 use crate::schedule::GRACE;
-use crate::shell::{Origin, Refresh, Setup, Shared};
+use crate::shell::{Origin, Setup, Shared};
 use crate::slot::Ask;
 use crate::status::Status;
 use crate::sync::Arc;
 use crate::timer::Timer;
 
-/// A source with a slot around it: it hands out the session that it holds, and keeps it fresh.
+/// Caches the sessions of a provider and refreshes them in the background.
 ///
-/// Clones share the slot. It is a `ProvideCredentials` for the SDK and a [`SessionSource`] to build on. It needs a Tokio
-/// runtime with timers (and I/O, for STS: `enable_all`); the last handle's drop ends its tasks. A fetch goes on when the
-/// caller that began it gives up.
+/// A `CachedProvider` is the type that most services hold: it implements [`ProvideCredentials`] for
+/// the AWS SDK, and [`ProvideSession`] for further hops. Clones are cheap and share one cache
+/// entry. The type parameter is the provider; without it, as `CachedProvider`, the provider's type
+/// is erased.
+///
+/// A cached session is returned without locking or allocating. Once it enters its refresh window,
+/// the next call starts one background fetch and still returns immediately; see [`Refresh`] for
+/// when sessions are refreshed without calls. Concurrent callers without a session share a single
+/// fetch, which continues if any of them is cancelled. The [crate documentation](crate) lists what
+/// a call receives in each state.
+///
+/// # Runtime
+///
+/// Requires a Tokio runtime with time enabled, and with I/O enabled for STS: `enable_all`.
+/// Background tasks end when the last clone is dropped. Outside a runtime, a cached session that is
+/// valid is returned, and any other call is an error.
+///
+/// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_core::FetchError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), rolecall_core::SessionError> {
 /// use aws_credential_types::Credentials;
-/// use rolecall_cache::{Cached, Refresh};
-/// use rolecall_core::{FetchContext, ProviderSource, SessionSource};
+/// use rolecall_cache::{CachedProvider, Refresh};
+/// use rolecall_core::SdkProvider;
 ///
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let cached = Cached::builder(ProviderSource::new(keys)).refresh(Refresh::Always).build();
-/// let session = cached.session(FetchContext::caller()).await?;
+/// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+/// let keys = SdkProvider::new(Credentials::new(id, secret, None, None, "static"));
+/// let provider = CachedProvider::builder(keys).refresh(Refresh::Always).build();
+/// let session = provider.session().await?;
+/// assert_eq!(session.access_key_id(), id);
 /// # Ok(())
 /// # }
 /// ```
-pub struct Cached<S>(pub(crate) Arc<Shared<Sourced<S>, Session>>);
+pub struct CachedProvider<P: ?Sized = dyn ProvideSession>(
+    pub(crate) Arc<Shared<ProviderOrigin<P>, Session>>,
+);
 
-impl<S> Clone for Cached<S> {
+impl<P: ?Sized> Clone for CachedProvider<P> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-/// A source of sessions, as slots have it.
-pub(crate) struct Sourced<S>(pub(crate) S);
+/// A provider as the origin of an entry's sessions.
+pub(crate) struct ProviderOrigin<P: ?Sized>(pub(crate) std::sync::Arc<P>);
 
-impl<S: SessionSource> Origin for Sourced<S> {
+impl<P: ProvideSession + ?Sized> Origin for ProviderOrigin<P> {
     type Item = Session;
     type With = ();
 
-    async fn fetch(&self, cx: FetchContext, (): ()) -> Result<Session, FetchError> {
-        self.0.session(cx).await
+    async fn fetch(&self, cx: FetchContext, (): ()) -> Result<Session, SessionError> {
+        self.0.provide_session(cx).await
     }
 
     fn unattended(&self) -> Option<()> {
         Some(())
     }
 
-    fn limit(&self) -> Duration {
-        self.0.limit()
+    fn timeout(&self) -> Duration {
+        self.0.timeout()
     }
 
-    fn label(&self) -> &str {
-        self.0.label()
+    fn name(&self) -> &str {
+        self.0.name()
     }
 }
 
-impl<S: SessionSource> Cached<S> {
-    /// A slot on the machine's clock that refreshes while it is used.
-    pub fn new(source: S) -> Self {
-        Self::builder(source).build()
+impl<P: ProvideSession> CachedProvider<P> {
+    /// Creates a cached provider on the system clock, with the default [`Refresh`].
+    pub fn new(provider: P) -> Self {
+        Self::builder(provider).build()
     }
 
-    /// A slot with another clock or way to refresh.
-    pub fn builder(source: S) -> CachedBuilder<S> {
-        CachedBuilder {
-            source,
+    /// Creates a builder of a cached provider.
+    pub fn builder(provider: P) -> CachedProviderBuilder<P> {
+        Self::builder_from_arc(std::sync::Arc::new(provider))
+    }
+}
+
+impl<P: ProvideSession + ?Sized> CachedProvider<P> {
+    /// Creates a builder of a cached provider from a shared one, whose type may be erased.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use rolecall_cache::CachedProvider;
+    /// use rolecall_core::{ErrorKind, ProvideSession, SessionError, provide_session_fn};
+    ///
+    /// let provider: Arc<dyn ProvideSession> = Arc::new(provide_session_fn("offline", async |_| {
+    ///     Err(SessionError::new(ErrorKind::Unavailable, "no network"))
+    /// }));
+    /// let cached: CachedProvider = CachedProvider::builder_from_arc(provider).build();
+    /// ```
+    pub fn builder_from_arc(provider: std::sync::Arc<P>) -> CachedProviderBuilder<P> {
+        CachedProviderBuilder {
+            provider,
             clock: Clock::system(),
             refresh: Refresh::default(),
             observed: Observed::default(),
         }
     }
 
-    /// The source within.
-    pub fn source(&self) -> &S {
+    /// Returns the provider whose sessions are cached.
+    pub fn provider(&self) -> &P {
         &self.0.origin().0
     }
 
-    /// A session that is good for `least` from now, for what outlives the call: a presigned URL, credentials that are
-    /// handed to another program. One that is held and good for less is refreshed first.
+    /// Returns a session that remains valid for at least `min_remaining`.
     ///
-    /// An error where no such session can be had: STS cannot be reached, or its sessions are shorter. One that a service
-    /// refused is handed out, as to all callers, while no other can be had: [`status`](Self::status) has
-    /// [`State::Rejected`](crate::State::Rejected) then.
+    /// Use this for anything that outlives the call, such as a presigned URL or credentials passed
+    /// to another process. If the cached session expires sooner, it is refreshed first.
+    ///
+    /// An invalidated session is returned while no other one can be fetched, as by
+    /// [`session`](Self::session); [`status`](Self::status) reports
+    /// [`State::Invalidated`](crate::State::Invalidated) then.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidConfig`](rolecall_core::ErrorKind::InvalidConfig) if the provider's
+    /// sessions are known to be shorter than `min_remaining`, and
+    /// [`Unavailable`](rolecall_core::ErrorKind::Unavailable) if the newest session is shorter but
+    /// a later one may be long enough. Returns the error of the fetch if it fails, even if a
+    /// shorter session is cached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future does not cancel the fetch; a later call receives its result.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use rolecall_cache::Cached;
-    /// # use rolecall_core::{FetchError, SessionSource};
-    /// # async fn show<S: SessionSource>(cached: &Cached<S>) -> Result<(), FetchError> {
-    /// let session = cached.session_valid_for(Duration::from_secs(1800)).await?;
+    /// # use rolecall_cache::CachedProvider;
+    /// # use rolecall_core::{SessionError, ProvideSession};
+    /// # async fn show<P: ProvideSession>(provider: &CachedProvider<P>) -> Result<(), SessionError> {
+    /// let session = provider.session_valid_for(Duration::from_secs(1800)).await?;
     /// # Ok(())
     /// # }
     /// ```
     pub fn session_valid_for(
         &self,
-        least: Duration,
-    ) -> impl Future<Output = Result<Session, FetchError>> + Send {
-        self.0.obtain(Ask::ValidFor(least), FetchContext::caller(), || ())
+        min_remaining: Duration,
+    ) -> impl Future<Output = Result<Session, SessionError>> + Send {
+        self.0.obtain(Ask::ValidFor(min_remaining), FetchContext::foreground(), || ())
     }
 
-    /// Waits until a session is held: for a service that is ready when its first call will not wait. The error of that
-    /// first load, if it fails; ask again after a moment.
-    #[allow(clippy::manual_async_fn, reason = "it says that it is Send, for whatever source")]
-    pub fn ready(&self) -> impl Future<Output = Result<(), FetchError>> + Send {
-        async { self.obtain(FetchContext::caller()).await.map(drop) }
+    /// Waits until a session is cached, so that the first request does not wait for STS.
+    ///
+    /// Call this at startup, before the service reports that it is ready. Returns immediately if a
+    /// valid session is cached.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the fetch. Retry after a pause if it
+    /// [is retryable](SessionError::is_retryable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future does not cancel the fetch; a later call receives its result.
+    #[allow(clippy::manual_async_fn, reason = "states that the future is Send for every provider")]
+    pub fn ready(&self) -> impl Future<Output = Result<(), SessionError>> + Send {
+        async { self.obtain(FetchContext::foreground()).await.map(drop) }
     }
 
-    /// Another session now, whatever is left of the one that is held: after a policy or the tags of a role changed. Joins
-    /// a fetch that runs, and shares the result of one that ended within the last second. Where it fails, callers go on
-    /// with the session that is held.
-    pub fn refresh_now(&self) -> impl Future<Output = Result<Session, FetchError>> + Send {
-        self.0.obtain(Ask::Now, FetchContext::caller(), || ())
+    /// Fetches a new session now, whatever the remaining lifetime of the cached one.
+    ///
+    /// Use this after a policy or the tags of a role changed. Joins a fetch that is running, and
+    /// returns the result of one that completed within the last second. The back-off of earlier
+    /// failures does not apply. If the fetch fails, callers keep receiving the cached session.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the fetch. A session that expires more than 10 seconds before the
+    /// cached one is an error of kind
+    /// [`InvalidResponse`](rolecall_core::ErrorKind::InvalidResponse); new keys with the same
+    /// expiration are not.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future does not cancel the fetch; a later call receives its result.
+    pub fn refresh(&self) -> impl Future<Output = Result<Session, SessionError>> + Send {
+        self.0.obtain(Ask::Now, FetchContext::foreground(), || ())
     }
 
-    /// How the session stands, for a health page. It is a look: nothing is fetched.
+    /// Returns the status of the cached session, for health pages. Does not start a fetch.
     pub fn status(&self) -> Status {
         self.0.status()
     }
 
-    /// A service refused these credentials: the next call waits for others, within the limits of
-    /// [`reject`](SessionSource::reject). Nothing happens if they are not those that are held.
+    /// Invalidates `session`: a service rejected it.
     ///
-    /// For a service that knows that the sessions of a role were revoked at IAM: that shows as AccessDenied, to which
-    /// nothing reacts by itself.
+    /// The next call waits for another session. Does nothing if `session` is not the cached one. At
+    /// most one fetch in 10 seconds starts because of invalidations, and fewer, down to one in 5
+    /// minutes, while they continue; until then, callers receive the invalidated session.
+    ///
+    /// [`InvalidSessionRetry`](crate::InvalidSessionRetry) calls this for the error codes that
+    /// reject a session. Call it yourself if you know that the sessions of a role were revoked in
+    /// IAM, which services report as `AccessDenied`.
+    ///
+    /// # Examples
     ///
     /// ```
-    /// # async fn show<S: rolecall_core::SessionSource>(cached: &rolecall_cache::Cached<S>) -> Result<(), Box<dyn std::error::Error>> {
-    /// use aws_credential_types::provider::ProvideCredentials;
-    /// let credentials = cached.provide_credentials().await?;
-    /// cached.invalidate(&credentials);
+    /// # use rolecall_core::{ProvideSession, SessionError};
+    /// # use rolecall_cache::CachedProvider;
+    /// # async fn show<P: ProvideSession>(provider: &CachedProvider<P>) -> Result<(), SessionError> {
+    /// let session = provider.session().await?;
+    /// provider.invalidate(&session);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn invalidate(&self, credentials: &Credentials) {
+    pub fn invalidate(&self, session: &Session) {
+        ProvideSession::invalidate(self, session);
+    }
+
+    /// Invalidates the session with these credentials, as [`invalidate`](Self::invalidate) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rolecall_core::{ProvideSession, SessionError};
+    /// # use rolecall_cache::CachedProvider;
+    /// # async fn show<P: ProvideSession>(provider: &CachedProvider<P>) -> Result<(), SessionError> {
+    /// let credentials = provider.credentials().await?;
+    /// provider.invalidate_credentials(&credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn invalidate_credentials(&self, credentials: &Credentials) {
         self.invalidate_key(credentials.access_key_id());
     }
 
-    /// [`invalidate`](Self::invalidate), by the public half of the key.
-    pub(crate) fn invalidate_key(&self, access_key_id: &str) {
-        if let Some(rejected) = self.0.reject(access_key_id) {
-            // What is within may hold it too.
-            self.source().reject(&rejected);
+    /// Returns the cached session, or fetches one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the fetch if no valid session is cached and the fetch fails. Returns
+    /// [`Removed`](rolecall_core::ErrorKind::Removed) if the provider's key was removed from its
+    /// pool.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future does not cancel the fetch; a later call receives its result.
+    pub async fn session(&self) -> Result<Session, SessionError> {
+        match self.0.hit(Session::clone) {
+            Some(session) => Ok(session),
+            None => self.0.obtain(Ask::Session, FetchContext::foreground(), || ()).await,
         }
     }
 
-    async fn obtain(&self, cx: FetchContext) -> Result<Session, FetchError> {
+    /// Returns the credentials of the cached session, or fetches a session if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`session`](Self::session).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future does not cancel the fetch; a later call receives its result.
+    pub async fn credentials(&self) -> Result<Credentials, SessionError> {
+        match self.0.hit(|session| session.credentials().clone()) {
+            Some(credentials) => Ok(credentials),
+            None => {
+                let context = FetchContext::foreground();
+                let session = self.0.obtain(Ask::Session, context, || ()).await?;
+                Ok(session.credentials().clone())
+            }
+        }
+    }
+
+    /// Invalidates the session with this access key id.
+    pub(crate) fn invalidate_key(&self, access_key_id: &str) {
+        if let Some(rejected) = self.0.invalidate(access_key_id) {
+            // The provider may be a cache itself, and would answer with the same session.
+            self.provider().invalidate(&rejected);
+        }
+    }
+
+    async fn obtain(&self, cx: FetchContext) -> Result<Session, SessionError> {
         match self.0.hit(Session::clone) {
             Some(session) => Ok(session),
             None => self.0.obtain(Ask::Session, cx, || ()).await,
@@ -165,29 +308,29 @@ impl<S: SessionSource> Cached<S> {
 }
 
 #[async_trait]
-impl<S: SessionSource> SessionSource for Cached<S> {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+impl<P: ProvideSession + ?Sized> ProvideSession for CachedProvider<P> {
+    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         self.obtain(cx).await
     }
 
-    /// At most one fetch in 10 s on account of this, and ever fewer, down to one in 5 min, while rejections go on.
-    fn reject(&self, rejected: &Session) {
-        self.0.reject(rejected.access_key_id());
-        // What is within may hold it, though this does not any more.
-        self.source().reject(rejected);
+    /// Invalidates `session` in this cache, and in the provider if it caches sessions.
+    fn invalidate(&self, rejected: &Session) {
+        self.0.invalidate(rejected.access_key_id());
+        // The provider may still cache it, though this cache has replaced it.
+        self.provider().invalidate(rejected);
     }
 
-    fn limit(&self) -> Duration {
-        // One fetch that fails, or is taken over.
-        self.source().limit().saturating_add(GRACE)
+    fn timeout(&self) -> Duration {
+        // One fetch that times out, plus the time until another caller takes it over.
+        self.provider().timeout().saturating_add(GRACE)
     }
 
-    fn label(&self) -> &str {
-        self.source().label()
+    fn name(&self) -> &str {
+        self.provider().name()
     }
 }
 
-impl<S: SessionSource> ProvideCredentials for Cached<S> {
+impl<P: ProvideSession + ?Sized> ProvideCredentials for CachedProvider<P> {
     #[inline]
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -196,67 +339,71 @@ impl<S: SessionSource> ProvideCredentials for Cached<S> {
         match self.0.hit(|session| session.credentials().clone()) {
             Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
             None => future::ProvideCredentials::new(async {
-                let session = self.0.obtain(Ask::Session, FetchContext::caller(), || ()).await?;
+                let session =
+                    self.0.obtain(Ask::Session, FetchContext::foreground(), || ()).await?;
                 provider::Result::Ok(session.credentials().clone())
             }),
         }
     }
 }
 
-impl<S: SessionSource> fmt::Debug for Cached<S> {
+impl<P: ProvideSession + ?Sized> fmt::Debug for CachedProvider<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cached")
-            .field("source", self.source())
+        f.debug_struct("CachedProvider")
+            .field("provider", &self.provider())
             .field("refresh", &self.0.refresh())
             .finish_non_exhaustive()
     }
 }
 
-/// Sets up a [`Cached`].
+/// Builds a [`CachedProvider`].
+///
+/// # Examples
 ///
 /// ```
-/// # use rolecall_core::SessionSource;
-/// use rolecall_cache::{Cached, Refresh};
+/// # use rolecall_core::ProvideSession;
+/// use rolecall_cache::{CachedProvider, Refresh};
 /// use rolecall_core::ManualClock;
 ///
-/// # fn show(source: impl SessionSource) {
-/// let hands = ManualClock::new();
-/// let cached = Cached::builder(source).clock(hands.clock()).refresh(Refresh::Always).build();
+/// # fn show(provider: impl ProvideSession) {
+/// let clock = ManualClock::new();
+/// let provider =
+///     CachedProvider::builder(provider).clock(clock.clock()).refresh(Refresh::Always).build();
 /// # }
 /// ```
 #[derive(Debug)]
 #[must_use]
-pub struct CachedBuilder<S> {
-    source: S,
+pub struct CachedProviderBuilder<P: ?Sized = dyn ProvideSession> {
+    provider: std::sync::Arc<P>,
     clock: Clock,
     refresh: Refresh,
     observed: Observed,
 }
 
-impl<S: SessionSource> CachedBuilder<S> {
-    /// The clock to count by.
+impl<P: ProvideSession + ?Sized> CachedProviderBuilder<P> {
+    /// Sets the clock. Defaults to the system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Who keeps the session fresh.
+    /// Sets when sessions are refreshed. Defaults to [`Refresh::WhileUsed`].
     pub fn refresh(mut self, refresh: Refresh) -> Self {
         self.refresh = refresh;
         self
     }
 
-    /// Who is told of what happens to the session.
-    pub fn observer(mut self, observer: std::sync::Arc<dyn Observer>) -> Self {
+    /// Sets the observer that receives session events. Defaults to none.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observed = Observed::by(observer);
         self
     }
 
-    /// The slot, empty: the first call fetches.
-    pub fn build(self) -> Cached<S> {
+    /// Builds the cached provider. The first call fetches a session.
+    pub fn build(self) -> CachedProvider<P> {
         let timer = Timer::new(self.clock);
         let setup = Setup { refresh: self.refresh, timer, observed: self.observed };
-        Cached(Shared::new(Sourced(self.source), setup))
+        CachedProvider(Shared::new(ProviderOrigin(self.provider), setup))
     }
 }
 

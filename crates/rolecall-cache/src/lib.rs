@@ -1,56 +1,99 @@
-//! The slot: a session that is there before it is needed.
+//! Caches the sessions of any [`ProvideSession`](rolecall_core::ProvideSession) and refreshes them
+//! in the background, so that requests do not wait for STS while a session is cached.
 //!
-//! [`Cached`] stands around any [`SessionSource`](rolecall_core::SessionSource). It hands out the session that it
-//! holds, and refreshes it in a task of its own, ahead of its end, so that no request waits for STS:
-//!
-//! | state at a call | what the caller gets | what else happens |
-//! |---|---|---|
-//! | before refresh-at | the session | nothing |
-//! | refresh window | the session, at once | a detached refresh starts if none runs and backoff allows |
-//! | hard window | waits for the running refresh, at most 2 s; none runs and backoff forbids one: the session at once; the refresh fails: the session while it is valid | |
-//! | expired, or none | waits for the one detached fetch; all waiters share its session or its error | |
-//! | the same, and the last fetch failed a moment ago | the remembered error, at once | |
-//! | held, but rejected by a service | waits for the fetch as if there were none; if that fails or is not allowed yet, the held session | |
-//!
-//! A refresh that is put off, since the budget for STS had no turn for it in the background, is no failure: a caller who
-//! would wait for it waits for a turn.
-//!
-//! A caller that gives up never ends a fetch. A session in hand costs a load, a clock read, a compare and a clone: no
-//! lock, no allocation, no boxed future.
-//!
-//! A [`SessionPool`] is many of them, by key.
+//! - [`CachedProvider`] caches the sessions of one provider.
+//! - [`SessionPool`] caches sessions by key, such as one role for each tenant.
+//! - [`IdentityCache`] caches the credentials of any SDK provider, in place of the SDK's own cache.
+//! - [`InvalidSessionRetry`] repeats a request with the next session if a service rejects one.
 //!
 //! ```
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aws_credential_types::{Credentials, provider::ProvideCredentials};
-//! use rolecall_cache::Cached;
-//! use rolecall_core::ProviderSource;
+//! use rolecall_cache::CachedProvider;
+//! use rolecall_core::SdkProvider;
 //!
-//! let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-//! let cached = Cached::new(ProviderSource::new(keys));
-//! assert_eq!(cached.provide_credentials().await?.access_key_id(), "AKIAIOSFODNN7EXAMPLE");
+//! let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+//! let keys = Credentials::new(id, secret, None, None, "static");
+//! let provider = CachedProvider::new(SdkProvider::new(keys));
+//! assert_eq!(provider.provide_credentials().await?.access_key_id(), id);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What a call receives
+//!
+//! | State at the call | What the caller receives |
+//! |---|---|
+//! | fresh | the cached session |
+//! | advisory refresh window | the cached session; one background fetch starts |
+//! | mandatory refresh window | the session of the fetch, after at most 2 s; else the cached one |
+//! | invalidated | the session of the fetch; else the cached one |
+//! | expired, or none cached | the session, or the error, of the one fetch that all callers share |
+//! | the same, and a fetch just failed | the remembered error, immediately |
+//!
+//! A fetch runs in a task of its own: a caller that is cancelled or times out does not cancel it.
+//! While a fetch is running, no other one starts. After a failed fetch, the next one starts after a
+//! back-off with jitter; until then a caller with a valid session receives it immediately, in the
+//! mandatory window and after an invalidation too.
+//!
+//! A background fetch that the rate limit for STS deferred is not a failure. Callers that need a
+//! session start a foreground fetch, which waits for a permit.
+//!
+//! A cache hit takes no lock, does not allocate and does not box a future.
+//!
+//! # When sessions are refreshed
+//!
+//! The windows depend on the lifetime of the session:
+//!
+//! | Lifetime | Advisory window | Mandatory window |
+//! |---|---|---|
+//! | up to 20 minutes | the last 5 minutes, at most a third of the lifetime | the last minute |
+//! | up to 90 minutes | the last 15 minutes, at most a third of the lifetime | the last minute |
+//! | 90 minutes and more | the last 60 minutes, at most a third of the lifetime | the last minute |
+//!
+//! The mandatory window is at most a tenth of the lifetime. The time of a refresh is drawn at
+//! random from the first half of the advisory window. After a fetch that callers waited for, it is
+//! drawn from between a third of the lifetime and the middle of the window, so that the instances
+//! of a service that started together do not refresh together. [`Refresh`] sets whether unused
+//! sessions are refreshed.
+//!
+//! # Logs
+//!
+//! Each fetch has a `tracing` span `rolecall.fetch` at the level `DEBUG`, with the fields
+//! `provider`, `mode` (`foreground` or `background`) and `outcome` (`ok`, `failed`, `deferred`, or
+//! `discarded` if another fetch took over). Failed fetches and invalidations are logged at `WARN`.
+//! Cache hits are not logged. An [`Observer`](rolecall_core::Observer) receives the same events.
+//!
+//! # Cargo features
+//!
+//! - `pool` (default): [`SessionPool`], which retains entries in moka.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Without `pool`, the links to SessionPool have no target.
+#![cfg_attr(not(feature = "pool"), allow(rustdoc::broken_intra_doc_links))]
 
 mod cached;
-mod identity_cache;
 mod observed;
+#[cfg(feature = "pool")]
 mod pool;
-mod rejected;
+mod refresh;
 mod schedule;
 #[cfg(not(shuttle))]
 #[cfg(test)]
 mod script;
+mod sdk;
 mod shell;
 mod slot;
 mod status;
 mod sync;
 mod timer;
 
-pub use cached::{Cached, CachedBuilder};
-pub use identity_cache::{IdentityCache, IdentityCacheBuilder, identity_cache};
-pub use pool::{PoolStatus, Pooled, SessionPool, SessionPoolBuilder, Warmed};
-pub use rejected::{HoldsSessions, RejectedSession};
-pub use shell::Refresh;
+pub use cached::{CachedProvider, CachedProviderBuilder};
+#[cfg(feature = "pool")]
+pub use pool::{PoolStatus, SessionPool, SessionPoolBuilder, WarmReport};
+pub use refresh::Refresh;
+#[doc(hidden)]
+pub use sdk::builder_check as __builder_check;
+pub use sdk::identity_cache::{IdentityCache, IdentityCacheBuilder, identity_cache};
+pub use sdk::retry::{InvalidSessionRetry, ReportSessionUse};
 pub use status::{State, Status};

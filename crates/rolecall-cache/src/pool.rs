@@ -1,4 +1,4 @@
-//! Many slots, by key.
+//! Cached sessions by key.
 
 mod registry;
 mod retained;
@@ -9,45 +9,58 @@ use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
-use rolecall_core::{Clock, FetchError, Moment, Observer, Session, SessionSource};
+use rolecall_core::{Clock, Moment, Observer, ProvideSession, Session, SessionError};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use self::registry::{Registry, locked};
 use self::retained::Retained;
-pub use self::warm::Warmed;
-use crate::cached::{Cached, Sourced};
+pub use self::warm::WarmReport;
+use crate::cached::{CachedProvider, ProviderOrigin};
 use crate::observed::Observed;
-use crate::shell::{Refresh, Setup, Shared};
+use crate::refresh::Refresh;
+use crate::shell::{Setup, Shared};
 use crate::slot::Look;
 use crate::status::{State, Status};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::timer::{Timed, Timer};
 
-/// A handle of a pool: the same [`Cached`] as any other. It is cheap to clone and to drop.
-pub type Pooled = Cached<Arc<dyn SessionSource>>;
+type Slot = Shared<ProviderOrigin<dyn ProvideSession>, Session>;
 
-type Slot = Shared<Sourced<Arc<dyn SessionSource>>, Session>;
-
-/// Sessions by key: one slot, and at most one fetch, for each key, however many handles there are.
+/// Caches sessions by key, such as one role for each tenant.
 ///
-/// A slot lives while a handle of it lives, and, with no handle, while the pool retains it: up to
-/// [`capacity`](SessionPoolBuilder::capacity) slots, of which the least valuable (by how often and how lately they were
-/// used, in moka's TinyLFU) make room for others, and for [`idle`](SessionPoolBuilder::idle) after they were last used.
-/// A slot that a handle still uses is never closed for want of room.
+/// There is at most one cache entry, and at most one running fetch, for each key, however many
+/// [`CachedProvider`]s [`get`](Self::get) has returned. An entry exists while a provider of its key
+/// exists, and while the pool retains it: up to [`capacity`](SessionPoolBuilder::capacity) entries,
+/// each until it was unused for [`idle`](SessionPoolBuilder::idle). If the pool is full, the least
+/// valuable entries are evicted, by how often and how recently they were used (moka's TinyLFU). A
+/// provider keeps working when its entry is evicted.
+///
+/// Clones share the entries. One timer task refreshes all of them; it ends when the pool and its
+/// providers are dropped.
+///
+/// # Runtime
+///
+/// Requires a Tokio runtime with time enabled, and with I/O enabled for STS: `enable_all`.
+///
+/// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), rolecall_core::SessionError> {
 /// use std::sync::Arc;
-/// use aws_credential_types::{Credentials, provider::ProvideCredentials};
+/// use aws_credential_types::Credentials;
 /// use rolecall_cache::SessionPool;
-/// use rolecall_core::ProviderSource;
+/// use rolecall_core::SdkProvider;
 ///
-/// let pool = SessionPool::new(|tenant: &String| {
-///     let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-///     Arc::new(ProviderSource::new(keys).named(tenant))
+/// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+/// let pool = SessionPool::new(move |tenant: &String| {
+///     let keys = Credentials::new(id, secret, None, None, "static");
+///     Arc::new(SdkProvider::new(keys).with_name(tenant))
 /// });
-/// let handle = pool.get(&"tenant-4711".to_owned());
-/// handle.provide_credentials().await?;
-/// assert_eq!(pool.status().slots(), 1);
+/// let provider = pool.get(&"tenant-4711".to_owned());
+/// provider.session().await?;
+/// assert_eq!(pool.status().entries(), 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -59,13 +72,13 @@ impl<K> Clone for SessionPool<K> {
     }
 }
 
-type Factory<K> = Box<dyn Fn(&K) -> Arc<dyn SessionSource> + Send + Sync>;
+type Factory<K> = Box<dyn Fn(&K) -> Arc<dyn ProvideSession> + Send + Sync>;
 
 struct Inner<K> {
     factory: Factory<K>,
-    /// Every slot that lives, whoever holds it.
+    /// All entries that exist, retained or not.
     registry: Registry<K>,
-    /// Those that live though nobody holds a handle.
+    /// The entries that are kept without a provider of their key.
     retained: Retained<K>,
     refresh: Refresh,
     timer: Arc<Timer>,
@@ -76,19 +89,24 @@ struct Inner<K> {
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
-    /// A pool of up to 10,000 slots on the machine's clock. `source` makes the source of a key's sessions: it is called
-    /// when there is no slot for a key, and goes to no network itself. It may ask the pool for another key. Where several
-    /// ask for a new key at once, it may be called by each, and one of the sources counts.
-    pub fn new(source: impl Fn(&K) -> Arc<dyn SessionSource> + Send + Sync + 'static) -> Self {
-        Self::builder(source).build()
+    /// Creates a pool with the default settings; see [`SessionPoolBuilder`].
+    ///
+    /// `create_provider` returns the provider of a key's sessions. It is called when a key has no
+    /// entry, and must not block: the provider, not this function, makes network calls. It may call
+    /// [`get`](Self::get) for another key. If several threads request a new key at the same time,
+    /// each may call it, and one of the providers is kept.
+    pub fn new(
+        create_provider: impl Fn(&K) -> Arc<dyn ProvideSession> + Send + Sync + 'static,
+    ) -> Self {
+        Self::builder(create_provider).build()
     }
 
-    /// A pool with another clock, capacity, or way to refresh.
+    /// Creates a builder of a pool. See [`new`](Self::new) for `create_provider`.
     pub fn builder(
-        source: impl Fn(&K) -> Arc<dyn SessionSource> + Send + Sync + 'static,
+        create_provider: impl Fn(&K) -> Arc<dyn ProvideSession> + Send + Sync + 'static,
     ) -> SessionPoolBuilder<K> {
         SessionPoolBuilder {
-            factory: Box::new(source),
+            factory: Box::new(create_provider),
             clock: Clock::system(),
             refresh: Refresh::default(),
             observed: Observed::default(),
@@ -97,67 +115,94 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
         }
     }
 
-    /// The handle of a key. Nothing is fetched for it before it is asked.
-    pub fn get(&self, key: &K) -> Pooled {
+    /// Returns the cached provider for `key`, creating its entry if absent.
+    ///
+    /// Does not fetch a session: the first call of the provider does.
+    pub fn get(&self, key: &K) -> CachedProvider {
         match self.0.retained.get(key) {
-            Some(slot) if !slot.is_removed() => Cached(slot),
-            _ => Cached(self.0.find_or_make(key)),
+            Some(slot) if !slot.is_removed() => CachedProvider(slot),
+            _ => CachedProvider(self.0.find_or_make(key)),
         }
     }
 
-    /// Closes a key's slot: handles of it answer [`Removed`](rolecall_core::ErrorKind::Removed), what is on its way is
-    /// dropped, and the next [`get`](Self::get) starts anew. Whether there was one.
+    /// Removes the entry of `key`, such as that of a tenant that was deleted.
+    ///
+    /// Existing providers of the key return [`Removed`](rolecall_core::ErrorKind::Removed), a
+    /// running fetch is cancelled, and the next [`get`](Self::get) creates a new entry. Returns
+    /// `true` if an entry was removed.
     pub fn remove(&self, key: &K) -> bool {
         let Some(slot) = self.0.registry.find(key) else { return false };
-        // Closed first: from then on nobody takes it for the key's, wherever it is found.
+        // Closed first: a concurrent `get` that still finds it sees that it is removed, and creates
+        // a new one.
         let was_there = slot.remove();
         self.0.registry.forget(key, &slot);
-        self.0.retained.let_go(key.clone(), &slot);
+        self.0.retained.release(key.clone(), &slot);
         was_there
     }
 
-    /// [`remove`](Self::remove)s every key that `which` names, as all that has to do with one tenant. How many there were.
+    /// Removes the entries of all keys for which `predicate` returns `true`. Returns their number.
     ///
-    /// It looks at each key: not for every request. A key that comes meanwhile may stay.
-    pub fn remove_where(&self, which: impl Fn(&K) -> bool) -> usize {
+    /// Visits every key: do not call this for each request. A key that is added meanwhile may
+    /// remain.
+    pub fn remove_where(&self, predicate: impl Fn(&K) -> bool) -> usize {
         let mut all = Vec::new();
         self.0.registry.each(K::clone, |key, _| all.push(key));
-        all.iter().filter(|key| which(key) && self.remove(key)).count()
+        all.iter().filter(|key| predicate(key) && self.remove(key)).count()
     }
 
-    /// How all slots stand together. It looks at each: a matter of milliseconds with 10,000.
+    /// Returns a summary of the status of all entries. Does not start a fetch.
+    ///
+    /// Visits every entry, which takes milliseconds for 10,000 entries.
     pub fn status(&self) -> PoolStatus {
         let mut status = PoolStatus::default();
         self.0.registry.each(|_| (), |(), slot| status.count(slot.look()));
         status
     }
 
-    /// How each slot stands, with its key, in no order. A copy of all of it: for a page, not for every request.
+    /// Returns the keys and the status of all entries, in no particular order.
+    ///
+    /// Copies every key: do not call this for each request.
     pub fn statuses(&self) -> Vec<(K, Status)> {
         let mut all = Vec::new();
         self.0.registry.each(K::clone, |key, slot| all.push((key, slot.status())));
         all
     }
 
-    /// How a key's slot stands, if there is one.
+    /// Returns the status of the entry of `key`, or `None` if there is no entry.
     pub fn status_of(&self, key: &K) -> Option<Status> {
         Some(self.0.registry.find(key)?.status())
     }
 
-    /// Loads these keys' sessions before they are asked for, 64 at once. `progress` hears of each that is done.
+    /// Fetches the sessions of `keys` before they are requested, up to 64 at a time.
     ///
-    /// Dropped amid the work, it begins no more; what is on its way goes on.
+    /// Calls `progress` with the report so far each time a key is completed. A key whose fetch
+    /// fails is in the report; it does not end the others.
+    ///
+    /// # Cancel safety
+    ///
+    /// If this future is cancelled, no further fetch starts, and those that are running continue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn show(pool: rolecall_cache::SessionPool<u64>, tenants: Vec<u64>) {
+    /// let report = pool.warm(tenants, |so_far| println!("{} are ready", so_far.ready)).await;
+    /// for (tenant, error) in &report.failed {
+    ///     println!("{tenant}: {error}");
+    /// }
+    /// # }
+    /// ```
     pub async fn warm(
         &self,
         keys: impl IntoIterator<Item = K>,
-        progress: impl FnMut(&Warmed<K>),
-    ) -> Warmed<K> {
+        progress: impl FnMut(&WarmReport<K>),
+    ) -> WarmReport<K> {
         warm::warm(self, keys.into_iter(), progress).await
     }
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
-    /// A key's slot, which is not among those that are retained.
+    /// Finds or creates the entry of a key that is not retained.
     #[cold]
     fn find_or_make(&self, key: &K) -> Arc<Slot> {
         let slot = match self.registry.find(key) {
@@ -168,51 +213,52 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
                     timer: Arc::clone(&self.timer),
                     observed: self.observed.clone(),
                 };
-                // Under no lock: what makes the source may come back here. Of several, one is kept.
-                let made = Shared::new(Sourced((self.factory)(key)), setup);
+                // Called under no lock, since the factory may call `get` for another key. If
+                // several callers create the entry at the same time, one of theirs is kept.
+                let made = Shared::new(ProviderOrigin((self.factory)(key)), setup);
                 self.registry.keep(key, made, self.timer.clock().now())
             }
         };
         self.retained.retain(key.clone(), &slot);
-        self.tell_evicted();
+        self.report_evicted();
         slot
     }
 
-    /// Tells of those for which there was no room.
-    fn tell_evicted(&self) {
+    /// Reports the entries that were evicted because the pool is full.
+    fn report_evicted(&self) {
         for slot in self.retained.take_evicted() {
             slot.evicted();
         }
     }
 
-    /// Looks through a part of the slots: those that are used count as used though their handles bypass the retention,
-    /// those that are not are let go after a time.
+    /// Visits some shards of the registry: records the use of entries, which moka does not see when
+    /// a provider serves calls by itself, and evicts those that are idle.
     fn sweep(&self, now: Moment, shards: usize) {
         self.registry.sweep(now, shards, |key, slot, unused_for| {
             if unused_for.is_zero() {
                 if self.retained.get(key).is_none() {
                     self.retained.retain(key.clone(), slot);
                 }
-            } else if unused_for >= self.idle && self.retained.let_go(key.clone(), slot) {
+            } else if unused_for >= self.idle && self.retained.release(key.clone(), slot) {
                 slot.evicted();
             }
         });
-        self.retained.settle();
-        self.tell_evicted();
+        self.retained.run_pending_evictions();
+        self.report_evicted();
     }
 }
 
-/// How long from one part of the slots to the next.
-fn step(idle: Duration) -> Duration {
-    (idle / SWEEPS_IN_A_LIFE).max(SHORTEST_STEP)
+/// Returns the time between two sweeps of one shard each.
+fn sweep_interval(idle: Duration) -> Duration {
+    (idle / SWEEPS_PER_IDLE_TIME).max(MIN_SWEEP_INTERVAL)
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
     fn tick(self: Arc<Self>) {
         let now = self.timer.clock().now();
-        let step = step(self.idle);
+        let step = sweep_interval(self.idle);
         let mut next = locked(&self.next_sweep);
-        // As many as were due while the timer stood still.
+        // The timer stands still with its runtime: sweep the shards that were due meanwhile.
         let late = (now - *next).as_nanos() / step.as_nanos();
         let shards = usize::try_from(late).unwrap_or(usize::MAX).saturating_add(1);
         let (from, to) = (*next, now + step);
@@ -241,69 +287,104 @@ impl<K> fmt::Debug for SessionPool<K> {
     }
 }
 
-/// How the slots of a pool stand together, for a health page.
+/// A summary of the status of a pool's entries, for health pages.
+///
+/// # Serialization
+///
+/// `PoolStatus` implements [`Serialize`]: an object with the fields of this struct and `entries`,
+/// the number of entries. The keys of `by_state` are the [names](State::name) of the states, and
+/// `last_error` is the [report](SessionError::report) of the error or `null`.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_cache::PoolStatus;
 /// let status = PoolStatus::default();
-/// assert!(status.is_healthy() && status.slots() == 0);
+/// assert!(status.is_healthy() && status.entries() == 0);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct PoolStatus {
-    /// How many slots are in which state.
+    /// The number of entries in each state.
     pub by_state: BTreeMap<State, usize>,
-    /// How many hold a session, and are not failing.
-    pub holding: usize,
-    /// How many have none, since their last fetch failed; or one that a service refused, and failed to get another.
+    /// The number of entries that [are ready](Status::is_ready): they have a valid session and are
+    /// not failing.
+    pub ready: usize,
+    /// The number of entries that are failing: they have no session because their last fetch
+    /// failed, or one that a service rejected because fetching another one failed.
     pub failing: usize,
-    /// One of the errors, if there are any.
-    pub last_error: Option<FetchError>,
+    /// The error of one of the entries, if any has one.
+    pub last_error: Option<SessionError>,
 }
 
 impl PoolStatus {
-    fn count(&mut self, look: Look<FetchError>) {
+    fn count(&mut self, look: Look<SessionError>) {
         *self.by_state.entry(look.state).or_default() += 1;
         match look.is_failing() {
             true => self.failing += 1,
-            false => self.holding += usize::from(look.state.holds_session()),
+            false => self.ready += usize::from(look.state.has_session()),
         }
         if self.last_error.is_none() {
             self.last_error = look.last_error;
         }
     }
 
-    /// How many slots there are.
-    pub fn slots(&self) -> usize {
+    /// Returns the number of entries.
+    pub fn entries(&self) -> usize {
         self.by_state.values().sum()
     }
 
-    /// Whether no slot is failing. One tenant's role that was deleted makes it false: for people who look, and not for
-    /// what takes a service out of the line, which may ask for [`holding`](Self::holding) and how the base stands.
+    /// Returns `true` if no entry is failing.
+    ///
+    /// A single tenant whose role was deleted makes this `false`. It suits a page that people read;
+    /// for a readiness probe, use [`is_ready`](Self::is_ready).
     pub fn is_healthy(&self) -> bool {
         self.failing == 0
     }
+
+    /// Returns `true` if no entry is failing, or at least one is ready: some keys are served.
+    ///
+    /// An empty pool is ready. A readiness probe also checks the status of the provider of the base
+    /// credentials, without which every new key fails.
+    pub fn is_ready(&self) -> bool {
+        self.failing == 0 || self.ready > 0
+    }
 }
 
-/// How many slots are retained unless it is said.
-const CAPACITY: u64 = 10_000;
-/// How long one that nobody uses is retained unless it is said.
-const IDLE: Duration = Duration::from_secs(3600);
-/// In how many steps the registry is looked through, four times in the time that an idle slot is retained.
-const SWEEPS_IN_A_LIFE: u32 = 4 * registry::SHARDS as u32;
-/// The timer has more to do than to look for idle slots.
-const SHORTEST_STEP: Duration = Duration::from_secs(1);
+impl Serialize for PoolStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut status = serializer.serialize_struct("PoolStatus", 5)?;
+        status.serialize_field("entries", &self.entries())?;
+        status.serialize_field("by_state", &self.by_state)?;
+        status.serialize_field("ready", &self.ready)?;
+        status.serialize_field("failing", &self.failing)?;
+        status
+            .serialize_field("last_error", &self.last_error.as_ref().map(SessionError::report))?;
+        status.end()
+    }
+}
 
-/// Sets up a [`SessionPool`].
+/// Default number of entries that are retained.
+const CAPACITY: u64 = 10_000;
+/// Default time after which an unused entry is evicted.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Number of sweeps in the idle time of an entry: each entry is visited four times in it.
+const SWEEPS_PER_IDLE_TIME: u32 = 4 * registry::SHARDS as u32;
+/// Shortest time between two sweeps. The timer's main work is the refreshes.
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Builds a [`SessionPool`].
+///
+/// # Examples
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use rolecall_core::SessionSource;
-/// # fn show(source_of: impl Fn(&u64) -> Arc<dyn SessionSource> + Send + Sync + 'static) {
+/// # use rolecall_core::ProvideSession;
+/// # fn show(create_provider: impl Fn(&u64) -> Arc<dyn ProvideSession> + Send + Sync + 'static) {
 /// use std::time::Duration;
 /// use rolecall_cache::{Refresh, SessionPool};
 ///
-/// let pool = SessionPool::builder(source_of)
+/// let pool = SessionPool::builder(create_provider)
 ///     .capacity(50_000)
 ///     .idle(Duration::from_secs(900))
 ///     .refresh(Refresh::WhileUsed)
@@ -321,41 +402,46 @@ pub struct SessionPoolBuilder<K> {
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
-    /// The clock to count by.
+    /// Sets the clock. Defaults to the system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Who keeps the sessions fresh.
+    /// Sets when sessions are refreshed. Defaults to [`Refresh::WhileUsed`].
     pub fn refresh(mut self, refresh: Refresh) -> Self {
         self.refresh = refresh;
         self
     }
 
-    /// Who is told of what happens to the sessions.
-    pub fn observer(mut self, observer: std::sync::Arc<dyn Observer>) -> Self {
+    /// Sets the observer that receives session events. Defaults to none.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observed = Observed::by(observer);
         self
     }
 
-    /// How many slots are retained with no handle, about (room is made a little later), and at least one; 10,000 unless set.
-    pub fn capacity(mut self, slots: u64) -> Self {
-        self.capacity = slots.max(1);
+    /// Sets the number of entries that are retained while no provider of their key exists. Defaults
+    /// to 10,000; the minimum is 1.
+    ///
+    /// The number is approximate: eviction happens shortly after it is exceeded.
+    pub fn capacity(mut self, entries: u64) -> Self {
+        self.capacity = entries.max(1);
         self
     }
 
-    /// How long a slot is retained that nobody uses, to a quarter of this or a quarter of a minute; one hour unless set.
-    /// One that [`Refresh::Always`] keeps fresh is let go, too.
-    pub fn idle(mut self, time: Duration) -> Self {
-        self.idle = time;
+    /// Sets the time after which an unused entry is evicted. Defaults to one hour.
+    ///
+    /// An entry is evicted up to a quarter of this time later, or 16 seconds for short times.
+    /// Unused entries are evicted with [`Refresh::Always`], too.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
         self
     }
 
-    /// The pool, empty.
+    /// Builds the pool, without entries.
     pub fn build(self) -> SessionPool<K> {
         let timer = Timer::new(self.clock);
-        let next_sweep = timer.clock().now() + step(self.idle);
+        let next_sweep = timer.clock().now() + sweep_interval(self.idle);
         let inner = Arc::new(Inner {
             factory: self.factory,
             registry: Registry::new(),

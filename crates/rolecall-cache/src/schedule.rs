@@ -1,4 +1,5 @@
-//! When to refresh, and when to try again: pure functions of lifetimes, counts and a drawn number in `0.0..1.0`.
+//! When to refresh, and when to try again: pure functions of lifetimes, counts and a drawn number
+//! in `0.0..1.0`.
 
 use std::time::Duration;
 
@@ -8,16 +9,18 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// How long after its limit a fetch without a result counts as lost: its task ends it at the limit, unless the task
-/// itself is gone or stands still.
+/// How long after its limit a fetch without a result counts as lost: its task ends it at the limit,
+/// unless the task itself is gone or stands still.
 pub(crate) const GRACE: Duration = secs(1);
 /// How long a caller waits for a refresh while a valid session is held.
 pub(crate) const HARD_WAIT: Duration = secs(2);
 /// How soon after a session came in another may be asked for, whatever its windows say.
 pub(crate) const AFTER_SUCCESS: Duration = secs(1);
-/// How soon after a session came in that is good for less than somebody needs another may be asked for.
+/// How soon after a session came in that is good for less than somebody needs another may be asked
+/// for.
 pub(crate) const BETWEEN_SHORT_ONES: Duration = secs(30);
-/// By how much two readings of one end may differ: the wall clock and the clock of deadlines drift apart.
+/// Largest difference between two readings of one expiration: the wall clock and the clock of
+/// deadlines drift apart, and STS states whole seconds.
 pub(crate) const SAME_END: Duration = secs(10);
 
 /// From when a refresh may run, and from when a caller waits for it.
@@ -39,8 +42,9 @@ fn window(lifetime: Duration) -> Duration {
 }
 
 impl Windows {
-    /// For a session that is good from `since` to `end`. After a fetch for which callers waited, a fleet may have
-    /// started together: then the draw is from a third of the lifetime on, not over half the window.
+    /// For a session that is good from `since` to `end`. After a fetch for which callers waited, a
+    /// fleet may have started together: then the draw is from a third of the lifetime on, not over
+    /// half the window.
     pub(crate) fn drawn(since: Moment, end: Moment, waited_for: bool, draw: f64) -> Self {
         if end == Moment::MAX {
             return Self { refresh_at: end, hard_at: end, end };
@@ -58,31 +62,31 @@ impl Windows {
 }
 
 /// A number of doublings that cannot overflow.
-fn doubled(first: Duration, failures_in_a_row: u32) -> Duration {
-    first.saturating_mul(1_u32 << failures_in_a_row.saturating_sub(1).min(20))
+fn doubled(first: Duration, consecutive_failures: u32) -> Duration {
+    first.saturating_mul(1_u32 << consecutive_failures.saturating_sub(1).min(20))
 }
 
 /// After a failed refresh, while the session is good for `left` more: always a fraction of that.
 pub(crate) fn pause_while_valid(
-    failures_in_a_row: u32,
+    consecutive_failures: u32,
     retryable: bool,
     left: Duration,
     draw: f64,
 ) -> Duration {
     let first = if retryable { secs(1) } else { secs(30) };
-    let most = doubled(first, failures_in_a_row).min(secs(300)).min(left / 4);
+    let most = doubled(first, consecutive_failures).min(secs(300)).min(left / 4);
     (most / 2 + (most / 2).mul_f64(draw)).max(secs(1))
 }
 
 /// For how long an error is remembered when there is no usable session.
-pub(crate) fn remembered_for(failures_in_a_row: u32, retryable: bool, draw: f64) -> Duration {
-    let least = doubled(secs(1), failures_in_a_row).min(secs(10));
+pub(crate) fn remembered_for(consecutive_failures: u32, retryable: bool, draw: f64) -> Duration {
+    let least = doubled(secs(1), consecutive_failures).min(secs(10));
     let least = if retryable { least } else { least.max(secs(5)) };
     least + (least / 4).mul_f64(draw)
 }
 
 /// When to look again after the source gave the same session as before.
-pub(crate) fn look_again(left: Duration) -> Duration {
+pub(crate) fn recheck_after(left: Duration) -> Duration {
     secs(30).max(left / 4)
 }
 
@@ -177,7 +181,7 @@ mod tests {
     fn rejections_are_ever_farther_apart() {
         let spacings: Vec<u64> = (0..7).map(|n| rejection_spacing(n).as_secs()).collect();
         assert_eq!(spacings, [10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!((look_again(secs(60)), look_again(secs(400))), (secs(30), secs(100)));
+        assert_eq!((recheck_after(secs(60)), recheck_after(secs(400))), (secs(30), secs(100)));
     }
 
     proptest! {

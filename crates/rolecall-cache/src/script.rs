@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use rolecall_core::{
-    Clock, ErrorKind, FetchContext, FetchError, ManualClock, Session, SessionSource, Urgency,
+    Clock, ErrorKind, FetchContext, FetchMode, ManualClock, ProvideSession, Session, SessionError,
 };
 use tokio::sync::watch;
 
-use crate::{Cached, Refresh};
+use crate::{CachedProvider, Refresh};
 
 /// The lifetime of a session of the script. Its refresh window is 15 min, its hard window a minute.
 pub(crate) const HOUR: u64 = 3600;
@@ -28,8 +28,11 @@ pub(crate) enum Answer {
     Lasting(u64),
     /// A new one that is over.
     Ended,
+    /// New keys that expire at this wall time, as a provider that does not measure lifetimes has
+    /// them.
+    ExpiringAt(SystemTime),
     /// The one of that fetch, as it was then.
-    Again(usize),
+    Repeat(usize),
     /// Keys without an end.
     Endless,
     /// An error that may pass.
@@ -47,7 +50,7 @@ pub(crate) struct Script(pub(crate) Arc<Stage>);
 pub(crate) struct Stage {
     pub(crate) hands: ManualClock,
     pub(crate) answers: Mutex<VecDeque<Answer>>,
-    pub(crate) urgencies: Mutex<Vec<Urgency>>,
+    pub(crate) urgencies: Mutex<Vec<FetchMode>>,
     /// What was given, by the number of the fetch.
     given: Mutex<Vec<(usize, Session)>>,
     pub(crate) open: watch::Sender<bool>,
@@ -60,11 +63,11 @@ impl fmt::Debug for Script {
 }
 
 #[async_trait]
-impl SessionSource for Script {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+impl ProvideSession for Script {
+    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         let number = {
             let mut urgencies = self.0.urgencies.lock().unwrap();
-            urgencies.push(cx.urgency);
+            urgencies.push(cx.mode());
             urgencies.len()
         };
         let answer = self.0.answers.lock().unwrap().pop_front().unwrap_or(Answer::Session);
@@ -74,13 +77,18 @@ impl SessionSource for Script {
             Answer::Session => session(number, &clock),
             Answer::Lasting(seconds) => lasting(number, seconds, &clock),
             Answer::Ended => lasting(number, 0, &clock),
-            Answer::Again(number) => self.given(number),
+            Answer::ExpiringAt(time) => {
+                let mut keys = keys(number);
+                *keys.expiry_mut() = Some(time);
+                Session::builder(keys).build()
+            }
+            Answer::Repeat(number) => self.given(number),
             Answer::Endless => Session::builder(keys(number)).build(),
             Answer::Fail => {
-                return Err(FetchError::new(ErrorKind::Unavailable, format!("no {number}")));
+                return Err(SessionError::new(ErrorKind::Unavailable, format!("no {number}")));
             }
             Answer::Denied => {
-                return Err(FetchError::new(ErrorKind::Denied, format!("denied {number}")));
+                return Err(SessionError::new(ErrorKind::Denied, format!("denied {number}")));
             }
             Answer::Panic => panic!("the script says so"),
             Answer::Hang => return std::future::pending().await,
@@ -133,12 +141,12 @@ impl Script {
         self.0.hands.advance(Duration::from_secs(seconds));
     }
 
-    pub(crate) fn cached(&self) -> Cached<Self> {
+    pub(crate) fn provider(&self) -> CachedProvider<Self> {
         self.cached_with(Refresh::WhileUsed)
     }
 
-    pub(crate) fn cached_with(&self, refresh: Refresh) -> Cached<Self> {
-        Cached::builder(self.clone()).clock(self.0.hands.clock()).refresh(refresh).build()
+    pub(crate) fn cached_with(&self, refresh: Refresh) -> CachedProvider<Self> {
+        CachedProvider::builder(self.clone()).clock(self.0.hands.clock()).refresh(refresh).build()
     }
 }
 

@@ -1,48 +1,29 @@
 //! The slot at work: a thin async shell around the state machine, for whatever has a session in it.
 
+mod error;
 mod in_flight;
 mod origin;
-mod trouble;
 
 use std::time::Duration;
 
-use rolecall_core::{Clock, Event, FetchContext, FetchError, Moment, Session, Urgency};
+use rolecall_core::{Clock, Event, FetchContext, FetchMode, Moment, Session, SessionError};
 use tokio::sync::watch;
 
+use self::error::{outside_a_runtime, removed, too_short, unavailable};
 use self::in_flight::InFlight;
 pub(crate) use self::origin::{Item, Origin};
-use self::trouble::{gone, outside_a_runtime, removed, too_short};
 use crate::observed::Observed;
+use crate::refresh::Refresh;
 use crate::schedule::GRACE;
-use crate::slot::{Ask, Decision, Failure, Fetched, Look, SameSession, Slot, Tick, Wait};
+use crate::slot::{Ask, Decision, Failure, Fetched, Refused, SameSession, Slot, Tick, Wait};
 use crate::status::Status;
 use crate::sync::{
     Arc, ArcSwapOption, AtomicU8, Mutex, MutexGuard, Ordering, PoisonError, Runtime, Task, Weak,
 };
 use crate::timer::{Timed, Timer};
 
-/// Who keeps a session fresh.
-///
-/// ```
-/// use rolecall_cache::Refresh;
-/// assert_eq!(Refresh::default(), Refresh::WhileUsed);
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Refresh {
-    /// A timer refreshes a session that was handed out at least once since it was fetched, or that callers waited for;
-    /// an unused one lapses.
-    #[default]
-    WhileUsed,
-    /// A timer refreshes it whether or not anybody asks.
-    Always,
-    /// Nothing does: it is handed out to its end, and who comes then waits for the next. For sessions that a person is
-    /// asked for, by an MFA code.
-    Never,
-}
-
-/// One slot and what is around it, of an [`Origin`] and its items. (With no bound here, so that whoever holds one across
-/// an await is `Send` whatever the lifetimes.)
+/// One slot and what is around it, of an [`Origin`] and its items. (With no bound here, so that
+/// whoever holds one across an await is `Send` whatever the lifetimes.)
 pub(crate) struct Shared<O, I> {
     /// What the hit path reads. Written under the lock alone.
     snapshot: ArcSwapOption<Snapshot<I>>,
@@ -69,7 +50,7 @@ const USED: u8 = 1;
 const TOUCHED: u8 = 2;
 
 pub(crate) struct State<I> {
-    slot: Slot<I, FetchError>,
+    slot: Slot<I, SessionError>,
     /// Where the outcome of the fetch that runs is told; closed without one when its task is gone.
     outcome: Option<watch::Sender<Option<Outcome<I>>>>,
     /// Its task.
@@ -81,10 +62,10 @@ pub(crate) struct State<I> {
 }
 
 /// What was fetched and its end, or why there is none: what all waiters share.
-type Outcome<I> = Result<(I, Moment), FetchError>;
+type Outcome<I> = Result<(I, Moment), SessionError>;
 
-/// How often one caller looks at the state: each look but the first means that a fetch was lost or overdue, or that
-/// its session ended, or is too short, before the caller was polled again.
+/// How often one caller looks at the state: each look but the first means that a fetch was lost or
+/// overdue, or that its session ended, or is too short, before the caller was polled again.
 const LOOKS: u32 = 4;
 
 /// What a slot is set up with.
@@ -97,7 +78,7 @@ pub(crate) struct Setup {
 impl<O: Origin> Shared<O, O::Item> {
     pub(crate) fn new(origin: O, setup: Setup) -> Arc<Self> {
         let Setup { refresh, timer, observed } = setup;
-        let slot = Slot::new(origin.limit().saturating_add(GRACE), refresh != Refresh::Never);
+        let slot = Slot::new(origin.timeout().saturating_add(GRACE), refresh != Refresh::Never);
         Arc::new(Self {
             snapshot: ArcSwapOption::empty(),
             clock: timer.clock().clone(),
@@ -202,8 +183,8 @@ impl<O: Origin> Shared<O, O::Item> {
         Some(Arc::clone(&shown.marks))
     }
 
-    /// The marks of a session that takes the place of the one that is shown: that one was handed out since somebody looked
-    /// is a matter of the slot, and stays.
+    /// The marks of a session that takes the place of the one that is shown: that one was handed
+    /// out since somebody looked is a matter of the slot, and stays.
     fn marks_of_another(&self) -> AtomicU8 {
         let shown = self.snapshot.load();
         let marks = shown.as_ref().map_or(0, |shown| shown.marks.load(Ordering::Relaxed));
@@ -234,17 +215,17 @@ impl<O: Origin> Shared<O, O::Item> {
         ask: Ask,
         cx: FetchContext,
         with: impl Fn() -> O::With,
-    ) -> Result<O::Item, FetchError> {
+    ) -> Result<O::Item, SessionError> {
         if let Ask::ValidFor(least) = ask
             && let Some(item) = self.hit_for(least)
         {
             return Ok(item);
         }
-        let callers = cx.urgency == Urgency::Caller;
+        let callers = cx.mode() == FetchMode::Foreground;
         // Until when a caller waits who has a session otherwise, over all looks.
         let mut patience = Moment::MAX;
         for look in 1..=LOOKS {
-            let (wait, mut outcome) = match self.plan(ask, cx, &with)? {
+            let (wait, mut outcome) = match self.plan(ask, &cx, &with)? {
                 Plan::Hand(item) => return Ok(item),
                 Plan::Wait(wait, outcome) => (wait, outcome),
             };
@@ -253,15 +234,15 @@ impl<O: Origin> Shared<O, O::Item> {
             let now = self.clock.now();
             let done = match &waited {
                 Ok(Ok(done)) => done.as_ref(),
-                // The time for it is over, or its task is gone: the next look takes over what is lost or overdue.
+                // The time for it is over, or its task is gone: the next look takes over what is
+                // lost or overdue.
                 Ok(Err(_)) | Err(_) => None,
             };
             match done {
                 Some(Ok((item, end))) if ask.is_met(now, *end) => return Ok(item.clone()),
-                // It was one in the background that this caller joined: at the next look it waits for a turn.
-                Some(Err(error))
-                    if callers && error.is_put_off(Urgency::Background) && look < LOOKS =>
-                {
+                // It was one in the background that this caller joined: at the next look it waits
+                // for a turn.
+                Some(Err(error)) if callers && error.is_deferred() && look < LOOKS => {
                     if wait.otherwise.is_some() {
                         patience = until;
                     }
@@ -279,23 +260,23 @@ impl<O: Origin> Shared<O, O::Item> {
                 return Err(error.clone());
             }
         }
-        Err(gone("the tasks that fetch a session end without one"))
+        Err(unavailable(format!("{LOOKS} fetches ended without a session that is still valid")))
     }
 
     /// One look at the state, and what it sets off.
     fn plan(
         self: &Arc<Self>,
         ask: Ask,
-        cx: FetchContext,
+        cx: &FetchContext,
         with: &impl Fn() -> O::With,
-    ) -> Result<Plan<O::Item>, FetchError> {
+    ) -> Result<Plan<O::Item>, SessionError> {
         let mut state = self.lock();
         let now = self.clock.now();
-        match (state.slot.decide_for(ask, cx.urgency, now), Runtime::current()) {
+        match (state.slot.decide_for(ask, cx.mode(), now), Runtime::current()) {
             (Decision::Hand { session, refresh }, runtime) => {
                 self.mark_used();
                 if refresh && let Some(runtime) = runtime {
-                    let fetch = self.start(&mut state, &runtime, FetchContext::background());
+                    let fetch = self.start(&mut state, &runtime, FetchMode::Background);
                     drop(state);
                     self.send(fetch, &runtime, with());
                 }
@@ -306,14 +287,14 @@ impl<O: Origin> Shared<O, O::Item> {
                 let held = state.slot.session().cloned();
                 drop(state);
                 let held = held.as_ref().and_then(Item::session);
-                Err(too_short(self.origin.label(), ask, left, held))
+                Err(too_short(self.origin.name(), ask, left, held))
             }
             (Decision::Removed, _) => {
                 drop(state);
-                Err(removed(self.origin.label()))
+                Err(removed(self.origin.name()))
             }
             (Decision::Wait(wait), Some(runtime)) => {
-                let fetch = wait.start.then(|| self.start(&mut state, &runtime, cx));
+                let fetch = wait.start.then(|| self.start(&mut state, &runtime, cx.mode()));
                 state.slot.waited_for();
                 let outcome = state.outcome.as_ref().map(watch::Sender::subscribe);
                 drop(state);
@@ -323,26 +304,26 @@ impl<O: Origin> Shared<O, O::Item> {
                 match outcome {
                     Some(outcome) => Ok(Plan::Wait(wait, outcome)),
                     // What runs has an outcome to wait for.
-                    None => Err(gone("the fetch that runs has no outcome")),
+                    None => Err(unavailable("the running fetch has no result to wait for")),
                 }
             }
             // No timers here, so no waiting either.
             (Decision::Wait(wait), None) => {
                 let (item, _) =
-                    wait.otherwise.ok_or_else(|| outside_a_runtime(self.origin.label()))?;
+                    wait.otherwise.ok_or_else(|| outside_a_runtime(self.origin.name()))?;
                 self.mark_used();
                 Ok(Plan::Hand(item))
             }
         }
     }
 
-    /// A fetch begins. It must be sent on its way once the lock is released: a runtime that is shutting down drops it
-    /// there and then, and its drop takes the lock.
+    /// A fetch begins. It must be sent on its way once the lock is released: a runtime that is
+    /// shutting down drops it there and then, and its drop takes the lock.
     fn start(
         self: &Arc<Self>,
         state: &mut State<O::Item>,
         runtime: &Runtime,
-        cx: FetchContext,
+        mode: FetchMode,
     ) -> InFlight<O> {
         let started = self.clock.now();
         let generation = state.slot.start(started);
@@ -354,7 +335,7 @@ impl<O: Origin> Shared<O, O::Item> {
         }
         self.publish(state, 0);
         self.timer.keep(runtime);
-        InFlight::new(self, generation, started, cx, tell)
+        InFlight::new(self, generation, started, mode, tell)
     }
 
     fn send(self: &Arc<Self>, fetch: InFlight<O>, runtime: &Runtime, with: O::With) {
@@ -370,12 +351,12 @@ impl<O: Origin> Shared<O, O::Item> {
         task.abort();
     }
 
-    /// What a fetch brought, under its generation. What callers share of it; nothing, if another took over.
-    fn hand_in(
+    /// What a fetch brought, under its generation. What callers share of it; nothing, if another
+    /// took over.
+    fn complete_fetch(
         self: &Arc<Self>,
         generation: u64,
-        cx: FetchContext,
-        result: Result<O::Item, FetchError>,
+        result: Result<O::Item, SessionError>,
     ) -> Option<(Outcome<O::Item>, Option<Duration>)> {
         let mut state = self.lock();
         if !state.slot.awaits(generation) {
@@ -384,11 +365,20 @@ impl<O: Origin> Shared<O, O::Item> {
         let now = self.clock.now();
         let result = result.and_then(|item| {
             let session = item.session();
-            let end = session.map_or(Moment::MAX, |session| session.ends(&self.clock));
+            let end = session.map_or(Moment::MAX, |session| session.expiration(&self.clock));
             let since = session.and_then(Session::requested_at).unwrap_or(now);
             let fetched = Fetched { session: item, since, end };
             match state.slot.check(now, &fetched) {
                 Ok(()) => Ok(fetched),
+                // The wall clock was set since the cached session came in, so that the same time
+                // now reads as sooner. The provider has no session that expires later.
+                Err(Refused::ExpiresSooner)
+                    if state.slot.session().is_some_and(|held| {
+                        !held.same(&fetched.session) && expires_with(held, &fetched.session)
+                    }) =>
+                {
+                    Ok(fetched)
+                }
                 Err(refused) => Err(in_flight::no_use(refused, fetched.session.session())),
             }
         });
@@ -404,8 +394,8 @@ impl<O: Origin> Shared<O, O::Item> {
                 (outcome, if waited_for { USED | TOUCHED } else { 0 })
             }
             Err(error) => {
-                if error.is_put_off(cx.urgency) {
-                    state.slot.put_off(now, error.clone(), fastrand::f64());
+                if error.is_deferred() {
+                    state.slot.deferred(now, error.clone(), fastrand::f64());
                 } else {
                     let failure = Failure { error: error.clone(), retryable: error.is_retryable() };
                     state.slot.failed(now, failure, fastrand::f64());
@@ -430,9 +420,10 @@ impl<O: Origin> Shared<O, O::Item> {
             return;
         }
         if !state.slot.lost(asked) {
-            let error = gone("the tasks that fetch a session end before it comes").with_hint(
-                "runtimes that end with every call: keep one, or call ready() on it first",
-            );
+            let error = unavailable("the Tokio runtime of the fetch shut down before it completed")
+                .with_hint(
+                    "keep one runtime for the life of the process, or call ready() on it first",
+                );
             let failure = Failure { error, retryable: true };
             state.slot.failed(self.clock.now(), failure, fastrand::f64());
         }
@@ -442,24 +433,25 @@ impl<O: Origin> Shared<O, O::Item> {
     }
 
     /// A service refused the session with this key. Whether that is news, and which session it is.
-    pub(crate) fn reject(self: &Arc<Self>, access_key_id: &str) -> Option<Session> {
+    pub(crate) fn invalidate(self: &Arc<Self>, access_key_id: &str) -> Option<Session> {
         let mut state = self.lock();
         let held = state.slot.session().cloned()?;
         if held.access_key_id() != Some(access_key_id)
-            || !state.slot.reject(self.clock.now(), &held)
+            || !state.slot.invalidate(self.clock.now(), &held)
         {
             return None;
         }
         self.publish(&mut state, 0);
         drop(state);
-        let source = self.origin.label();
-        tracing::warn!(source, access_key_id, "a service rejected the session");
-        self.observed.tell(source, &Event::Rejected { access_key_id });
+        let provider = self.origin.name();
+        tracing::warn!(provider, access_key_id, "a service rejected the cached session");
+        self.observed.tell(provider, &Event::invalidated(access_key_id));
         held.session().cloned()
     }
 
-    /// Whether the session with this key was here, and a call now gets another, or waits for another. A key that was never
-    /// here, or so long ago that nobody can have it any more, is somebody else's.
+    /// Whether the session with this key was here, and a call now gets another, or waits for
+    /// another. A key that was never here, or so long ago that nobody can have it any more, is
+    /// somebody else's.
     pub(crate) fn replaces(&self, access_key_id: &str) -> bool {
         let state = self.lock();
         let held = state.slot.session().and_then(Item::access_key_id);
@@ -470,7 +462,9 @@ impl<O: Origin> Shared<O, O::Item> {
         }
     }
 
-    /// Closes the slot: whoever holds it is told so, and what is on its way is dropped. Whether it was open.
+    /// Closes the slot: whoever holds it is told so, and what is on its way is dropped. Whether it
+    /// was open.
+    #[cfg(any(feature = "pool", test))]
     pub(crate) fn remove(self: &Arc<Self>) -> bool {
         let mut state = self.lock();
         if state.slot.is_removed() {
@@ -482,12 +476,12 @@ impl<O: Origin> Shared<O, O::Item> {
         drop(state);
         // Whoever waits hears of it now: the task may be on a runtime that stands still.
         if let Some(outcome) = outcome {
-            outcome.send_replace(Some(Err(removed(self.origin.label()))));
+            outcome.send_replace(Some(Err(removed(self.origin.name()))));
         }
         if let Some(task) = task {
             task.abort();
         }
-        self.observed.tell(self.origin.label(), &Event::Removed);
+        self.observed.tell(self.origin.name(), &Event::Removed);
         true
     }
 
@@ -501,10 +495,11 @@ impl<O: Origin> Shared<O, O::Item> {
     }
 
     pub(crate) fn evicted(&self) {
-        self.observed.tell(self.origin.label(), &Event::Evicted);
+        self.observed.tell(self.origin.name(), &Event::Evicted);
     }
 
-    pub(crate) fn look(&self) -> Look<FetchError> {
+    #[cfg(feature = "pool")]
+    pub(crate) fn look(&self) -> crate::slot::Look<SessionError> {
         self.lock().slot.look(self.clock.now())
     }
 
@@ -517,11 +512,11 @@ impl<O: Origin> Shared<O, O::Item> {
             false => wall.checked_sub(now - moment),
         };
         Status {
-            source: self.origin.label().to_owned(),
+            provider: self.origin.name().to_owned(),
             state: look.state,
-            ends_at: look.ends.filter(|end| *end != Moment::MAX).and_then(by_the_wall),
+            expires_at: look.ends.filter(|end| *end != Moment::MAX).and_then(by_the_wall),
             next_attempt: look.next_attempt.and_then(by_the_wall),
-            failures_in_a_row: look.failures_in_a_row,
+            consecutive_failures: look.consecutive_failures,
             last_error: look.last_error,
         }
     }
@@ -535,7 +530,7 @@ impl<O: Origin> Timed for Shared<O, O::Item> {
         match (self.next_tick(&state), Runtime::current(), self.origin.unattended()) {
             (Tick::SleepUntil(moment), _, _) => self.arm(&mut state, moment),
             (Tick::Refresh, Some(runtime), Some(with)) => {
-                let fetch = self.start(&mut state, &runtime, FetchContext::background());
+                let fetch = self.start(&mut state, &runtime, FetchMode::Background);
                 drop(state);
                 self.send(fetch, &runtime, with);
             }
@@ -565,6 +560,12 @@ impl<O, I> Drop for Shared<O, I> {
             task.abort();
         }
     }
+}
+
+/// Returns `true` if both sessions expire at the same wall time.
+fn expires_with<I: Item>(one: &I, other: &I) -> bool {
+    let expires_at = |item: &I| item.session().and_then(Session::expires_at);
+    expires_at(one).is_some() && expires_at(one) == expires_at(other)
 }
 
 enum Plan<I> {

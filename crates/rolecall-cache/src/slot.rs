@@ -1,17 +1,20 @@
-//! The refresh state machine: functions of a state and a moment, with no clock, no task and no lock in them.
+//! The refresh state machine: functions of a state and a moment, with no clock, no task and no lock
+//! in them.
 
 mod asking;
 mod look;
 
 use std::time::Duration;
 
-use rolecall_core::{Moment, Urgency};
+use rolecall_core::{FetchMode, Moment};
 
 pub(crate) use self::asking::Ask;
-pub(crate) use self::look::{Look, is_failing};
+#[cfg(feature = "pool")]
+pub(crate) use self::look::Look;
+pub(crate) use self::look::is_failing;
 use crate::schedule::{
-    AFTER_SUCCESS, HARD_WAIT, SAME_END, Windows, look_again, pause_while_valid, rejection_spacing,
-    remembered_for,
+    AFTER_SUCCESS, HARD_WAIT, SAME_END, Windows, pause_while_valid, recheck_after,
+    rejection_spacing, remembered_for,
 };
 
 /// What the machine must know of a session.
@@ -29,7 +32,7 @@ pub(crate) struct Slot<S, E> {
     held: Option<Held<S>>,
     running: Option<Running>,
     failures: Failures<E>,
-    put_offs: PutOffs<E>,
+    put_offs: Deferrals<E>,
     rejections: Rejections,
     generation: u64,
     /// Fetches lost since the last that was not.
@@ -68,10 +71,10 @@ struct Failures<E> {
     remembered_until: Moment,
 }
 
-/// Fetches in the background that found no turn: STS was not asked. They are no failures, and bind no caller, who waits
-/// for a turn.
+/// Fetches in the background that found no turn: STS was not asked. They are no failures, and bind
+/// no caller, who waits for a turn.
 #[derive(Clone, Debug)]
-struct PutOffs<E> {
+struct Deferrals<E> {
     in_a_row: u32,
     last: Option<E>,
     /// No fetch starts in the background before.
@@ -131,7 +134,7 @@ pub(crate) struct Fetched<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Expired,
-    EndsSooner,
+    ExpiresSooner,
     Rejected,
 }
 
@@ -151,7 +154,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             held: None,
             running: None,
             failures: Failures::none(Moment::ZERO),
-            put_offs: PutOffs::none(),
+            put_offs: Deferrals::none(),
             rejections: Rejections {
                 close_together: 0,
                 not_before: Moment::ZERO,
@@ -166,16 +169,16 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
 
     /// What a caller gets who asks for a session.
     pub(crate) fn decide(&self, now: Moment) -> Decision<S, E> {
-        self.decide_for(Ask::Session, Urgency::Caller, now)
+        self.decide_for(Ask::Session, FetchMode::Foreground, now)
     }
 
     /// The table of the crate's documentation.
-    fn decide_session(&self, urgency: Urgency, now: Moment) -> Decision<S, E> {
+    fn decide_session(&self, mode: FetchMode, now: Moment) -> Decision<S, E> {
         let running = self.running_at(now);
-        let may_start = |urgency| running.is_none() && now >= self.not_before(urgency);
+        let may_start = |mode| running.is_none() && now >= self.not_before(mode);
         let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {
             // Expired, or none.
-            return match (self.remembered(urgency, now), running) {
+            return match (self.remembered(mode, now), running) {
                 (Some(error), None) => Decision::Fail(error.clone()),
                 _ => self.wait(now, self.overdue, None),
             };
@@ -184,7 +187,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let hand = |refresh| Decision::Hand { session: session.clone(), refresh };
         let otherwise = Some((session.clone(), windows.end));
         if *rejected {
-            let allowed = may_start(urgency) && now >= self.rejections.not_before;
+            let allowed = may_start(mode) && now >= self.rejections.not_before;
             return match running {
                 None if !allowed => hand(false),
                 _ => self.wait(now, self.overdue, otherwise),
@@ -194,27 +197,27 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             return hand(false);
         }
         if now < windows.hard_at {
-            return hand(may_start(Urgency::Background));
+            return hand(may_start(FetchMode::Background));
         }
         match running {
-            None if !may_start(urgency) => hand(false),
+            None if !may_start(mode) => hand(false),
             _ => self.wait(now, HARD_WAIT, otherwise),
         }
     }
 
     /// From when a fetch may start, for a caller who waits or in the background.
-    fn not_before(&self, urgency: Urgency) -> Moment {
-        match urgency {
-            Urgency::Caller => self.failures.not_before,
+    fn not_before(&self, mode: FetchMode) -> Moment {
+        match mode {
+            FetchMode::Foreground => self.failures.not_before,
             _ => self.failures.not_before.max(self.put_offs.not_before),
         }
     }
 
     /// Why there is no session, if no fetch may start yet.
-    fn remembered(&self, urgency: Urgency, now: Moment) -> Option<&E> {
+    fn remembered(&self, mode: FetchMode, now: Moment) -> Option<&E> {
         match now < self.failures.not_before {
             true => self.failures.last.as_ref(),
-            false if now < self.not_before(urgency) => self.put_offs.last.as_ref(),
+            false if now < self.not_before(mode) => self.put_offs.last.as_ref(),
             false => None,
         }
     }
@@ -244,10 +247,11 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let Windows { refresh_at, hard_at, end } = held.windows;
         match self.running {
             Some(running) => refresh_at.max(hard_at.min(running.overdue_at)).min(end),
-            // From hard-at on, callers start one themselves, though it was put off in the background.
+            // From hard-at on, callers start one themselves, though it was put off in the
+            // background.
             None => {
-                let put_off = self.put_offs.not_before.min(hard_at);
-                refresh_at.max(self.failures.not_before).max(put_off).min(end)
+                let deferred = self.put_offs.not_before.min(hard_at);
+                refresh_at.max(self.failures.not_before).max(deferred).min(end)
             }
         }
     }
@@ -262,14 +266,14 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
         let Some(held) = &self.held else {
             // A first load that failed: somebody asked once.
-            let again = self.not_before(Urgency::Background);
+            let again = self.not_before(FetchMode::Background);
             return match even_when_over && self.generation > 0 {
                 true if now < again => Tick::SleepUntil(again),
                 true => Tick::Refresh,
                 false => Tick::SleepUntil(Moment::MAX),
             };
         };
-        let due = held.windows.refresh_at.max(self.not_before(Urgency::Background));
+        let due = held.windows.refresh_at.max(self.not_before(FetchMode::Background));
         if now >= held.windows.end && !even_when_over {
             // It lapsed: the next caller fetches.
             return Tick::SleepUntil(Moment::MAX);
@@ -311,9 +315,10 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         }
     }
 
-    /// The task of a fetch is gone without a result. Its runtime has ended, mostly, and whoever waits on another may
-    /// start the next at once: `true`. If one after the other goes so that has asked its source, that is a failure, to be
-    /// handed in as one. (A runtime that shuts down takes no more tasks: its last waiters start in vain.)
+    /// The task of a fetch is gone without a result. Its runtime has ended, mostly, and whoever
+    /// waits on another may start the next at once: `true`. If one after the other goes so that has
+    /// asked its source, that is a failure, to be handed in as one. (A runtime that shuts down
+    /// takes no more tasks: its last waiters start in vain.)
     pub(crate) fn lost(&mut self, asked: bool) -> bool {
         if !asked {
             self.not_asked();
@@ -324,7 +329,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.losses == 1
     }
 
-    /// The fetch that runs is none: its source was not asked, on account of a rejection or otherwise.
+    /// The fetch that runs is none: its source was not asked, on account of a rejection or
+    /// otherwise.
     fn not_asked(&mut self) {
         if let Some(before) = self.running.take().and_then(|running| running.rejections_before) {
             self.rejections = before;
@@ -336,7 +342,8 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         self.running.is_some_and(|running| running.generation == generation)
     }
 
-    /// A fetch succeeded. `Err` says why the answer is no use; it is a failure then, to be handed in as one.
+    /// A fetch succeeded. `Err` says why the answer is no use; it is a failure then, to be handed
+    /// in as one.
     pub(crate) fn check(&self, now: Moment, fetched: &Fetched<S>) -> Result<(), Refused> {
         // One that ends at once is no use either: the next call would ask again.
         if fetched.end <= now + AFTER_SUCCESS {
@@ -347,32 +354,32 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
                 Err(Refused::Rejected)
             }
             Some(held) if held.rejected => Ok(()),
-            Some(held) if held.session.same(&fetched.session) => match fetched.end + SAME_END {
-                end if end < held.windows.end => Err(Refused::EndsSooner),
-                _ => Ok(()),
-            },
-            Some(held) if fetched.end < held.windows.end => Err(Refused::EndsSooner),
+            // Two readings of one expiration differ: the wall clock drifts, and STS says whole
+            // seconds. Without the tolerance, new keys that expire together with the cached ones
+            // would be a failed refresh at random.
+            Some(held) if fetched.end + SAME_END < held.windows.end => Err(Refused::ExpiresSooner),
             _ => Ok(()),
         }
     }
 
-    /// A fetch brought a session that [`check`](Self::check) let pass. Whether callers waited for it, though they may
-    /// have gone since.
+    /// A fetch brought a session that [`check`](Self::check) let pass. Whether callers waited for
+    /// it, though they may have gone since.
     pub(crate) fn succeeded(&mut self, now: Moment, fetched: Fetched<S>, draw: f64) -> bool {
         let waited_for = self.running.take().is_some_and(|running| running.waited_for);
         self.ended = now;
         self.losses = 0;
         // A session that came in after its own window had opened does not start another at once.
         self.failures = Failures::none(now + AFTER_SUCCESS);
-        self.put_offs = PutOffs::none();
+        self.put_offs = Deferrals::none();
         let Fetched { session, since, end } = fetched;
-        // One that turns out to last longer (the wall clock was wrong when it came) is as good as another.
+        // One that turns out to last longer (the wall clock was wrong when it came) is as good as
+        // another.
         let unchanged = |held: &&Held<S>| {
             let lasts_longer = now >= held.windows.end || end > held.windows.end + SAME_END;
             !held.rejected && held.session.same(&session) && !lasts_longer
         };
         if let Some(held) = self.held.as_ref().filter(unchanged) {
-            self.failures.not_before = now + look_again(held.windows.end - now);
+            self.failures.not_before = now + recheck_after(held.windows.end - now);
             return waited_for;
         }
         let windows = match self.ahead {
@@ -392,15 +399,16 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
         let remembered_until = now + remembered_for(in_a_row, retryable, draw);
         let not_before = now + self.pause(now, in_a_row, retryable, draw);
         self.failures = Failures { in_a_row, last: Some(error), not_before, remembered_until };
-        self.put_offs = PutOffs::none();
+        self.put_offs = Deferrals::none();
     }
 
-    /// A fetch in the background found no turn. The next in the background comes after a pause, as after a failure.
-    pub(crate) fn put_off(&mut self, now: Moment, error: E, draw: f64) {
+    /// A fetch in the background found no turn. The next in the background comes after a pause, as
+    /// after a failure.
+    pub(crate) fn deferred(&mut self, now: Moment, error: E, draw: f64) {
         self.not_asked();
         let in_a_row = self.put_offs.in_a_row.saturating_add(1);
         let not_before = now + self.pause(now, in_a_row, true, draw);
-        self.put_offs = PutOffs { in_a_row, last: Some(error), not_before };
+        self.put_offs = Deferrals { in_a_row, last: Some(error), not_before };
     }
 
     /// Before the next try.
@@ -412,7 +420,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     }
 
     /// A service refused this session. Another than the held one is old news.
-    pub(crate) fn reject(&mut self, now: Moment, rejected: &S) -> bool {
+    pub(crate) fn invalidate(&mut self, now: Moment, rejected: &S) -> bool {
         let Some(held) = self.held.as_mut().filter(|held| held.session.same(rejected)) else {
             return false;
         };
@@ -434,6 +442,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
     }
 
     /// Nothing is held from now on, and nothing is taken in.
+    #[cfg(any(feature = "pool", test))]
     pub(crate) fn remove(&mut self) {
         self.removed = true;
         self.held = None;
@@ -461,7 +470,7 @@ impl<E> Failures<E> {
     }
 }
 
-impl<E> PutOffs<E> {
+impl<E> Deferrals<E> {
     fn none() -> Self {
         Self { in_a_row: 0, last: None, not_before: Moment::ZERO }
     }

@@ -1,96 +1,162 @@
-//! How a slot stands, for a health page.
+//! The status of cached sessions, for health pages.
 
 use std::time::SystemTime;
 
-use rolecall_core::FetchError;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use rolecall_core::SessionError;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::slot::is_failing;
 
-/// How the session of one source stands. Times are by this machine's wall clock, for people.
+/// The status of one cached session. Reading it does not start a fetch.
+///
+/// Times are on this machine's wall clock, for people to read.
+///
+/// # Serialization
+///
+/// `Status` implements [`Serialize`]: an object with the fields of this struct. Times are RFC 3339
+/// strings in UTC, in whole seconds, such as `2026-01-02T03:04:05Z`. `state` is the
+/// [name](State::name) of the state, and `last_error` is the [report](SessionError::report) of the
+/// error, a string that contains no secret. Fields without a value are `null`.
+///
+/// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_core::FetchError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), rolecall_core::SessionError> {
 /// use aws_credential_types::Credentials;
-/// use rolecall_cache::{Cached, State};
-/// use rolecall_core::ProviderSource;
+/// use rolecall_cache::{CachedProvider, State};
+/// use rolecall_core::SdkProvider;
 ///
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let cached = Cached::new(ProviderSource::new(keys).named("static keys"));
-/// assert_eq!(cached.status().state, State::Empty);
-/// cached.ready().await?;
-/// let status = cached.status();
-/// assert_eq!((status.source.as_str(), status.state), ("static keys", State::Fresh));
-/// assert!(status.is_healthy());
+/// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+/// let keys = Credentials::new(id, secret, None, None, "static");
+/// let provider = CachedProvider::new(SdkProvider::new(keys).with_name("static keys"));
+/// assert_eq!(provider.status().state, State::Empty);
+/// assert!(!provider.status().is_ready());
+///
+/// provider.ready().await?;
+/// let status = provider.status();
+/// assert_eq!((status.provider.as_str(), status.state), ("static keys", State::Fresh));
+/// assert!(status.is_ready() && status.is_healthy());
 /// # Ok(())
 /// # }
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// What the session is of: the source's label.
-    pub source: String,
-    /// In a word.
+    /// The provider's [name](rolecall_core::ProvideSession::name).
+    pub provider: String,
+    /// The state of the cached session.
     pub state: State,
-    /// The end of the session that is held, or was last; none for keys that do not end.
-    pub ends_at: Option<SystemTime>,
-    /// From when the next fetch may start, by the timer or with a call; a time that has gone by: with the next call. None
-    /// while one runs, for keys that do not end, and where nothing is held and nothing stands in the way of a call.
+    /// The time at which the cached session expires, or expired. `None` for keys that do not
+    /// expire, and if no session was cached yet.
+    pub expires_at: Option<SystemTime>,
+    /// The earliest time of the next fetch. A time in the past means that the next call, or the
+    /// timer, starts it.
+    ///
+    /// `None` while a fetch is running, for keys that do not expire, and if no session is cached
+    /// and nothing delays the next call's fetch.
     pub next_attempt: Option<SystemTime>,
-    /// How many fetches have failed since the last that did not.
-    pub failures_in_a_row: u32,
-    /// Why the last one failed.
-    pub last_error: Option<FetchError>,
+    /// The number of failed fetches since the last successful one.
+    pub consecutive_failures: u32,
+    /// The error of the last fetch, if it failed.
+    pub last_error: Option<SessionError>,
 }
 
 impl Status {
-    /// Whether nothing is known to be wrong. It is false where callers hear an error, and where they get a session that a
-    /// service refused and that no other could be had for: its role was deleted, mostly. A slot that nobody has asked yet,
-    /// or whose unused session lapsed, is healthy.
+    /// Returns `true` if no problem is known.
+    ///
+    /// Returns `false` if callers receive an error, if they receive a session that a service
+    /// rejected because fetching another one failed, and if the entry was removed from its pool. An
+    /// entry without a session that has not failed is healthy: it was not used yet, or its unused
+    /// session expired.
     pub fn is_healthy(&self) -> bool {
         self.state != State::Removed && !is_failing(self.state, self.last_error.as_ref())
     }
+
+    /// Returns `true` if a session is cached that has not expired, and the entry
+    /// [is healthy](Self::is_healthy): the next call does not wait for a first session.
+    ///
+    /// Suits a readiness probe, after a call of [`ready`](crate::CachedProvider::ready) at startup.
+    /// With [`Refresh::WhileUsed`](crate::Refresh::WhileUsed), an unused session expires, and the
+    /// entry is not ready until the next call; a probe that must not depend on traffic uses
+    /// [`Refresh::Always`](crate::Refresh::Always), or [`is_healthy`](Self::is_healthy).
+    pub fn is_ready(&self) -> bool {
+        self.state.has_session() && self.is_healthy()
+    }
 }
 
-/// The state of a slot, in a word.
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut status = serializer.serialize_struct("Status", 6)?;
+        status.serialize_field("provider", &self.provider)?;
+        status.serialize_field("state", &self.state)?;
+        status.serialize_field("expires_at", &self.expires_at.and_then(format_time))?;
+        status.serialize_field("next_attempt", &self.next_attempt.and_then(format_time))?;
+        status.serialize_field("consecutive_failures", &self.consecutive_failures)?;
+        status
+            .serialize_field("last_error", &self.last_error.as_ref().map(SessionError::report))?;
+        status.end()
+    }
+}
+
+/// Formats a time by RFC 3339. Returns `None` if its year does not have four digits.
+fn format_time(time: SystemTime) -> Option<String> {
+    DateTime::from_secs(DateTime::from(time).secs()).fmt(Format::DateTime).ok()
+}
+
+/// The state of a cache entry.
+///
+/// Serialized as its [name](Self::name).
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_cache::State;
 /// assert_eq!(State::Refreshing.to_string(), "refreshing");
-/// assert!(State::Stale.holds_session());
+/// assert!(State::Stale.has_session());
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Nothing was asked for yet.
+    /// No session was requested yet.
     Empty,
-    /// There is no session, and the fetch of one runs.
+    /// No session is cached, and a fetch is running.
     Loading,
-    /// A session is held, and its refresh is not due.
+    /// The cached session is valid and not due for a refresh.
     Fresh,
-    /// A session is held, and its refresh is due: it starts by the timer, or with the next call, once the budget for STS has
-    /// a turn for it.
+    /// The cached session is due for a refresh, which starts by the timer or with the next call.
+    /// If the rate limit deferred it, it starts when it is retried.
     Due,
-    /// A session is held, and a fetch of the next runs.
+    /// The cached session is valid, and a refresh is running.
     Refreshing,
-    /// A session is held, and its refresh failed: callers go on with it, and another is tried after a pause.
+    /// The cached session is valid, but its last refresh failed. Callers keep receiving it, and the
+    /// refresh is retried after a back-off.
     Stale,
-    /// A service refused the session that is held; another is asked for within the limits of that.
-    Rejected,
-    /// There is no session, and the last fetch failed: callers get its error until the next is tried.
+    /// A service rejected the cached session. Another one is fetched within the limits of
+    /// [`invalidate`](crate::CachedProvider::invalidate).
+    Invalidated,
+    /// No session is cached, and the last fetch failed. Callers receive its error until the next
+    /// attempt.
     Failing,
-    /// The session that is held is over, and nobody has asked since.
+    /// The cached session expired, and no caller has requested one since.
     Expired,
-    /// The slot was removed.
+    /// The entry was removed from its pool.
     Removed,
 }
 
 impl State {
-    /// Whether there is a session that has not ended. (One that a service refused may be good for others.)
-    pub const fn holds_session(self) -> bool {
-        matches!(self, Self::Fresh | Self::Due | Self::Refreshing | Self::Stale | Self::Rejected)
+    /// Returns `true` if a session is cached that has not expired.
+    ///
+    /// This includes [`Invalidated`](Self::Invalidated): other services may still accept the
+    /// session.
+    pub const fn has_session(self) -> bool {
+        matches!(self, Self::Fresh | Self::Due | Self::Refreshing | Self::Stale | Self::Invalidated)
     }
 
-    /// The word.
+    /// Returns the name of the state in lower case, such as `refreshing`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -99,7 +165,7 @@ impl State {
             Self::Due => "due",
             Self::Refreshing => "refreshing",
             Self::Stale => "stale",
-            Self::Rejected => "rejected",
+            Self::Invalidated => "invalidated",
             Self::Failing => "failing",
             Self::Expired => "expired",
             Self::Removed => "removed",
@@ -110,5 +176,88 @@ impl State {
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(not(shuttle))]
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use rolecall_core::ErrorKind;
+    use serde_json::json;
+
+    use super::*;
+
+    fn status_in(state: State) -> Status {
+        Status {
+            provider: "vault".into(),
+            state,
+            expires_at: None,
+            next_attempt: None,
+            consecutive_failures: 0,
+            last_error: None,
+        }
+    }
+
+    fn unavailable() -> SessionError {
+        let cause = std::io::Error::other("connection reset");
+        SessionError::new(ErrorKind::Unavailable, "cannot reach STS").with_cause(&cause)
+    }
+
+    #[test]
+    fn status_serializes_times_as_rfc_3339() {
+        let status = Status {
+            expires_at: Some(UNIX_EPOCH + Duration::from_millis(1_767_323_045_678)),
+            consecutive_failures: 2,
+            last_error: Some(unavailable()),
+            ..status_in(State::Stale)
+        };
+        let expected = json!({
+            "provider": "vault",
+            "state": "stale",
+            "expires_at": "2026-01-02T03:04:05Z",
+            "next_attempt": null,
+            "consecutive_failures": 2,
+            "last_error": "cannot reach STS: connection reset",
+        });
+        assert_eq!(serde_json::to_value(&status).unwrap(), expected);
+    }
+
+    #[test]
+    fn status_without_printable_time_serializes_null() {
+        let beyond = UNIX_EPOCH.checked_add(Duration::from_secs(1 << 40));
+        let status = Status { expires_at: beyond, ..status_in(State::Fresh) };
+        assert_eq!(serde_json::to_value(&status).unwrap()["expires_at"], json!(null));
+    }
+
+    #[test]
+    fn ready_requires_a_session_that_is_not_failing() {
+        // (state, healthy, healthy after a failed fetch, has a session)
+        for (state, healthy, failed, session) in [
+            (State::Empty, true, true, false),
+            (State::Loading, true, true, false),
+            (State::Fresh, true, true, true),
+            (State::Due, true, true, true),
+            (State::Refreshing, true, true, true),
+            (State::Stale, true, true, true),
+            (State::Invalidated, true, false, true),
+            (State::Failing, false, false, false),
+            (State::Expired, true, true, false),
+            (State::Removed, false, false, false),
+        ] {
+            let status = status_in(state);
+            assert_eq!((status.is_healthy(), state.has_session()), (healthy, session), "{state}");
+            assert_eq!(status.is_ready(), healthy && session, "{state}");
+            let status = Status { last_error: Some(unavailable()), ..status };
+            assert_eq!(status.is_healthy(), failed, "{state}");
+            assert_eq!(status.is_ready(), failed && session, "{state}");
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The atomics, locks, swaps and tasks of the slot. With `--cfg shuttle` they are those of the model checker shuttle,
-//! which runs the same code through many interleavings (`cargo xtask test` does).
+//! The atomics, locks, swaps and tasks of the slot. With `--cfg shuttle` they are those of the
+//! model checker shuttle, which runs the same code through many interleavings (`cargo xtask test`
+//! does).
 
 pub(crate) use std::sync::{Arc, PoisonError, Weak};
 

@@ -31,8 +31,8 @@ struct Due {
     entries: BTreeMap<(Moment, u64), Weak<dyn Timed>>,
     ids: u64,
     task: Option<Task>,
-    /// To wake the task: each has its own, so that one that stands still with its runtime, and is given up, does not take
-    /// what is meant for the next.
+    /// To wake the task: each has its own, so that one that stands still with its runtime, and is
+    /// given up, does not take what is meant for the next.
     changed: Arc<Notify>,
     asleep_until: Moment,
     /// When the task last looked.
@@ -106,7 +106,8 @@ impl Timer {
         }
         due.asleep_until = Moment::ZERO;
         due.changed = Arc::default();
-        // It holds no timer while it sleeps: dropped here and now by a runtime that shuts down, it takes no lock.
+        // It holds no timer while it sleeps: dropped here and now by a runtime that shuts down, it
+        // takes no lock.
         let task = runtime.spawn(look(Arc::downgrade(self), Arc::clone(&due.changed)));
         let before = due.task.replace(task);
         drop(due);
@@ -148,7 +149,8 @@ async fn look(timer: Weak<Timer>, changed: Arc<Notify>) {
             let (due, next) = timer.take_due();
             let some = !due.is_empty();
             for who in due {
-                // A panic in there, of a source's that is dropped, is not to stop the clock for all others.
+                // A panic in there, of a source's that is dropped, is not to stop the clock for all
+                // others.
                 let _ = catch_unwind(AssertUnwindSafe(|| who.tick()));
             }
             (timer.clock.clone(), next, some)

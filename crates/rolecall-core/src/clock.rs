@@ -1,5 +1,6 @@
-//! Time: a clock for deadlines that nobody can set, the wall clock for people, and sleep.
+//! Access to time: a monotonic clock for deadlines, the wall clock, and sleep.
 
+#[cfg(any(test, feature = "test-util"))]
 mod manual;
 
 use std::fmt;
@@ -10,11 +11,15 @@ use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::TimeSource;
 
+#[cfg(any(test, feature = "test-util"))]
 pub use self::manual::ManualClock;
 
-/// A point on a [`Clock`]'s own time line, to the nanosecond. It has no relation to the wall clock.
+/// A point in time of a [`Clock`], in nanoseconds. It has no relation to the wall clock.
 ///
-/// Arithmetic saturates: a deadline too far away is [`Moment::MAX`], which never comes.
+/// Moments of different clocks must not be compared. Arithmetic saturates: a deadline that is too
+/// far in the future is [`Moment::MAX`], which is never reached.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,29 +34,29 @@ pub use self::manual::ManualClock;
 pub struct Moment(u64);
 
 impl Moment {
-    /// The beginning of the time line.
+    /// The earliest moment.
     pub const ZERO: Self = Self(0);
-    /// The moment that never comes.
+    /// The moment that is never reached.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The moment this many nanoseconds after the beginning of the time line.
+    /// Creates the moment that is `nanos` nanoseconds after [`Moment::ZERO`].
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the beginning of the time line.
+    /// Returns the nanoseconds since [`Moment::ZERO`].
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// The moment `duration` earlier, or [`Moment::ZERO`].
+    /// Returns the moment that is `duration` earlier, or [`Moment::ZERO`] if there is none.
     #[must_use]
     pub fn earlier_by(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)))
+        Self(self.0.saturating_sub(to_nanos(duration)))
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+fn to_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -59,7 +64,7 @@ impl Add<Duration> for Moment {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
+        Self(self.0.saturating_add(to_nanos(duration)))
     }
 }
 
@@ -80,15 +85,24 @@ impl fmt::Debug for Moment {
     }
 }
 
-/// The only way in which rolecall asks for the time.
+/// A source of time. rolecall reads the time and sleeps only through a `Clock`.
 ///
-/// [`Clock::system`] counts deadlines on a clock that nobody can set and that goes on while the machine is suspended
-/// (`CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on macOS, [`std::time::Instant`] elsewhere), so that a wrong or
-/// stepped wall clock changes nothing. Tests take a [`ManualClock`]'s: Tokio's paused time (`start_paused`) does not move
-/// this one, and a sleep on it would never end. Its sleeps need a Tokio runtime with timers (`enable_time` or
-/// `enable_all`): without them, they panic, as Tokio's own do.
+/// [`Clock::system`] measures deadlines on a clock that cannot be set and that continues while the
+/// machine is suspended: `CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on macOS, and
+/// [`std::time::Instant`] on other systems. A wall clock that is wrong or adjusted does not affect
+/// deadlines.
 ///
-/// It is also the SDK's time source: give it to a client's `time_source(..)` where a test turns the clock.
+/// Tests use the clock of a `ManualClock` (feature `test-util`). Tokio's paused time
+/// (`start_paused`) does not advance a `Clock`: a sleep on the system clock would not end.
+///
+/// `Clock` implements [`TimeSource`]: pass it to an SDK client's `time_source(..)` in tests that
+/// control the time.
+///
+/// # Runtime
+///
+/// Sleeps on the system clock require a Tokio runtime with time enabled, and panic without one.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::Clock;
@@ -101,59 +115,94 @@ pub struct Clock(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     System,
+    #[cfg(any(test, feature = "test-util"))]
     Manual(ManualClock),
 }
 
-/// How long [`Clock::sleep_until`] sleeps before it looks at the clock again: timers do not count through suspend.
-const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// Longest sleep before [`Clock::sleep_until`] reads the clock again.
+///
+/// Tokio's timers stop while the machine is suspended. A single long sleep would overshoot its
+/// deadline by the time of the suspension.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 impl Clock {
-    /// The machine's clock.
+    /// Creates the system's clock.
     pub const fn system() -> Self {
         Self(Kind::System)
     }
 
-    /// Now, on the time line that deadlines use.
+    /// Returns the current moment, for deadlines and lifetimes.
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
             Kind::System => system::now(),
+            #[cfg(any(test, feature = "test-util"))]
             Kind::Manual(clock) => clock.now(),
         }
     }
 
-    /// Now, by the wall clock.
+    /// Returns the current time of the wall clock.
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
             Kind::System => SystemTime::now(),
+            #[cfg(any(test, feature = "test-util"))]
             Kind::Manual(clock) => clock.wall(),
         }
     }
 
-    /// Sleeps until `deadline`; for ever if that is [`Moment::MAX`].
+    /// Sleeps until `deadline`. Never returns if `deadline` is [`Moment::MAX`].
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a Tokio runtime with time enabled if the clock is the system's and
+    /// `deadline` has not passed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the sleep and has no other effect.
     pub async fn sleep_until(&self, deadline: Moment) {
         if deadline == Moment::MAX {
             return std::future::pending().await;
         }
         match &self.0 {
             Kind::System => loop {
-                let left = deadline - system::now();
-                if left.is_zero() {
+                let remaining = deadline - system::now();
+                if remaining.is_zero() {
                     return;
                 }
-                tokio::time::sleep(left.min(LONGEST_NAP)).await;
+                tokio::time::sleep(remaining.min(MAX_SLEEP)).await;
             },
+            #[cfg(any(test, feature = "test-util"))]
             Kind::Manual(clock) => clock.sleep_until(deadline).await,
         }
     }
 
-    /// Runs `work` until `deadline` at most.
-    pub async fn until<F: Future>(&self, deadline: Moment, work: F) -> Result<F::Output, Elapsed> {
-        let mut work = pin!(work);
+    /// Runs `future` until it completes or `deadline` passes.
+    ///
+    /// The future is polled at least once, also if `deadline` has passed already.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Elapsed`] if `deadline` passes first. The future is dropped then.
+    ///
+    /// # Panics
+    ///
+    /// Panics under the conditions of [`sleep_until`](Self::sleep_until).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future`.
+    pub async fn until<F: Future>(
+        &self,
+        deadline: Moment,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
         let mut sleep = pin!(self.sleep_until(deadline));
         std::future::poll_fn(|cx| {
             use std::task::Poll;
-            if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            // The future first: a result that is ready at the deadline is a result, not a timeout.
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
             sleep.as_mut().poll(cx).map(|()| Err(Elapsed))
@@ -174,18 +223,20 @@ impl TimeSource for Clock {
     }
 }
 
-/// The time ran out before the work was done.
+/// The error of [`Clock::until`]: the deadline passed before the future completed.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// use rolecall_core::{Clock, Elapsed};
 /// let clock = Clock::system();
-/// let hung = std::future::pending::<()>();
-/// assert_eq!(clock.until(clock.now(), hung).await, Err(Elapsed));
+/// let pending = std::future::pending::<()>();
+/// assert_eq!(clock.until(clock.now(), pending).await, Err(Elapsed));
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the time for it ran out")]
+#[error("the deadline has elapsed")]
 pub struct Elapsed;
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
@@ -201,7 +252,7 @@ mod system {
     #[inline]
     pub(super) fn now() -> Moment {
         let time = clock_gettime(CLOCK);
-        // Both are non-negative on these clocks.
+        // Neither field is negative on these clocks, which count from the boot of the machine.
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
         Moment::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
@@ -216,7 +267,8 @@ mod system {
 
     pub(super) fn now() -> Moment {
         static START: OnceLock<Instant> = OnceLock::new();
-        // As ManualClock: "an hour ago" is a moment too.
+        // Starts above zero, as `ManualClock` does: a moment before the first call must be
+        // representable, such as the request time of a session that is an hour old.
         Moment::ZERO + Duration::from_secs(1_000_000) + START.get_or_init(Instant::now).elapsed()
     }
 }
@@ -226,17 +278,59 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_that_is_done_in_time_gives_its_output() {
+    async fn until_completed_future_returns_output() {
         let clock = ManualClock::new().clock();
         let deadline = clock.now() + Duration::from_secs(1);
         assert_eq!(clock.until(deadline, async { 7 }).await, Ok(7));
     }
 
     #[tokio::test]
-    async fn the_system_clock_sleeps_at_least_as_long_as_asked() {
+    async fn system_clock_sleeps_until_the_deadline() {
         let clock = Clock::system();
         let start = clock.now();
         clock.sleep_until(start + Duration::from_millis(20)).await;
         assert!(clock.now() - start >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn moment_arithmetic_saturates() {
+        let second = Duration::from_secs(1);
+        let moment = Moment::from_nanos(2_000_000_000);
+        assert_eq!((moment + second).as_nanos(), 3_000_000_000);
+        assert_eq!(moment.earlier_by(second).as_nanos(), 1_000_000_000);
+        assert_eq!(moment.earlier_by(3 * second), Moment::ZERO);
+        assert_eq!(moment - Moment::from_nanos(500_000_000), Duration::from_millis(1500));
+        assert_eq!(Moment::ZERO - moment, Duration::ZERO);
+        assert_eq!(moment + Duration::MAX, Moment::MAX);
+        assert_eq!(format!("{moment:?} {:?}", Moment::MAX), "2s never");
+    }
+
+    #[tokio::test]
+    async fn until_passed_deadline_returns_elapsed() {
+        let clock = ManualClock::new().clock();
+        let never = std::future::pending::<()>();
+        assert_eq!(clock.until(clock.now(), never).await, Err(Elapsed));
+        assert_eq!(clock.until(clock.now(), async { 7 }).await, Ok(7), "polled at least once");
+        assert_eq!(Elapsed.to_string(), "the deadline has elapsed");
+    }
+
+    #[tokio::test]
+    async fn sleep_until_max_never_returns() {
+        let clock = Clock::system();
+        let sleep = clock.sleep_until(Moment::MAX);
+        assert!(tokio::time::timeout(Duration::from_millis(20), sleep).await.is_err());
+    }
+
+    #[test]
+    fn system_clock_reports_system_time() {
+        let clock = Clock::default();
+        assert!(matches!(clock.0, Kind::System));
+        let before = SystemTime::now();
+        let wall = clock.wall();
+        assert!(before <= wall && wall <= SystemTime::now());
+        let start = clock.now();
+        std::thread::sleep(Duration::from_millis(5));
+        let elapsed = clock.now() - start;
+        assert!(elapsed >= Duration::from_millis(5) && elapsed < Duration::from_secs(60));
     }
 }

@@ -1,4 +1,4 @@
-//! Variables, files and names of the process's surroundings.
+//! Access to environment variables, files, and the names of the machine and the program.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,20 +8,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::{ErrorKind, FetchError};
+use crate::{ErrorKind, SessionError};
 
-/// The only way in which rolecall reads variables, files, and the names of the machine and the program.
+/// The environment of a program: variables, files, and the names of the machine and the program.
+/// rolecall reads these only through an `Environment`.
 ///
-/// [`Environment::process`] is the real one. [`Environment::fixed`] is for tests: setting variables of a running process
-/// is unsafe in edition 2024, so tests do not. Its files are the machine's, unless given by [`with_file`].
-/// Its `Debug` shows names only, since values may be secrets.
+/// [`Environment::process`] is the environment of the running process. [`Environment::fixed`] has
+/// the given variables only, for tests: setting variables of a running process is unsafe in edition
+/// 2024. It reads files of the machine, except for those added by [`with_file`].
+///
+/// The `Debug` output contains the names of variables and files and no values, since values may be
+/// secrets.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::Environment;
 ///
-/// let env = Environment::fixed([("AWS_REGION", "eu-west-1"), ("AWS_PROFILE", "")]);
-/// assert_eq!(env.var("AWS_REGION").unwrap().as_deref(), Some("eu-west-1"));
-/// assert_eq!(env.var("AWS_PROFILE").unwrap(), None, "empty is unset");
+/// let environment = Environment::fixed([("AWS_REGION", "eu-west-1"), ("AWS_PROFILE", "")]);
+/// assert_eq!(environment.var("AWS_REGION")?.as_deref(), Some("eu-west-1"));
+/// assert_eq!(environment.var("AWS_PROFILE")?, None, "an empty variable counts as unset");
+/// # Ok::<(), rolecall_core::SessionError>(())
 /// ```
 ///
 /// [`with_file`]: Environment::with_file
@@ -41,12 +48,12 @@ struct Fixed {
 }
 
 impl Environment {
-    /// This process's environment.
+    /// Returns the environment of the running process.
     pub fn process() -> Self {
         Self(Arc::new(Kind::Process))
     }
 
-    /// These variables and no others.
+    /// Creates an environment with these variables and no others.
     pub fn fixed<K: Into<OsString>, V: Into<OsString>>(
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -54,8 +61,10 @@ impl Environment {
         Self(Arc::new(Kind::Fixed(Fixed { variables, files: BTreeMap::new() })))
     }
 
-    /// The same, with a file that need not exist on the machine. On [`Environment::process`], the variables of this
-    /// moment are taken over.
+    /// Adds a file that need not exist on the machine.
+    ///
+    /// On [`Environment::process`], the result has the variables that are set at the time of the
+    /// call; later changes are not seen.
     #[must_use]
     pub fn with_file(self, path: impl Into<PathBuf>, contents: impl Into<Vec<u8>>) -> Self {
         let mut fixed = match Arc::unwrap_or_clone(self.0) {
@@ -66,74 +75,109 @@ impl Environment {
         Self(Arc::new(Kind::Fixed(fixed)))
     }
 
-    /// A variable's value; `None` when it is unset or empty. Not Unicode: [`ErrorKind::InvalidConfig`].
-    pub fn var(&self, name: &str) -> Result<Option<String>, FetchError> {
+    /// Returns the value of a variable, or `None` if it is unset or empty.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if the value is not valid Unicode.
+    pub fn var(&self, name: &str) -> Result<Option<String>, SessionError> {
         let value = match &*self.0 {
             Kind::Process => std::env::var_os(name),
             Kind::Fixed(fixed) => fixed.variables.get(std::ffi::OsStr::new(name)).cloned(),
         };
+        // An empty variable counts as unset, since container definitions and CI systems set a
+        // variable to nothing where they mean to leave it out.
         match value.map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) if value.is_empty() => Ok(None),
             Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(_)) => Err(FetchError::new(
+            Some(Err(_)) => Err(SessionError::new(
                 ErrorKind::InvalidConfig,
                 format!("the environment variable {name} is not valid Unicode"),
             )
-            .with_hint(format!("set {name} anew, as plain text"))),
+            .with_hint(format!("set {name} to valid UTF-8 text, or unset it"))),
         }
     }
 
-    /// Two variables that go together. One without the other is [`ErrorKind::InvalidConfig`]; `who_sets_them`, if it is
-    /// not empty, helps to find out why.
+    /// Returns the values of two variables that must be set together, or `None` if neither is set.
+    ///
+    /// `note` is appended to the hint of the error, in parentheses, unless it is empty: for
+    /// example, what usually sets the variables.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if only one of them is set, or if a value is not valid
+    /// Unicode.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_core::Environment;
-    /// let env = Environment::fixed([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")]);
-    /// let error = env.pair("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "").unwrap_err();
+    /// let environment = Environment::fixed([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")]);
+    /// let error = environment.pair("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "").unwrap_err();
     /// assert_eq!(error.message(), "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not");
     /// ```
     pub fn pair(
         &self,
         one: &str,
         other: &str,
-        who_sets_them: &str,
-    ) -> Result<Option<(String, String)>, FetchError> {
+        note: &str,
+    ) -> Result<Option<(String, String)>, SessionError> {
         let (set, missing) = match (self.var(one)?, self.var(other)?) {
             (None, None) => return Ok(None),
             (Some(one), Some(other)) => return Ok(Some((one, other))),
             (Some(_), None) => (one, other),
             (None, Some(_)) => (other, one),
         };
-        let note = match who_sets_them {
+        let note = match note {
             "" => String::new(),
-            who => format!(" ({who})"),
+            note => format!(" ({note})"),
         };
         let message = format!("{set} is set and {missing} is not");
-        Err(FetchError::new(ErrorKind::InvalidConfig, message)
+        Err(SessionError::new(ErrorKind::InvalidConfig, message)
             .with_hint(format!("set {missing} too{note}, or unset {set}")))
     }
 
-    /// Reads a regular file of at most `limit` bytes, off the async threads.
+    /// Reads a regular file of at most `limit` bytes without blocking the calling thread.
     ///
-    /// Called outside a Tokio runtime it reads in place.
+    /// The file is read on a thread of the Tokio runtime that is meant for blocking calls. Outside
+    /// of a runtime, the calling thread reads the file.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`FileError`] if the file cannot be read, is not a regular file, or is larger than
+    /// `limit`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future discards the contents. The read itself may complete in the background.
     pub async fn read_file(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
         let fail = |fault| FileError { path: path.to_owned(), fault };
-        if let Some(given) = self.given(path, limit) {
-            return given.map_err(fail);
+        if let Some(contents) = self.read_added_file(path, limit) {
+            return contents.map_err(fail);
         }
         let owned = path.to_owned();
         let read = match tokio::runtime::Handle::try_current() {
             Ok(runtime) => runtime
                 .spawn_blocking(move || read_regular_file(&owned, limit))
                 .await
+                // The read does not panic, so that only a runtime that shuts down loses the task.
                 .unwrap_or_else(|_| Err(FileFault::Unreadable("the runtime shut down".into()))),
             Err(_) => read_regular_file(&owned, limit),
         };
         read.map_err(fail)
     }
 
-    /// [`read_file`](Self::read_file) in place, for configuration that is read once, when a program starts.
+    /// Reads a regular file of at most `limit` bytes, blocking the calling thread.
+    ///
+    /// Use this for configuration that is read once, when a program starts, and
+    /// [`read_file`](Self::read_file) in async code.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`FileError`] under the conditions of [`read_file`](Self::read_file).
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_core::{Environment, FileFault};
@@ -141,15 +185,15 @@ impl Environment {
     /// assert_eq!(error.fault, FileFault::Missing);
     /// ```
     pub fn read_file_now(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
-        let read = match self.given(path, limit) {
-            Some(given) => given,
+        let read = match self.read_added_file(path, limit) {
+            Some(contents) => contents,
             None => read_regular_file(path, limit),
         };
         read.map_err(|fault| FileError { path: path.to_owned(), fault })
     }
 
-    /// A file that is not the machine's.
-    fn given(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, FileFault>> {
+    /// Returns the contents of a file that was added by [`with_file`](Self::with_file).
+    fn read_added_file(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, FileFault>> {
         let Kind::Fixed(fixed) = &*self.0 else { return None };
         let contents = fixed.files.get(path)?;
         Some(match contents.len() > limit {
@@ -158,7 +202,11 @@ impl Environment {
         })
     }
 
-    /// When a file was last written, by the wall clock; `None` where that cannot be known. For error messages.
+    /// Returns the time of a file's last modification, or `None` if it is not known.
+    ///
+    /// The time is the wall clock's. Use it in error messages only.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -173,15 +221,21 @@ impl Environment {
             return None;
         }
         let owned = path.to_owned();
-        let look = move || std::fs::metadata(owned).and_then(|metadata| metadata.modified()).ok();
+        let read = move || std::fs::metadata(owned).and_then(|metadata| metadata.modified()).ok();
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(look).await.ok().flatten(),
-            Err(_) => look(),
+            Ok(runtime) => runtime.spawn_blocking(read).await.ok().flatten(),
+            Err(_) => read(),
         }
     }
 
-    /// The machine's name: `HOSTNAME` (in a pod, the pod's name), else what the system says.
+    /// Returns the name of the machine: the variable `HOSTNAME`, or the system's host name if the
+    /// variable is not set.
+    ///
+    /// In a Kubernetes pod, this is the name of the pod. A [fixed](Self::fixed) environment has
+    /// only the variable.
     pub fn host_name(&self) -> Option<String> {
+        // A name that is not Unicode is skipped. The host name is part of a default and must not
+        // make a fetch fail.
         if let Ok(Some(name)) = self.var("HOSTNAME") {
             return Some(name);
         }
@@ -191,7 +245,8 @@ impl Environment {
         }
     }
 
-    /// The running program's file name, without its ending.
+    /// Returns the file name of the running program, without its extension. A
+    /// [fixed](Self::fixed) environment has none.
     pub fn application_name(&self) -> Option<String> {
         match &*self.0 {
             Kind::Process => {
@@ -223,37 +278,42 @@ impl fmt::Debug for Environment {
 }
 
 fn read_regular_file(path: &Path, limit: usize) -> Result<Vec<u8>, FileFault> {
-    let file = open(path).map_err(|error| FileFault::of(&error))?;
-    // Of the file that is open: whoever replaces it meanwhile changes nothing.
-    let metadata = file.metadata().map_err(|error| FileFault::of(&error))?;
+    let file = open_nonblocking(path).map_err(|error| FileFault::from_io(&error))?;
+    // The metadata of the open file, not of the path: another process may replace the file between
+    // the two calls, for example by a pipe that would block the read.
+    let metadata = file.metadata().map_err(|error| FileFault::from_io(&error))?;
     if metadata.is_dir() {
         return Err(FileFault::Directory);
     }
     if !metadata.is_file() {
         return Err(FileFault::NotRegular);
     }
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    // Not grown while it is read: what holds a secret is not left behind in freed memory.
+    // One byte more than the limit tells a file of exactly that size from a larger one.
+    let read_limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    // The buffer has its full size before the read. Growing it would leave copies of the contents,
+    // which may be a secret, in freed memory.
     let size = usize::try_from(metadata.len()).unwrap_or(limit).min(limit);
     let mut contents = Vec::with_capacity(size + 1);
-    file.take(most).read_to_end(&mut contents).map_err(|error| FileFault::of(&error))?;
+    file.take(read_limit).read_to_end(&mut contents).map_err(|error| FileFault::from_io(&error))?;
     if contents.len() > limit {
         return Err(FileFault::TooLarge { limit });
     }
     Ok(contents)
 }
 
-/// Opens without waiting: a pipe would, until somebody writes.
+/// Opens a file without blocking. Opening a named pipe would otherwise block until another process
+/// opens it for writing.
 #[cfg(unix)]
-fn open(path: &Path) -> std::io::Result<std::fs::File> {
+fn open_nonblocking(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
-    let without_waiting = rustix::fs::OFlags::NONBLOCK.bits();
-    let flags = i32::try_from(without_waiting).unwrap_or(0);
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path) -> std::io::Result<std::fs::File> {
+fn open_nonblocking(path: &Path) -> std::io::Result<std::fs::File> {
+    // Windows reports a directory as "access denied", which would send the reader of the error to
+    // the permissions.
     if std::fs::metadata(path)?.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
@@ -271,7 +331,9 @@ fn system_host_name() -> Option<String> {
     std::env::var("COMPUTERNAME").ok()
 }
 
-/// A file that could not be read.
+/// The error of a file that could not be read.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -286,46 +348,49 @@ fn system_host_name() -> Option<String> {
 #[error("cannot read {}: {fault}", path.display())]
 #[non_exhaustive]
 pub struct FileError {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Reason for the failure.
     pub fault: FileFault,
 }
 
-/// What is wrong with a file.
+/// The reason why a file could not be read.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::FileFault;
-/// assert_eq!(FileFault::TooLarge { limit: 20 }.to_string(), "it is larger than 20 bytes");
+/// assert_eq!(FileFault::Missing.to_string(), "it does not exist");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileFault {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("it does not exist")]
     Missing,
-    /// This user may not read it.
-    #[error("this process may not read it (permission denied)")]
+    /// The process lacks the permission to read the file.
+    #[error("permission denied")]
     PermissionDenied,
-    /// It is a directory.
+    /// The path names a directory.
     #[error("it is a directory")]
     Directory,
-    /// It is a pipe, a device or a socket.
+    /// The path names a pipe, a device or a socket.
     #[error("it is not a regular file")]
     NotRegular,
-    /// It has more bytes than the reader takes.
+    /// The file is larger than the limit of the caller.
     #[error("it is larger than {limit} bytes")]
+    #[non_exhaustive]
     TooLarge {
-        /// In bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// What else the system said.
+    /// Another error of the operating system, with its message.
     #[error("{0}")]
     Unreadable(String),
 }
 
 impl FileFault {
-    fn of(error: &std::io::Error) -> Self {
+    fn from_io(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Missing,
             std::io::ErrorKind::PermissionDenied => Self::PermissionDenied,
@@ -335,56 +400,4 @@ impl FileFault {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn fault(path: &Path) -> FileFault {
-        Environment::process().read_file(path, 10).await.unwrap_err().fault
-    }
-
-    #[tokio::test]
-    async fn a_file_is_read_up_to_its_limit_and_no_further() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        std::fs::write(&path, b"0123456789").unwrap();
-        assert_eq!(Environment::process().read_file(&path, 10).await.unwrap(), b"0123456789");
-        std::fs::write(&path, b"0123456789a").unwrap();
-        assert_eq!(fault(&path).await, FileFault::TooLarge { limit: 10 });
-    }
-
-    #[tokio::test]
-    async fn what_is_not_a_regular_file_is_named_and_never_opened() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(fault(dir.path()).await, FileFault::Directory);
-        assert_eq!(fault(&dir.path().join("none")).await, FileFault::Missing);
-        #[cfg(unix)]
-        assert_eq!(fault(Path::new("/dev/null")).await, FileFault::NotRegular);
-    }
-
-    #[tokio::test]
-    async fn a_given_file_hides_the_machines() {
-        let env = Environment::fixed([("A", "b")]).with_file("/t", "abc");
-        assert_eq!(env.read_file(Path::new("/t"), 3).await.unwrap(), b"abc");
-        assert!(env.read_file(Path::new("/t"), 2).await.is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_variable_that_is_not_unicode_is_an_error_that_names_it() {
-        use std::os::unix::ffi::OsStringExt;
-        let env = Environment::fixed([("AWS_ROLE_ARN", OsString::from_vec(vec![0xff, 0xfe]))]);
-        let error = env.var("AWS_ROLE_ARN").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        assert!(error.to_string().contains("AWS_ROLE_ARN"), "{error}");
-    }
-
-    #[test]
-    fn debug_shows_no_value() {
-        let env = Environment::fixed([("AWS_SECRET_ACCESS_KEY", "very-secret")]);
-        let shown = format!("{env:?}");
-        assert!(
-            shown.contains("AWS_SECRET_ACCESS_KEY") && !shown.contains("very-secret"),
-            "{shown}"
-        );
-    }
-}
+mod tests;

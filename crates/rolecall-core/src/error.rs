@@ -1,4 +1,4 @@
-//! Why there is no session.
+//! The error of a fetch that provides no session.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-use crate::{RoleArn, Urgency};
+use crate::RoleArn;
 
-/// What kind of failure it was: decides whether asking again can help, and what the SDK is told.
+/// The kind of a [`SessionError`].
+///
+/// Decides whether a retry can help, and which [`CredentialsError`] the SDK receives.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::ErrorKind;
@@ -18,28 +22,30 @@ use crate::{RoleArn, Urgency};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// Nothing names an identity: no variables, no file. The one kind that lets a provider chain go on.
+    /// No identity is configured. This is the only kind that lets an SDK provider chain continue
+    /// with its next provider.
     NotConfigured,
-    /// Something is configured, and wrong.
+    /// The configuration is invalid.
     InvalidConfig,
-    /// The web identity token cannot be read, or is no token.
+    /// The web identity token cannot be read, or is not a token.
     TokenUnavailable,
-    /// A policy does not allow it.
+    /// A policy denies the request.
     Denied,
-    /// STS refuses the token or the signature: expired, unknown issuer, wrong audience.
+    /// STS rejected the web identity token or the signature: it has expired, its issuer is unknown,
+    /// or its audience is wrong.
     TokenRejected,
-    /// Too many calls.
+    /// The service or the rate limit allows no more requests at this time.
     Throttled,
-    /// The service cannot be reached, is down, or did not answer in time.
+    /// The service cannot be reached, reports a failure of its own, or did not respond in time.
     Unavailable,
-    /// The service answered, and the answer makes no sense.
+    /// The service sent a response that cannot be used.
     InvalidResponse,
-    /// The slot was removed while a handle to it lived.
+    /// The cache entry was removed while a provider for it still existed.
     Removed,
 }
 
 impl ErrorKind {
-    /// Whether the same request may succeed in a moment, with nobody changing anything.
+    /// Returns `true` if the same request may succeed later without a change of the configuration.
     pub const fn is_retryable(self) -> bool {
         match self {
             Self::Throttled
@@ -71,89 +77,107 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Where on the way to a session it happened.
+/// Where in a role chain an error occurred: at the base credentials or at a hop.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_core::Place;
-/// let place = Place::Base("web identity, arn:aws:iam::111122223333:role/checkout".into());
-/// assert_eq!(place.to_string(), "base (web identity, arn:aws:iam::111122223333:role/checkout)");
+/// use rolecall_core::{ErrorLocation, RoleArn};
+///
+/// let base = ErrorLocation::Base("static keys".into());
+/// assert_eq!(base.to_string(), "base credentials (static keys)");
+///
+/// let hop = ErrorLocation::hop(1, RoleArn::parse("arn:aws:iam::444455556666:role/orders")?);
+/// assert_eq!(hop.to_string(), "hop 1 of 1 (arn:aws:iam::444455556666:role/orders)");
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// At the first source.
+pub enum ErrorLocation {
+    /// The provider of the base credentials, by name.
     Base(String),
-    /// At a hop.
+    /// A hop.
     #[non_exhaustive]
     Hop {
-        /// Counted from 1 at the base.
+        /// Number of the hop, counted from 1 at the base credentials.
         index: usize,
-        /// How many hops the chain has, as far as the error has come up.
+        /// Number of hops that the error has passed, up to the length of the chain.
         of: usize,
         /// The role that the hop assumes.
         role: RoleArn,
     },
 }
 
-impl Place {
-    /// The hop number `index` of a chain, which assumes `role`.
+impl ErrorLocation {
+    /// Creates the location of hop number `index`, counted from 1, which assumes `role`.
     pub fn hop(index: usize, role: RoleArn) -> Self {
         Self::Hop { index, of: index, role }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ErrorLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Base(what) => write!(f, "base ({what})"),
-            Self::Hop { index, of, role } => write!(f, "hop {index} of {of}, {role}"),
+            Self::Base(name) => write!(f, "base credentials ({name})"),
+            Self::Hop { index, of, role } => write!(f, "hop {index} of {of} ({role})"),
         }
     }
 }
 
-/// Why there is no session. Cheap to clone: everybody who waited for one fetch shares one error.
+/// The error of a fetch that provides no session.
 ///
-/// `Display` says this layer: where, what, the service's code and request id, and what to look at. Causes come by
-/// [`Error::source`], as text that was copied from them: the SDK's own errors are never kept, since the `Debug` of
-/// some prints the raw response, secret key included.
+/// Clones are cheap: all callers that wait for one fetch receive the same error.
+///
+/// `Display` shows `{location}: {message} ({code}, request id {id}); hint: {hint}`, without the
+/// parts that are not set. [`Error::source`] returns the causes as text. An SDK error itself is
+/// never kept, since the `Debug` output of some contains the raw response with the secret key.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_core::{ErrorKind, FetchError, Place};
+/// use rolecall_core::{ErrorKind, ErrorLocation, SessionError};
 ///
-/// let error = FetchError::new(ErrorKind::Denied, "not authorized to perform sts:AssumeRole")
+/// let error = SessionError::new(ErrorKind::Denied, "not authorized to perform sts:AssumeRole")
 ///     .with_code("AccessDenied")
-///     .with_hint("the role's trust policy must name the caller")
-///     .at(Place::Base("web identity".into()));
+///     .with_hint("allow the caller in the role's trust policy")
+///     .at(ErrorLocation::Base("web identity".into()));
 /// assert_eq!(
 ///     error.to_string(),
-///     "base (web identity): not authorized to perform sts:AssumeRole (AccessDenied); \
-///      look at: the role's trust policy must name the caller",
+///     "base credentials (web identity): not authorized to perform sts:AssumeRole (AccessDenied); \
+///      hint: allow the caller in the role's trust policy",
 /// );
 /// ```
 #[derive(Clone)]
-pub struct FetchError(Arc<Inner>);
+pub struct SessionError(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
-    place: Option<Place>,
+    location: Option<ErrorLocation>,
     code: Option<String>,
     request_id: Option<String>,
     hint: Option<String>,
     cause: Option<Cause>,
+    /// Set by the rate limiter only. A flag of its own, since a service that throttles has the same
+    /// kind but is a failure.
+    deferred: bool,
 }
 
-/// The longest text that is taken over from outside, in characters.
-const LONGEST_TEXT: usize = 2000;
+/// Maximum length of each text in an error, in characters.
+const MAX_TEXT: usize = 2000;
 
-impl FetchError {
-    /// An error of this kind. The message is one clause, lower case, without a full stop.
+impl SessionError {
+    /// Creates an error. The message is one clause in lower case, without a full stop.
+    ///
+    /// All texts of an error are limited to 2000 characters each, and control characters are
+    /// replaced by spaces, since they may come from a server.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: tame(message.into()),
-            place: None,
+            message: sanitize(message.into()),
+            location: None,
+            deferred: false,
             code: None,
             request_id: None,
             hint: None,
@@ -161,153 +185,157 @@ impl FetchError {
         }))
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        change(Arc::make_mut(&mut self.0));
+    /// Creates the error of a background fetch that the rate limiter deferred.
+    ///
+    /// The kind is [`Throttled`](ErrorKind::Throttled). Only a rate limiter creates it: a service
+    /// that throttles is a failure, see [`is_deferred`](Self::is_deferred).
+    pub fn deferred(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Throttled, message).modify(|e| e.deferred = true)
+    }
+
+    fn modify(mut self, modify: impl FnOnce(&mut Inner)) -> Self {
+        modify(Arc::make_mut(&mut self.0));
         self
     }
 
-    /// The same error of another kind.
+    /// Sets the kind.
     #[must_use]
     pub fn with_kind(self, kind: ErrorKind) -> Self {
-        self.change(|e| e.kind = kind)
+        self.modify(|e| e.kind = kind)
     }
 
-    /// The same error from within something that is configured: there, to have nothing is a wrong configuration, and no
-    /// reason for a provider chain to go on to another identity.
+    /// Replaces the kind `NotConfigured` by `InvalidConfig`.
     ///
-    /// ```
-    /// use rolecall_core::{ErrorKind, FetchError};
-    /// let error = FetchError::new(ErrorKind::NotConfigured, "no token broker").of_configured();
-    /// assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-    /// ```
+    /// For errors from within a configured provider: with `NotConfigured`, an SDK provider chain
+    /// would continue with another identity.
+    #[doc(hidden)]
     #[must_use]
-    pub fn of_configured(self) -> Self {
+    pub fn configured(self) -> Self {
         match self.kind() {
             ErrorKind::NotConfigured => self.with_kind(ErrorKind::InvalidConfig),
             _ => self,
         }
     }
 
-    /// With the service's error code.
+    /// Sets the service's error code, such as `AccessDenied`.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
-        self.change(|e| e.code = Some(tame(code.into())))
+        self.modify(|e| e.code = Some(sanitize(code.into())))
     }
 
-    /// With the service's request id.
+    /// Sets the service's request id.
     #[must_use]
     pub fn with_request_id(self, id: impl Into<String>) -> Self {
-        self.change(|e| e.request_id = Some(tame(id.into())))
+        self.modify(|e| e.request_id = Some(sanitize(id.into())))
     }
 
-    /// With what a person should look at.
+    /// Sets the hint: what a person should do about the error.
+    ///
+    /// The hint is an imperative clause in lower case, without a full stop: "set AWS_REGION".
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        self.change(|e| e.hint = Some(tame(hint.into())))
+        self.modify(|e| e.hint = Some(sanitize(hint.into())))
     }
 
-    /// With the text of `cause` and of all its own sources. The error itself is not kept.
+    /// Sets the cause. Only the texts of `cause` and of its sources are kept.
     #[must_use]
     pub fn with_cause(self, cause: &(dyn Error + 'static)) -> Self {
-        self.change(|e| e.cause = Some(Cause::copied_from(cause, 0)))
+        self.modify(|e| e.cause = Some(Cause::copy_from(cause, 0)))
     }
 
-    /// The error of ours in a chain of causes, as that of the SDK's clients: it says what no `Display` of theirs does.
+    /// Returns the `SessionError` in the chain of sources of `error`, if there is one.
+    ///
+    /// Use this on the error of an SDK client to obtain the kind and the hint of a failed fetch.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use aws_credential_types::provider::error::CredentialsError;
-    /// use rolecall_core::{ErrorKind, FetchError};
-    /// let error = CredentialsError::from(FetchError::new(ErrorKind::Denied, "not for you"));
-    /// assert_eq!(FetchError::find(&error).map(FetchError::kind), Some(ErrorKind::Denied));
+    /// use rolecall_core::{ErrorKind, SessionError};
+    /// let error = CredentialsError::from(SessionError::new(ErrorKind::Denied, "access denied"));
+    /// assert_eq!(SessionError::find(&error).map(SessionError::kind), Some(ErrorKind::Denied));
     /// ```
     pub fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            if let Some(ours) = error.downcast_ref() {
-                return Some(ours);
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
             }
             next = error.source();
         }
         None
     }
 
-    /// Whether this is no failure but a fetch that was put off: nobody waited for it, and the budget for STS had no turn.
-    /// It is tried again.
+    /// Returns `true` if the fetch was deferred: the rate limiter had no permit for a background
+    /// fetch.
     ///
-    /// ```
-    /// use rolecall_core::{ErrorKind, FetchError, Urgency};
-    /// let used_up = FetchError::new(ErrorKind::Throttled, "the budget for STS is used up");
-    /// assert!(used_up.is_put_off(Urgency::Background) && !used_up.is_put_off(Urgency::Caller));
-    /// assert!(!used_up.with_code("Throttling").is_put_off(Urgency::Background), "STS said so");
-    /// ```
-    pub fn is_put_off(&self, urgency: Urgency) -> bool {
-        urgency == Urgency::Background
-            && self.kind() == ErrorKind::Throttled
-            && self.code().is_none()
+    /// A deferred fetch is not a failure. The cache retries it after a pause.
+    pub fn is_deferred(&self) -> bool {
+        self.0.deferred
     }
 
-    /// Says where it happened, unless that is known already.
+    /// Sets where the error happened, if no inner layer has set it.
+    ///
+    /// An error that passes through a later hop of its chain keeps its location and takes the
+    /// length of the chain from that hop.
     #[must_use]
-    pub fn at(self, place: Place) -> Self {
-        self.change(|e| {
-            e.place.get_or_insert(match place {
-                Place::Base(name) => Place::Base(tame(name)),
-                hop => hop,
-            });
-        })
-    }
-
-    /// The error comes up through hop number `index`: its place is in a chain of at least that many.
-    #[must_use]
-    pub fn through_hop(self, index: usize) -> Self {
-        self.change(|e| {
-            if let Some(Place::Hop { of, .. }) = &mut e.place {
+    pub fn at(self, location: ErrorLocation) -> Self {
+        self.modify(|e| match (&mut e.location, location) {
+            // An inner hop does not know how many hops follow. Each later hop raises the number.
+            (Some(ErrorLocation::Hop { of, .. }), ErrorLocation::Hop { index, .. }) => {
                 *of = index.max(*of);
             }
+            (Some(_), _) => {}
+            (None, ErrorLocation::Base(name)) => {
+                e.location = Some(ErrorLocation::Base(sanitize(name)));
+            }
+            (None, hop) => e.location = Some(hop),
         })
     }
 
-    /// What kind of failure it was.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Where it happened.
-    pub fn place(&self) -> Option<&Place> {
-        self.0.place.as_ref()
+    /// Returns where in a role chain the error occurred, if that is known.
+    pub fn location(&self) -> Option<&ErrorLocation> {
+        self.0.location.as_ref()
     }
 
-    /// What happened, without place, code and hint.
+    /// Returns the message, without location, code and hint.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The service's error code, as `AccessDenied`.
+    /// Returns the service's error code, such as `AccessDenied`.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The service's request id, for its support.
+    /// Returns the service's request id, which AWS Support asks for.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// What a person should look at.
+    /// Returns the hint: what a person should do about the error.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// [`ErrorKind::is_retryable`] of its kind.
+    /// Returns `true` if the same request may succeed later; see [`ErrorKind::is_retryable`].
     pub fn is_retryable(&self) -> bool {
         self.0.kind.is_retryable()
     }
 
-    /// The error with all its causes, in one line.
+    /// Returns the error and all its causes, in one line.
+    ///
+    /// # Examples
     ///
     /// ```
-    /// use rolecall_core::{ErrorKind, FetchError};
+    /// use rolecall_core::{ErrorKind, SessionError};
     /// let io = std::io::Error::other("connection reset");
-    /// let error = FetchError::new(ErrorKind::Unavailable, "cannot reach STS").with_cause(&io);
+    /// let error = SessionError::new(ErrorKind::Unavailable, "cannot reach STS").with_cause(&io);
     /// assert_eq!(error.report(), "cannot reach STS: connection reset");
     /// ```
     pub fn report(&self) -> String {
@@ -322,11 +350,11 @@ impl FetchError {
     }
 }
 
-impl fmt::Display for FetchError {
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { message, place, code, request_id, hint, .. } = &*self.0;
-        if let Some(place) = place {
-            write!(f, "{place}: ")?;
+        let Inner { message, location, code, request_id, hint, .. } = &*self.0;
+        if let Some(location) = location {
+            write!(f, "{location}: ")?;
         }
         f.write_str(message)?;
         match (code, request_id) {
@@ -336,44 +364,45 @@ impl fmt::Display for FetchError {
             (None, None) => {}
         }
         if let Some(hint) = hint {
-            write!(f, "; look at: {hint}")?;
+            write!(f, "; hint: {hint}")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for FetchError {
+impl fmt::Debug for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, place, code, request_id, hint, cause } = &*self.0;
-        f.debug_struct("FetchError")
+        let Inner { kind, message, location, deferred, code, request_id, hint, cause } = &*self.0;
+        f.debug_struct("SessionError")
             .field("kind", kind)
-            .field("place", &place.as_ref().map(ToString::to_string))
+            .field("location", &location.as_ref().map(ToString::to_string))
             .field("message", message)
             .field("code", code)
             .field("request_id", request_id)
             .field("hint", hint)
             .field("cause", cause)
+            .field("deferred", deferred)
             .finish()
     }
 }
 
-impl Error for FetchError {
+impl Error for SessionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.cause.as_ref().map(|cause| cause as _)
     }
 }
 
-/// A bad parameter, wherever it came from, is a configuration to mend.
-impl From<crate::InvalidParameter> for FetchError {
+/// An invalid parameter is an invalid configuration, whatever its origin.
+impl From<crate::InvalidParameter> for SessionError {
     fn from(error: crate::InvalidParameter) -> Self {
         Self::new(ErrorKind::InvalidConfig, error.to_string())
     }
 }
 
-/// Only `NotConfigured` becomes `not_loaded`, so that a provider chain never falls through from a configured provider
-/// that failed to one that is another identity.
-impl From<FetchError> for CredentialsError {
-    fn from(error: FetchError) -> Self {
+/// Only `NotConfigured` becomes `not_loaded`. An SDK provider chain therefore never continues from
+/// a configured provider that failed to a provider of another identity.
+impl From<SessionError> for CredentialsError {
+    fn from(error: SessionError) -> Self {
         match error.kind() {
             ErrorKind::NotConfigured => Self::not_loaded(error),
             ErrorKind::InvalidConfig => Self::invalid_configuration(error),
@@ -382,7 +411,7 @@ impl From<FetchError> for CredentialsError {
     }
 }
 
-/// The text of an error that was not ours to keep.
+/// The text of a cause. The error itself is not kept, since its `Debug` may contain secrets.
 #[derive(Clone)]
 struct Cause {
     text: String,
@@ -390,13 +419,14 @@ struct Cause {
 }
 
 impl Cause {
-    fn copied_from(error: &(dyn Error + 'static), depth: usize) -> Self {
-        const DEEPEST: usize = 16;
+    fn copy_from(error: &(dyn Error + 'static), depth: usize) -> Self {
+        // Bounds the copy of a source chain that is cyclic or generated.
+        const MAX_DEPTH: usize = 16;
         let next = error
             .source()
-            .filter(|_| depth < DEEPEST)
-            .map(|next| Arc::new(Self::copied_from(next, depth + 1)));
-        Self { text: tame(error.to_string()), next }
+            .filter(|_| depth < MAX_DEPTH)
+            .map(|next| Arc::new(Self::copy_from(next, depth + 1)));
+        Self { text: sanitize(error.to_string()), next }
     }
 }
 
@@ -422,29 +452,36 @@ impl Error for Cause {
     }
 }
 
-/// Text from outside, on one line and of bounded length.
-fn tame(text: String) -> String {
+/// Returns the text on one line and with a limited length. A server's text could otherwise forge
+/// log lines or control a terminal.
+fn sanitize(text: String) -> String {
     let clean = !text.chars().any(char::is_control);
-    if clean && text.chars().nth(LONGEST_TEXT).is_none() {
+    if clean && text.chars().nth(MAX_TEXT).is_none() {
         return text;
     }
-    let mut tamed: String =
-        text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
-        tamed.push_str(" ...");
+    let mut sanitized: String =
+        text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MAX_TEXT).is_some() {
+        sanitized.push_str(" ...");
     }
-    tamed
+    sanitized
 }
 
-/// Whether a service that answers with this code refuses the session as such, whatever its role may do: another may be
-/// accepted. Never `AccessDenied`. (Of a web identity call, which no session signs, STS says `ExpiredTokenException` of the
-/// token.)
+/// Returns `true` if a service that responds with this error code rejected the session itself.
+///
+/// A new session of the same role may then be accepted. `AccessDenied` is not such a code: the
+/// service accepted the session, and a policy denied the request. STS also uses
+/// `ExpiredTokenException` for an expired web identity token; a web identity call is not signed by
+/// a session.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_core::refuses_session;
-/// assert!(refuses_session("ExpiredToken") && !refuses_session("AccessDenied"));
+/// use rolecall_core::is_invalid_session_code;
+/// assert!(is_invalid_session_code("ExpiredToken"));
+/// assert!(!is_invalid_session_code("AccessDenied"));
 /// ```
-pub fn refuses_session(code: &str) -> bool {
+pub fn is_invalid_session_code(code: &str) -> bool {
     matches!(
         code,
         "ExpiredToken"
@@ -457,96 +494,4 @@ pub fn refuses_session(code: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_refuses_a_session_by_table() {
-        for code in [
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "InvalidToken",
-            "InvalidClientTokenId",
-            "UnrecognizedClientException",
-            "InvalidAccessKeyId",
-        ] {
-            assert!(refuses_session(code), "{code}");
-        }
-        for code in
-            ["AccessDenied", "AccessDeniedException", "SignatureDoesNotMatch", "RequestExpired", ""]
-        {
-            assert!(!refuses_session(code), "{code}");
-        }
-    }
-
-    #[test]
-    fn only_not_configured_lets_a_provider_chain_go_on() {
-        use ErrorKind::*;
-        let cases = [
-            (NotConfigured, "not loaded"),
-            (InvalidConfig, "invalid"),
-            (TokenUnavailable, "provider"),
-            (Denied, "provider"),
-            (TokenRejected, "provider"),
-            (Throttled, "provider"),
-            (Unavailable, "provider"),
-            (InvalidResponse, "provider"),
-            (Removed, "provider"),
-        ];
-        for (kind, expected) in cases {
-            let told = match CredentialsError::from(FetchError::new(kind, "x")) {
-                CredentialsError::CredentialsNotLoaded(_) => "not loaded",
-                CredentialsError::InvalidConfiguration(_) => "invalid",
-                CredentialsError::ProviderError(_) => "provider",
-                other => panic!("{kind:?} became {other:?}"),
-            };
-            assert_eq!(told, expected, "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn the_place_that_is_nearest_to_the_fault_stays_and_learns_the_length_of_the_chain() {
-        let role: RoleArn = "arn:aws:iam::111122223333:role/a".parse().unwrap();
-        let outer: RoleArn = "arn:aws:iam::111122223333:role/c".parse().unwrap();
-        let error = FetchError::new(ErrorKind::Denied, "no")
-            .at(Place::hop(1, role))
-            .at(Place::hop(3, outer))
-            .through_hop(2)
-            .through_hop(3);
-        assert_eq!(error.to_string(), "hop 1 of 3, arn:aws:iam::111122223333:role/a: no");
-    }
-
-    #[test]
-    fn text_from_outside_is_one_line_of_bounded_length() {
-        let text = || format!("a\n\x1b[31mb{}", "x".repeat(5000));
-        let error = FetchError::new(ErrorKind::Unavailable, text())
-            .with_hint(text())
-            .with_code(text())
-            .with_request_id(text())
-            .at(Place::Base(text()));
-        assert!(error.message().starts_with("a  [31mbxxx") && error.message().len() < 2100);
-        let shown = error.to_string();
-        assert!(shown.len() < 11_000 && !shown.contains(char::is_control), "{shown}");
-    }
-
-    #[test]
-    fn what_a_cause_shows_in_debug_alone_is_not_taken_over() {
-        #[derive(Debug)]
-        struct Leaky {
-            #[allow(dead_code, reason = "read by Debug, which is the point")]
-            body: &'static str,
-        }
-        impl fmt::Display for Leaky {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("service error")
-            }
-        }
-        impl Error for Leaky {}
-        let error = FetchError::new(ErrorKind::Unavailable, "x")
-            .with_cause(&Leaky { body: "<SecretAccessKey>s3cret</SecretAccessKey>" });
-        assert!(format!("{error:?}").contains("service error"));
-        assert!(!format!("{error:#?} {error}").contains("s3cret"));
-        let source = error.source().unwrap();
-        assert!(!format!("{source:?}").contains("s3cret"));
-    }
-}
+mod tests;

@@ -1,26 +1,44 @@
-//! The vocabulary that every rolecall crate speaks.
+//! rolecall-core defines the types that all rolecall crates share: sessions, the trait of session
+//! providers, the parameters of STS, errors, and access to time and the environment.
 //!
-//! A [`SessionSource`] yields [`Session`]s; it is the one trait to implement for a new way to get one, and caching,
-//! chaining and the SDK plug-ins come with it. Everything that STS takes is a type that is parsed once and cannot be
-//! wrong afterwards ([`RoleArn`], [`ExternalId`], ...). Time and the process environment are read through [`Clock`] and
-//! [`Environment`] alone, so that tests can turn the one and fill the other.
+//! - [`ProvideSession`] is the one trait to implement for a new way to obtain [`Session`]s.
+//!   Caching, role chains, pools and the SDK plug-ins work with every implementation.
+//! - The parameters of STS are types that are parsed once and are valid from then on: [`RoleArn`],
+//!   [`ExternalId`], [`SessionTags`] and others. [`limits`] holds the limits that they enforce.
+//! - [`SessionError`] describes why a session could not be provided: its kind, its location in a
+//!   role chain, and a hint.
+//! - [`Clock`] and [`Environment`] are the only access to time, variables and files, so that tests
+//!   can replace both.
+//!
+//! Most services use these types through the crate `rolecall`. Depend on this crate to publish a
+//! session provider without the rest of rolecall.
+//!
+//! # Examples
 //!
 //! ```
-//! use rolecall_core::{FetchContext, FetchError, Session, SessionSource};
+//! use aws_credential_types::Credentials;
+//! use rolecall_core::{FetchContext, ProvideSession, Session, SessionError};
 //!
-//! /// Sessions from wherever your company keeps them.
+//! /// Provides sessions from a company's vault.
 //! #[derive(Debug)]
 //! struct Vault;
 //!
 //! #[async_trait::async_trait]
-//! impl SessionSource for Vault {
-//!     async fn session(&self, _cx: FetchContext) -> Result<Session, FetchError> {
+//! impl ProvideSession for Vault {
+//!     async fn provide_session(&self, _context: FetchContext) -> Result<Session, SessionError> {
 //!         let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
-//!         let keys = aws_credential_types::Credentials::new(id, secret, None, None, "vault");
-//!         Ok(Session::builder(keys).base("vault").build())
+//!         let credentials = Credentials::new(id, secret, None, None, "vault");
+//!         Ok(Session::builder(credentials).base("vault").build())
 //!     }
 //! }
 //! ```
+//!
+//! # Features
+//!
+//! - `metrics` adds `Metrics`, an [`Observer`] that records events with the crate `metrics`.
+//! - `test-util` adds `ManualClock`, a clock that tests advance by hand.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
 mod environment;
@@ -30,20 +48,24 @@ mod metrics;
 mod observer;
 mod params;
 mod provider;
+mod sdk;
 mod session;
-mod source;
 
-pub use clock::{Clock, Elapsed, ManualClock, Moment};
+#[cfg(any(test, feature = "test-util"))]
+pub use clock::ManualClock;
+pub use clock::{Clock, Elapsed, Moment};
 pub use environment::{Environment, FileError, FileFault};
-pub use error::{ErrorKind, FetchError, Place, refuses_session};
+pub use error::{ErrorKind, ErrorLocation, SessionError, is_invalid_session_code};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::{Event, Observer};
+#[doc(hidden)]
+pub use params::looks_like_token;
 pub use params::{
     AccountId, ExternalId, InvalidParameter, MfaCode, MfaSerial, PolicyArn, ProvidedContext,
     ProviderId, RoleArn, SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,
-    limits, looks_like_token,
+    limits,
 };
-pub use provider::{ProviderSource, SourceProvider};
+pub use provider::{FetchContext, FetchMode, ProvideSession, ProvideSessionFn, provide_session_fn};
+pub use sdk::{SdkProvider, SessionCredentials};
 pub use session::{AssumedRole, Lineage, Session, SessionBuilder, VerifiedToken};
-pub use source::{FetchContext, SessionSource, Urgency};

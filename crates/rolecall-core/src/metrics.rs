@@ -1,120 +1,132 @@
-//! Events as metrics.
+//! An observer that records session events as metrics.
 
 use ::metrics::{Label, Unit};
 
-use crate::{Event, FetchError, Observer, Session, Urgency};
+use crate::{Event, FetchMode, Observer, Session, SessionError};
 
-const STARTED: &str = "rolecall_fetches_started_total";
+const FETCHES_STARTED: &str = "rolecall_fetches_started_total";
 const FETCHES: &str = "rolecall_fetches_total";
-const SECONDS: &str = "rolecall_fetch_seconds";
-const STALE: &str = "rolecall_served_stale_total";
-const REJECTIONS: &str = "rolecall_rejections_total";
+const FETCH_DURATION: &str = "rolecall_fetch_duration_seconds";
+const SERVED_STALE: &str = "rolecall_served_stale_total";
+const INVALIDATIONS: &str = "rolecall_invalidations_total";
 const EVICTIONS: &str = "rolecall_evictions_total";
 const REMOVALS: &str = "rolecall_removals_total";
 
-/// An [`Observer`] that records into the facade of the crate `metrics` (0.24), for whatever recorder the program has.
+/// An [`Observer`] that records events with the crate `metrics` (0.24), in the recorder that the
+/// program has installed.
 ///
-/// | metric | what it counts | labels |
+/// | metric | meaning | labels |
 /// |---|---|---|
-/// | `rolecall_fetches_started_total` | fetches that began | `urgency` |
-/// | `rolecall_fetches_total` | fetches that ended | `outcome`, `urgency`, `kind` |
-/// | `rolecall_fetch_seconds` | a histogram: how long a fetch took | `outcome`, `urgency` |
-/// | `rolecall_served_stale_total` | refreshes that failed while callers went on with the session that is held | |
-/// | `rolecall_rejections_total` | sessions that a service refused | |
-/// | `rolecall_evictions_total` | sessions that a pool let go of | |
+/// | `rolecall_fetches_started_total` | fetches that started | `mode` |
+/// | `rolecall_fetches_total` | fetches that completed | `outcome`, `mode`, `kind` |
+/// | `rolecall_fetch_duration_seconds` | histogram of the duration of fetches | `outcome`, `mode` |
+/// | `rolecall_served_stale_total` | failed refreshes while the cached session was valid | |
+/// | `rolecall_invalidations_total` | sessions that a service rejected | |
+/// | `rolecall_evictions_total` | sessions that a pool evicted | |
 /// | `rolecall_removals_total` | sessions that were removed from a pool | |
 ///
-/// `outcome` is `ok`, `failed`, or `put_off` (the budget for STS had no turn for it, and nobody waited); `urgency` is `caller` (somebody waits) or `background`; `kind` is the
-/// [`ErrorKind`](crate::ErrorKind) (`throttled`, `invalid_response`), or `none`. No label says whose session it is, so
-/// that their number does not grow with the roles; [`with_source`](Self::with_source) adds that. A session that is handed
-/// out is no event: no metric is touched.
+/// `outcome` is `ok`, `failed`, or `deferred`: the rate limiter had no permit for a background
+/// fetch. `mode` is `foreground` (a caller waits) or `background`. `kind` is the
+/// [`ErrorKind`](crate::ErrorKind), such as `throttled` or `invalid_response`, or `none`.
+///
+/// No label identifies the session, so that the number of time series does not grow with the number
+/// of roles; see [`with_provider`](Self::with_provider). A cache hit is not an event and updates no
+/// metric.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
-/// use rolecall_core::{Event, Metrics, Observer, Urgency};
+/// use rolecall_core::{Event, FetchMode, Metrics, Observer};
 ///
-/// // After the program's recorder is installed.
+/// // Install the program's recorder first.
 /// let metrics: Arc<dyn Observer> = Arc::new(Metrics::new());
-/// // The cache does this.
-/// metrics.observe("static keys", &Event::FetchStarted { urgency: Urgency::Caller });
+/// // The cache calls `observe` for each event.
+/// metrics.observe("static keys", &Event::fetch_started(FetchMode::Foreground));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    with_source: bool,
+    with_provider: bool,
 }
 
 impl Metrics {
-    /// Describes the metrics to the recorder that is installed, and records into it.
-    #[allow(clippy::new_without_default, reason = "it does something: it describes")]
+    /// Creates the observer and describes its metrics to the installed recorder.
+    #[allow(clippy::new_without_default, reason = "it has a side effect: it describes the metrics")]
     pub fn new() -> Self {
-        ::metrics::describe_counter!(STARTED, Unit::Count, "Fetches of a session that began");
-        ::metrics::describe_counter!(FETCHES, Unit::Count, "Fetches of a session that ended");
-        ::metrics::describe_histogram!(SECONDS, Unit::Seconds, "How long a fetch took");
-        let what = "Refreshes that failed while callers went on with the session that is held";
-        ::metrics::describe_counter!(STALE, Unit::Count, what);
-        ::metrics::describe_counter!(REJECTIONS, Unit::Count, "Sessions that a service refused");
-        ::metrics::describe_counter!(EVICTIONS, Unit::Count, "Sessions that a pool let go of");
-        let what = "Sessions that were removed from a pool";
-        ::metrics::describe_counter!(REMOVALS, Unit::Count, what);
-        Self { with_source: false }
+        ::metrics::describe_counter!(FETCHES_STARTED, Unit::Count, "Session fetches that started");
+        ::metrics::describe_counter!(FETCHES, Unit::Count, "Session fetches that completed");
+        ::metrics::describe_histogram!(
+            FETCH_DURATION,
+            Unit::Seconds,
+            "Duration of session fetches"
+        );
+        let description = "Failed refreshes while the cached session was valid";
+        ::metrics::describe_counter!(SERVED_STALE, Unit::Count, description);
+        let description = "Sessions that a service rejected";
+        ::metrics::describe_counter!(INVALIDATIONS, Unit::Count, description);
+        ::metrics::describe_counter!(EVICTIONS, Unit::Count, "Sessions that a pool evicted");
+        let description = "Sessions that were removed from a pool";
+        ::metrics::describe_counter!(REMOVALS, Unit::Count, description);
+        Self { with_provider: false }
     }
 
-    /// Every metric has the label `source`, too: what the session is of (the role's ARN, the provider's name). A time
-    /// series for each role: for programs that have few.
+    /// Adds the label `provider` to every metric: the provider's
+    /// [`name`](crate::ProvideSession::name), such as the role's ARN.
+    ///
+    /// This creates time series for each role. Use it in programs that have few roles.
     #[must_use]
-    pub fn with_source(mut self) -> Self {
-        self.with_source = true;
+    pub fn with_provider(mut self) -> Self {
+        self.with_provider = true;
         self
     }
 
-    fn labels<const N: usize>(&self, source: &str, labels: [Label; N]) -> Vec<Label> {
-        let source = self.with_source.then(|| Label::new("source", source.to_owned()));
-        labels.into_iter().chain(source).collect()
+    fn labels<const N: usize>(&self, provider: &str, labels: [Label; N]) -> Vec<Label> {
+        let provider = self.with_provider.then(|| Label::new("provider", provider.to_owned()));
+        labels.into_iter().chain(provider).collect()
+    }
+
+    fn increment(&self, metric: &'static str, provider: &str) {
+        ::metrics::counter!(metric, self.labels(provider, [])).increment(1);
     }
 }
 
 impl Observer for Metrics {
-    fn observe(&self, source: &str, event: &Event<'_>) {
+    fn observe(&self, provider: &str, event: &Event<'_>) {
         match *event {
-            Event::FetchStarted { urgency } => {
-                let labels = self.labels(source, [of_urgency(urgency)]);
-                ::metrics::counter!(STARTED, labels).increment(1);
+            Event::FetchStarted { mode } => {
+                let labels = self.labels(provider, [mode_label(mode)]);
+                ::metrics::counter!(FETCHES_STARTED, labels).increment(1);
             }
-            Event::FetchEnded { urgency, took, result } => {
-                let (outcome, urgency) = (of_outcome(urgency, result), of_urgency(urgency));
-                let labels = self.labels(source, [outcome.clone(), urgency.clone()]);
-                ::metrics::histogram!(SECONDS, labels).record(took);
-                let labels = self.labels(source, [outcome, urgency, of_kind(result)]);
+            Event::FetchCompleted { mode, duration, result } => {
+                let (outcome, mode) = (outcome_label(result), mode_label(mode));
+                let labels = self.labels(provider, [outcome.clone(), mode.clone()]);
+                ::metrics::histogram!(FETCH_DURATION, labels).record(duration);
+                let labels = self.labels(provider, [outcome, mode, kind_label(result)]);
                 ::metrics::counter!(FETCHES, labels).increment(1);
             }
-            Event::ServedStale { .. } => self.count(STALE, source),
-            Event::Rejected { .. } => self.count(REJECTIONS, source),
-            Event::Evicted => self.count(EVICTIONS, source),
-            Event::Removed => self.count(REMOVALS, source),
+            Event::ServedStale { .. } => self.increment(SERVED_STALE, provider),
+            Event::Invalidated { .. } => self.increment(INVALIDATIONS, provider),
+            Event::Evicted => self.increment(EVICTIONS, provider),
+            Event::Removed => self.increment(REMOVALS, provider),
         }
     }
 }
 
-impl Metrics {
-    fn count(&self, metric: &'static str, source: &str) {
-        ::metrics::counter!(metric, self.labels(source, [])).increment(1);
-    }
+fn mode_label(mode: FetchMode) -> Label {
+    Label::from_static_parts("mode", mode.name())
 }
 
-fn of_urgency(urgency: Urgency) -> Label {
-    Label::from_static_parts("urgency", urgency.name())
-}
-
-fn of_outcome(urgency: Urgency, result: Result<&Session, &FetchError>) -> Label {
+fn outcome_label(result: Result<&Session, &SessionError>) -> Label {
     let outcome = match result {
         Ok(_) => "ok",
-        Err(error) if error.is_put_off(urgency) => "put_off",
+        // Apart from failures: an alert on failures must not fire because of the rate limit.
+        Err(error) if error.is_deferred() => "deferred",
         Err(_) => "failed",
     };
     Label::from_static_parts("outcome", outcome)
 }
 
-fn of_kind(result: Result<&Session, &FetchError>) -> Label {
+fn kind_label(result: Result<&Session, &SessionError>) -> Label {
     match result {
         Ok(_) => Label::from_static_parts("kind", "none"),
         Err(error) => Label::new("kind", error.kind().to_string().replace(' ', "_")),
@@ -134,9 +146,9 @@ mod tests {
 
     const ROLE: &str = "arn:aws:iam::444455556666:role/orders";
 
-    /// What moved since the last look: a metric with its labels, and by how much, or what was recorded.
-    fn moved(snapshotter: &Snapshotter) -> BTreeMap<String, String> {
-        let mut moved = BTreeMap::new();
+    /// Returns the metrics that changed since the last snapshot, with their labels and values.
+    fn take_changes(snapshotter: &Snapshotter) -> BTreeMap<String, String> {
+        let mut changes = BTreeMap::new();
         for (key, _, _, value) in snapshotter.snapshot().into_vec() {
             let labels =
                 key.key().labels().map(|label| format!("{}={}", label.key(), label.value()));
@@ -147,93 +159,99 @@ mod tests {
                 DebugValue::Counter(count) => count.to_string(),
                 other => format!("{other:?}"),
             };
-            moved.insert(format!("{}{{{labels}}}", key.key().name()), value);
+            changes.insert(format!("{}{{{labels}}}", key.key().name()), value);
         }
-        moved
+        changes
     }
 
-    /// What each of these events moves, told of the role.
-    fn each(metrics: impl FnOnce() -> Metrics, events: &[Event<'_>]) -> Vec<Vec<(String, String)>> {
+    /// Returns the changes that each of the events causes, in order.
+    fn record_each(
+        metrics: impl FnOnce() -> Metrics,
+        events: &[Event<'_>],
+    ) -> Vec<Vec<(String, String)>> {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         ::metrics::with_local_recorder(&recorder, || {
             let metrics = metrics();
-            let one = |event| {
+            let record = |event| {
                 metrics.observe(ROLE, event);
-                moved(&snapshotter).into_iter().collect()
+                take_changes(&snapshotter).into_iter().collect()
             };
-            events.iter().map(one).collect()
+            events.iter().map(record).collect()
         })
     }
 
-    fn is(name: &str, value: &str) -> (String, String) {
+    fn change(name: &str, value: &str) -> (String, String) {
         (name.to_owned(), value.to_owned())
     }
 
     #[test]
-    fn each_event_moves_its_metric_and_no_other() {
+    fn event_updates_only_its_metrics() {
         let session = Session::builder(Credentials::for_tests()).build();
-        let error = FetchError::new(ErrorKind::InvalidResponse, "no XML");
-        let put_off = FetchError::new(ErrorKind::Throttled, "the budget for STS is used up");
-        let took = Duration::from_millis(250);
-        let (caller, background) = (Urgency::Caller, Urgency::Background);
+        let error = SessionError::new(ErrorKind::InvalidResponse, "no XML");
+        let deferred = SessionError::deferred("the rate limit of STS calls is reached");
+        let duration = Duration::from_millis(250);
+        let (foreground, background) = (FetchMode::Foreground, FetchMode::Background);
         let events = [
-            Event::FetchStarted { urgency: caller },
-            Event::FetchStarted { urgency: background },
-            Event::FetchEnded { urgency: caller, took, result: Ok(&session) },
-            Event::FetchEnded { urgency: background, took, result: Err(&error) },
-            Event::FetchEnded { urgency: background, took, result: Err(&put_off) },
-            Event::ServedStale { left: took },
-            Event::Rejected { access_key_id: "AKIAIOSFODNN7EXAMPLE" },
+            Event::FetchStarted { mode: foreground },
+            Event::FetchStarted { mode: background },
+            Event::fetch_completed(foreground, duration, Ok(&session)),
+            Event::fetch_completed(background, duration, Err(&error)),
+            Event::fetch_completed(background, duration, Err(&deferred)),
+            Event::served_stale(duration),
+            Event::Invalidated { access_key_id: "AKIAIOSFODNN7EXAMPLE" },
             Event::Evicted,
             Event::Removed,
         ];
         assert_eq!(
-            each(Metrics::new, &events),
+            record_each(Metrics::new, &events),
             [
-                vec![is("rolecall_fetches_started_total{urgency=caller}", "1")],
-                vec![is("rolecall_fetches_started_total{urgency=background}", "1")],
+                vec![change("rolecall_fetches_started_total{mode=foreground}", "1")],
+                vec![change("rolecall_fetches_started_total{mode=background}", "1")],
                 vec![
-                    is("rolecall_fetch_seconds{outcome=ok,urgency=caller}", "Histogram([0.25])"),
-                    is("rolecall_fetches_total{outcome=ok,urgency=caller,kind=none}", "1"),
-                ],
-                vec![
-                    is(
-                        "rolecall_fetch_seconds{outcome=failed,urgency=background}",
+                    change(
+                        "rolecall_fetch_duration_seconds{outcome=ok,mode=foreground}",
                         "Histogram([0.25])"
                     ),
-                    is(
-                        "rolecall_fetches_total{outcome=failed,urgency=background,kind=invalid_response}",
+                    change("rolecall_fetches_total{outcome=ok,mode=foreground,kind=none}", "1"),
+                ],
+                vec![
+                    change(
+                        "rolecall_fetch_duration_seconds{outcome=failed,mode=background}",
+                        "Histogram([0.25])"
+                    ),
+                    change(
+                        "rolecall_fetches_total{outcome=failed,mode=background,kind=invalid_response}",
                         "1"
                     ),
                 ],
                 vec![
-                    is(
-                        "rolecall_fetch_seconds{outcome=put_off,urgency=background}",
+                    change(
+                        "rolecall_fetch_duration_seconds{outcome=deferred,mode=background}",
                         "Histogram([0.25])"
                     ),
-                    is(
-                        "rolecall_fetches_total{outcome=put_off,urgency=background,kind=throttled}",
+                    change(
+                        "rolecall_fetches_total{outcome=deferred,mode=background,kind=throttled}",
                         "1"
                     ),
                 ],
-                vec![is("rolecall_served_stale_total{}", "1")],
-                vec![is("rolecall_rejections_total{}", "1")],
-                vec![is("rolecall_evictions_total{}", "1")],
-                vec![is("rolecall_removals_total{}", "1")],
+                vec![change("rolecall_served_stale_total{}", "1")],
+                vec![change("rolecall_invalidations_total{}", "1")],
+                vec![change("rolecall_evictions_total{}", "1")],
+                vec![change("rolecall_removals_total{}", "1")],
             ]
         );
     }
 
     #[test]
-    fn whose_session_it_is_is_a_label_where_that_is_asked_for() {
-        let events = [Event::Evicted, Event::FetchStarted { urgency: Urgency::Caller }];
+    fn with_provider_adds_provider_label() {
+        let events = [Event::Evicted, Event::FetchStarted { mode: FetchMode::Foreground }];
         assert_eq!(
-            each(|| Metrics::new().with_source(), &events),
+            record_each(|| Metrics::new().with_provider(), &events),
             [
-                vec![is(&format!("rolecall_evictions_total{{source={ROLE}}}"), "1")],
-                vec![is(
-                    &format!("rolecall_fetches_started_total{{urgency=caller,source={ROLE}}}"),
+                vec![change(&format!("rolecall_evictions_total{{provider={ROLE}}}"), "1")],
+                vec![change(
+                    &format!("rolecall_fetches_started_total{{mode=foreground,provider={ROLE}}}"),
                     "1"
                 )],
             ]
@@ -241,18 +259,18 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_is_described_to_the_recorder() {
+    fn new_describes_every_metric() {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         ::metrics::with_local_recorder(&recorder, || {
             let metrics = Metrics::new();
             let session = Session::builder(Credentials::for_tests()).build();
-            let took = Duration::from_secs(1);
+            let duration = Duration::from_secs(1);
             for event in [
-                Event::FetchStarted { urgency: Urgency::Caller },
-                Event::FetchEnded { urgency: Urgency::Caller, took, result: Ok(&session) },
-                Event::ServedStale { left: took },
-                Event::Rejected { access_key_id: "" },
+                Event::FetchStarted { mode: FetchMode::Foreground },
+                Event::fetch_completed(FetchMode::Foreground, duration, Ok(&session)),
+                Event::served_stale(duration),
+                Event::Invalidated { access_key_id: "" },
                 Event::Evicted,
                 Event::Removed,
             ] {
@@ -263,7 +281,7 @@ mod tests {
         assert_eq!(recorded.len(), 7);
         for (key, unit, description, _) in recorded {
             let name = key.key().name().to_owned();
-            assert!(description.is_some_and(|text| !text.is_empty()), "{name} says nothing");
+            assert!(description.is_some_and(|text| !text.is_empty()), "{name} has no description");
             let expected = if name.ends_with("_seconds") { Unit::Seconds } else { Unit::Count };
             assert_eq!(unit, Some(expected), "{name}");
         }

@@ -1,14 +1,17 @@
-//! What happens to sessions, for those who want to know.
+//! Session events for code that observes the cache.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{FetchError, Session, Urgency};
+use crate::{FetchMode, Session, SessionError};
 
-/// Receives what happens in a slot, beside what `tracing` says. A session that is handed out is no event.
+/// Receives the events of cached sessions, in addition to what `tracing` logs.
 ///
-/// It is called on the task where it happens, under no lock: be quick, and do not block. An observer that panics is an
-/// observer's fault, and costs nobody a session.
+/// A cache hit is not an event. Events are delivered on the task where they happen, with no lock
+/// held: return quickly and do not block. If an observer panics, the panic is caught and logged,
+/// and the session is not affected.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,70 +21,157 @@ use crate::{FetchError, Session, Urgency};
 /// struct Failures(AtomicU64);
 ///
 /// impl Observer for Failures {
-///     fn observe(&self, source: &str, event: &Event<'_>) {
-///         if let Event::FetchEnded { result: Err(error), .. } = event {
+///     fn observe(&self, provider: &str, event: &Event<'_>) {
+///         if let Event::FetchCompleted { result: Err(error), .. } = event {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
-///             eprintln!("{source}: {error}");
+///             eprintln!("{provider}: {error}");
 ///         }
 ///     }
 /// }
 /// ```
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
-    /// Something happened to the session of this source (its [`label`](crate::SessionSource::label)).
-    fn observe(&self, source: &str, event: &Event<'_>);
+    /// Handles an event of the session of `provider`, the provider's
+    /// [`name`](crate::ProvideSession::name).
+    fn observe(&self, provider: &str, event: &Event<'_>);
 }
 
-/// What happened. Its `Debug` shows no secret.
+impl<O: Observer + ?Sized> Observer for std::sync::Arc<O> {
+    fn observe(&self, provider: &str, event: &Event<'_>) {
+        (**self).observe(provider, event);
+    }
+}
+
+/// An event of a cached session. Its `Debug` output contains no secret.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_core::{Event, Urgency};
-/// assert_eq!(Event::FetchStarted { urgency: Urgency::Caller }.name(), "fetch started");
+/// use rolecall_core::{Event, FetchMode};
+/// assert_eq!(Event::fetch_started(FetchMode::Foreground).name(), "fetch started");
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A fetch began.
+    /// A fetch started.
+    #[non_exhaustive]
     FetchStarted {
         /// Whether a caller waits for it.
-        urgency: Urgency,
+        mode: FetchMode,
     },
-    /// A fetch ended. One does not whose runtime shut down, that another took over, whose slot was removed or let go of
-    /// meanwhile, or that brought what is no credentials (below an identity cache).
-    FetchEnded {
+    /// A fetch completed.
+    ///
+    /// There is no such event if the fetch's runtime shut down, if another fetch took over, if its
+    /// cache entry was removed or dropped first, or if an identity cache's provider returned
+    /// something other than credentials.
+    #[non_exhaustive]
+    FetchCompleted {
         /// Whether a caller waited for it.
-        urgency: Urgency,
-        /// How long it took, by the clock of the slot.
-        took: Duration,
-        /// What it brought. Shared by all who waited.
-        result: Result<&'a Session, &'a FetchError>,
+        mode: FetchMode,
+        /// Duration of the fetch, by the clock of the cache.
+        duration: Duration,
+        /// The session, or the error that all waiting callers share.
+        result: Result<&'a Session, &'a SessionError>,
     },
-    /// A refresh failed, and callers go on with the session that is held.
+    /// A refresh failed, and callers keep receiving the cached session.
+    #[non_exhaustive]
     ServedStale {
-        /// How long that one is good for.
-        left: Duration,
+        /// Remaining lifetime of the cached session.
+        remaining: Duration,
     },
-    /// A service refused the session that is held.
-    Rejected {
-        /// The public half of its key.
+    /// A service rejected the cached session.
+    #[non_exhaustive]
+    Invalidated {
+        /// Access key id of the session.
         access_key_id: &'a str,
     },
-    /// A pool let go of a session for which it had no room, or which nobody used for a time. A handle that somebody holds
-    /// keeps it all the same.
+    /// A pool evicted the session, because it was idle or the pool was full. Providers that still
+    /// exist for its key keep using it.
     Evicted,
-    /// It was removed: handles that are held answer [`Removed`](crate::ErrorKind::Removed).
+    /// The session was removed from its pool. Providers that still exist for its key return
+    /// [`Removed`](crate::ErrorKind::Removed).
     Removed,
 }
 
-impl Event<'_> {
-    /// In a few words.
+impl<'a> Event<'a> {
+    /// Creates a [`FetchStarted`](Self::FetchStarted) event.
+    pub const fn fetch_started(mode: FetchMode) -> Self {
+        Self::FetchStarted { mode }
+    }
+
+    /// Creates a [`FetchCompleted`](Self::FetchCompleted) event.
+    pub const fn fetch_completed(
+        mode: FetchMode,
+        duration: Duration,
+        result: Result<&'a Session, &'a SessionError>,
+    ) -> Self {
+        Self::FetchCompleted { mode, duration, result }
+    }
+
+    /// Creates a [`ServedStale`](Self::ServedStale) event.
+    pub const fn served_stale(remaining: Duration) -> Self {
+        Self::ServedStale { remaining }
+    }
+
+    /// Creates an [`Invalidated`](Self::Invalidated) event.
+    pub const fn invalidated(access_key_id: &'a str) -> Self {
+        Self::Invalidated { access_key_id }
+    }
+
+    /// Returns the name of the event in lower case.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::FetchStarted { .. } => "fetch started",
-            Self::FetchEnded { .. } => "fetch ended",
+            Self::FetchCompleted { .. } => "fetch completed",
             Self::ServedStale { .. } => "served stale",
-            Self::Rejected { .. } => "rejected",
+            Self::Invalidated { .. } => "invalidated",
             Self::Evicted => "evicted",
             Self::Removed => "removed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_credential_types::Credentials;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Names(Mutex<Vec<String>>);
+
+    impl Observer for Names {
+        fn observe(&self, provider: &str, event: &Event<'_>) {
+            self.0.lock().unwrap().push(format!("{provider}: {}", event.name()));
+        }
+    }
+
+    #[test]
+    fn shared_observer_receives_every_event() {
+        let names = Arc::new(Names::default());
+        let observer: Arc<dyn Observer> = Arc::new(Arc::clone(&names));
+        let session = Session::builder(Credentials::for_tests()).build();
+        for event in [
+            Event::fetch_started(FetchMode::Background),
+            Event::fetch_completed(FetchMode::Background, Duration::ZERO, Ok(&session)),
+            Event::served_stale(Duration::ZERO),
+            Event::invalidated("AKIAIOSFODNN7EXAMPLE"),
+            Event::Evicted,
+            Event::Removed,
+        ] {
+            observer.observe("vault", &event);
+        }
+        assert_eq!(
+            *names.0.lock().unwrap(),
+            [
+                "vault: fetch started",
+                "vault: fetch completed",
+                "vault: served stale",
+                "vault: invalidated",
+                "vault: evicted",
+                "vault: removed",
+            ]
+        );
     }
 }

@@ -1,186 +1,348 @@
-//! To and from the SDK's `ProvideCredentials`.
+//! The trait that every source of sessions implements.
 
-use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
 
-use crate::{ErrorKind, FetchContext, FetchError, Place, Session, SessionSource};
+use crate::{Clock, Session, SessionError};
 
-/// Any of the SDK's credential providers as a source: a base for a chain.
+/// Provides sessions.
+///
+/// This is the one trait to implement for a new way to obtain sessions. Caching, role chains, pools
+/// and the SDK plug-ins work with every implementation.
+///
+/// An implementation fetches a session on each call. It does not cache and does not retry for
+/// minutes: the cache around it does both. It sets a time limit for every network call that it
+/// makes.
+///
+/// # Examples
+///
+/// The trait uses [`macro@async_trait`]: put `#[async_trait::async_trait]` on the implementation.
+/// Without it, the compiler reports E0195 (lifetime parameters do not match the trait definition).
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_core::FetchError> {
+/// use std::time::Duration;
 /// use aws_credential_types::Credentials;
-/// use rolecall_core::{FetchContext, ProviderSource, SessionSource};
+/// use rolecall_core::{ErrorKind, FetchContext, ProvideSession, Session, SessionError};
 ///
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let source = ProviderSource::new(keys).named("static keys");
-/// let session = source.session(FetchContext::caller()).await?;
-/// assert_eq!(session.lineage().to_string(), "static keys");
-/// # Ok(())
+/// #[derive(Debug)]
+/// struct Vault;
+///
+/// #[async_trait::async_trait]
+/// impl ProvideSession for Vault {
+///     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+///         let requested_at = context.clock().now();
+///         let (id, secret, lifetime) = request_keys().await.map_err(|error| {
+///             SessionError::new(ErrorKind::Unavailable, "the vault did not answer").with_cause(&error)
+///         })?;
+///         let credentials = Credentials::new(id, secret, None, None, "vault");
+///         Ok(Session::builder(credentials)
+///             .base(self.name())
+///             .lifetime(requested_at, lifetime, context.clock())
+///             .build())
+///     }
+///
+///     fn name(&self) -> &str {
+///         "vault"
+///     }
+/// }
+/// # async fn request_keys() -> Result<(String, String, Duration), std::io::Error> {
+/// #     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned();
+/// #     Ok(("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, Duration::from_secs(900)))
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct ProviderSource<P> {
-    provider: P,
-    name: String,
-}
+///
+/// For a provider without state of its own, an async closure is enough: see [`provide_session_fn`].
+#[async_trait]
+pub trait ProvideSession: fmt::Debug + Send + Sync + 'static {
+    /// Fetches a session.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`SessionError`] whose [`kind`](SessionError::kind) says whether a retry can help.
+    /// [`NotConfigured`](crate::ErrorKind::NotConfigured) lets an SDK provider chain continue with
+    /// its next provider; every other kind ends the chain.
+    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError>;
 
-impl<P: ProvideCredentials> ProviderSource<P> {
-    /// Sessions from this provider.
-    pub fn new(provider: P) -> Self {
-        Self { provider, name: "credentials provider".into() }
+    /// Returns the time limit of one [`provide_session`](Self::provide_session) call; a cache
+    /// abandons the fetch then.
+    ///
+    /// Defaults to 15 seconds. A provider that calls other providers adds their timeouts to its
+    /// own.
+    fn timeout(&self) -> Duration {
+        DEFAULT_TIMEOUT
     }
 
-    /// How to call it in errors and lineages.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
+    /// Returns the name that logs, metrics, events and errors use: a role's ARN or the kind of
+    /// provider.
+    ///
+    /// Defaults to `custom provider`. The name must not contain a secret.
+    fn name(&self) -> &str {
+        "custom provider"
+    }
+
+    /// Invalidates `session`: a service rejected it.
+    ///
+    /// Providers that cache sessions replace it. Does nothing by default.
+    fn invalidate(&self, session: &Session) {
+        let _ = session;
+    }
+}
+
+/// Forwards [`ProvideSession`] through a pointer.
+macro_rules! forward_provide_session {
+    ($pointer:ident) => {
+        #[async_trait]
+        impl<P: ProvideSession + ?Sized> ProvideSession for $pointer<P> {
+            async fn provide_session(
+                &self,
+                context: FetchContext,
+            ) -> Result<Session, SessionError> {
+                (**self).provide_session(context).await
+            }
+
+            fn timeout(&self) -> Duration {
+                (**self).timeout()
+            }
+
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            fn invalidate(&self, session: &Session) {
+                (**self).invalidate(session);
+            }
+        }
+    };
+}
+
+forward_provide_session!(Arc);
+forward_provide_session!(Box);
+
+/// Time limit of a provider that makes one call to one service.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Creates a provider from an async closure.
+///
+/// `name` is the provider's [`name`](ProvideSession::name). The timeout is the default of 15
+/// seconds; implement [`ProvideSession`] for another one.
+///
+/// # Errors
+///
+/// The closure returns the errors that [`ProvideSession::provide_session`] describes.
+///
+/// # Examples
+///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use rolecall_core::{Session, provide_session_fn};
+///
+/// let provider = provide_session_fn("vault", async |_context| {
+///     let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+///     Ok(Session::builder(Credentials::new(id, secret, None, None, "vault")).build())
+/// });
+/// ```
+///
+/// An async closure cannot borrow from what it captures. Clone captured values into the future:
+///
+/// ```
+/// use std::sync::Arc;
+/// use aws_credential_types::Credentials;
+/// use rolecall_core::{Session, provide_session_fn};
+///
+/// # let client = Arc::new(());
+/// let provider = provide_session_fn("vault", move |_context| {
+///     let client = Arc::clone(&client);
+///     async move {
+/// #       let _ = &client;
+/// #       let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+///         // Ask the client for credentials here.
+///         let credentials = Credentials::new(id, secret, None, None, "vault");
+///         Ok(Session::builder(credentials).build())
+///     }
+/// });
+/// ```
+pub fn provide_session_fn<F, Fut>(name: impl Into<String>, fetch: F) -> ProvideSessionFn
+where
+    F: Fn(FetchContext) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Session, SessionError>> + Send + 'static,
+{
+    ProvideSessionFn { name: name.into(), fetch: Box::new(move |context| Box::pin(fetch(context))) }
+}
+
+type Fetched = Pin<Box<dyn Future<Output = Result<Session, SessionError>> + Send>>;
+
+/// A provider made from an async closure by [`provide_session_fn`].
+///
+/// # Examples
+///
+/// ```
+/// use rolecall_core::{ErrorKind, ProvideSession, SessionError, provide_session_fn};
+///
+/// let offline = provide_session_fn("offline", async |_| {
+///     Err(SessionError::new(ErrorKind::Unavailable, "no network"))
+/// });
+/// assert_eq!(offline.name(), "offline");
+/// ```
+pub struct ProvideSessionFn {
+    name: String,
+    fetch: Box<dyn Fn(FetchContext) -> Fetched + Send + Sync>,
+}
+
+impl fmt::Debug for ProvideSessionFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProvideSessionFn").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl<P: ProvideCredentials + 'static> SessionSource for ProviderSource<P> {
-    async fn session(&self, _cx: FetchContext) -> Result<Session, FetchError> {
-        match self.provider.provide_credentials().await {
-            Ok(credentials) => {
-                let account =
-                    credentials.account_id().and_then(|account| account.as_str().parse().ok());
-                let mut session = Session::builder(credentials).base(self.name.clone());
-                if let Some(account) = account {
-                    session = session.account(account);
-                }
-                Ok(session.build())
-            }
-            Err(error) => Err(FetchError::of_provider(&error).at(Place::Base(self.name.clone()))),
-        }
+impl ProvideSession for ProvideSessionFn {
+    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+        (self.fetch)(context).await
     }
 
-    fn label(&self) -> &str {
+    fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl FetchError {
-    /// What an error of one of the SDK's providers says in our terms. One of ours that came through the SDK stays what
-    /// it was; an error that is no provider's is [`Unavailable`](ErrorKind::Unavailable).
-    ///
-    /// ```
-    /// use aws_credential_types::provider::error::CredentialsError;
-    /// use rolecall_core::{ErrorKind, FetchError};
-    /// let error = FetchError::of_provider(&CredentialsError::not_loaded("no profile"));
-    /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
-    /// ```
-    pub fn of_provider(error: &(dyn Error + 'static)) -> Self {
-        if let Some(ours) = Self::find(error) {
-            return ours.clone();
-        }
-        let mut kind = None;
-        let mut next = Some(error);
-        while let Some(error) = next {
-            kind = kind.or(error.downcast_ref().map(|error| match error {
-                CredentialsError::CredentialsNotLoaded(_) => ErrorKind::NotConfigured,
-                CredentialsError::InvalidConfiguration(_) => ErrorKind::InvalidConfig,
-                _ => ErrorKind::Unavailable,
-            }));
-            next = error.source();
-        }
-        let kind = kind.unwrap_or(ErrorKind::Unavailable);
-        let message = match kind {
-            ErrorKind::NotConfigured => "the credentials provider has none",
-            _ => "the credentials provider failed",
-        };
-        Self::new(kind, message).with_cause(error)
-    }
-}
-
-/// Any source as a credentials provider of the SDK. It asks the source at every call; `Cached` is the provider to use.
+/// Describes the request that a provider serves: whether a caller waits, and the clock to measure
+/// by.
+///
+/// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use aws_credential_types::{Credentials, provider::ProvideCredentials};
-/// use rolecall_core::{ProviderSource, SourceProvider};
-///
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let provider = SourceProvider::new(ProviderSource::new(keys));
-/// assert!(provider.provide_credentials().await.is_ok());
-/// # }
+/// use rolecall_core::{FetchContext, FetchMode};
+/// assert_eq!(FetchContext::background().mode(), FetchMode::Background);
 /// ```
 #[derive(Clone, Debug)]
-pub struct SourceProvider<S> {
-    source: S,
+pub struct FetchContext {
+    mode: FetchMode,
+    clock: Clock,
 }
 
-impl<S: SessionSource> SourceProvider<S> {
-    /// Credentials from this source.
-    pub fn new(source: S) -> Self {
-        Self { source }
+impl FetchContext {
+    /// Creates the context of a fetch that a caller waits for, on the system clock.
+    pub const fn foreground() -> Self {
+        Self { mode: FetchMode::Foreground, clock: Clock::system() }
     }
 
-    async fn credentials(&self) -> provider::Result {
-        let session = self.source.session(FetchContext::caller()).await?;
-        Ok(session.credentials().clone())
+    /// Creates the context of a fetch that no caller waits for, on the system clock.
+    pub const fn background() -> Self {
+        Self { mode: FetchMode::Background, clock: Clock::system() }
+    }
+
+    /// Sets the clock of the cache that requests the session.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Returns whether a caller waits for the session.
+    pub const fn mode(&self) -> FetchMode {
+        self.mode
+    }
+
+    /// Returns the clock by which the cache counts lifetimes.
+    ///
+    /// A provider that measures a lifetime reads this clock before it sends its request; see
+    /// [`SessionBuilder::lifetime`](crate::SessionBuilder::lifetime).
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 }
 
-impl<S: SessionSource> ProvideCredentials for SourceProvider<S> {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(self.credentials())
+/// Whether a caller waits for a fetch.
+///
+/// Decides how many attempts the STS client makes and whether the rate limiter waits for a permit.
+///
+/// # Examples
+///
+/// ```
+/// use rolecall_core::FetchMode;
+/// assert_eq!(FetchMode::Foreground.name(), "foreground");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FetchMode {
+    /// A caller waits: several attempts are made.
+    Foreground,
+    /// No caller waits: one attempt is made, and the cache schedules the next.
+    Background,
+}
+
+impl FetchMode {
+    /// Returns the mode in lower case, as the label of metrics and logs: `foreground` or
+    /// `background`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Foreground => "foreground",
+            Self::Background => "background",
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+
     use super::*;
+    use crate::ErrorKind;
 
-    #[derive(Debug)]
-    struct Failing(fn() -> CredentialsError);
+    #[derive(Debug, Default)]
+    struct Recording(std::sync::Mutex<Vec<String>>);
 
-    impl ProvideCredentials for Failing {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            future::ProvideCredentials::ready(Err((self.0)()))
+    #[async_trait]
+    impl ProvideSession for Recording {
+        async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+            self.0.lock().unwrap().push(context.mode().name().to_owned());
+            Err(SessionError::new(ErrorKind::Unavailable, "down"))
+        }
+
+        fn timeout(&self) -> Duration {
+            Duration::from_secs(3)
+        }
+
+        fn name(&self) -> &str {
+            "recording"
+        }
+
+        fn invalidate(&self, session: &Session) {
+            self.0.lock().unwrap().push(session.access_key_id().to_owned());
         }
     }
 
-    async fn error(make: fn() -> CredentialsError) -> FetchError {
-        let source = ProviderSource::new(Failing(make)).named("the default chain");
-        source.session(FetchContext::caller()).await.unwrap_err()
+    async fn exercise(provider: &impl ProvideSession) {
+        assert_eq!(provider.name(), "recording");
+        assert_eq!(provider.timeout(), Duration::from_secs(3));
+        let error = provider.provide_session(FetchContext::background()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        provider.invalidate(&Session::builder(Credentials::for_tests()).build());
     }
 
     #[tokio::test]
-    async fn the_sdks_errors_keep_their_meaning() {
-        let none = error(|| CredentialsError::not_loaded("nothing there")).await;
-        assert_eq!(none.kind(), ErrorKind::NotConfigured);
-        assert!(none.report().starts_with("base (the default chain): "), "{}", none.report());
-        assert!(none.report().contains("nothing there"), "{}", none.report());
-        let wrong = error(|| CredentialsError::invalid_configuration("bad profile")).await;
-        assert_eq!(wrong.kind(), ErrorKind::InvalidConfig);
-        let down = error(|| CredentialsError::provider_error("imds is away")).await;
-        assert_eq!(down.kind(), ErrorKind::Unavailable);
+    async fn pointers_forward_every_method() {
+        let shared = Arc::new(Recording::default());
+        exercise(&shared).await;
+        exercise(&Box::new(Arc::clone(&shared))).await;
+        let erased: Box<dyn ProvideSession> = Box::new(Arc::clone(&shared));
+        exercise(&erased).await;
+        assert_eq!(*shared.0.lock().unwrap(), ["background", "ANOTREAL"].repeat(3));
     }
 
     #[tokio::test]
-    async fn our_own_error_survives_the_way_through_the_sdk() {
-        let ours =
-            error(|| FetchError::new(ErrorKind::Denied, "no").with_code("AccessDenied").into());
-        assert_eq!(ours.await.code(), Some("AccessDenied"));
-    }
-
-    #[tokio::test]
-    async fn a_source_is_a_provider_and_its_error_is_kept_whole() {
-        let provider = SourceProvider::new(ProviderSource::new(Failing(|| {
-            FetchError::new(ErrorKind::NotConfigured, "nothing").into()
-        })));
-        let error = provider.provide_credentials().await.unwrap_err();
-        assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)));
+    async fn closure_receives_the_context() {
+        let provider = provide_session_fn("vault", async |context| {
+            assert_eq!(context.mode(), FetchMode::Foreground);
+            Err(SessionError::new(ErrorKind::Denied, "no"))
+        });
+        let error = provider.provide_session(FetchContext::foreground()).await.unwrap_err();
+        assert_eq!((provider.name(), error.kind()), ("vault", ErrorKind::Denied));
+        assert_eq!(format!("{provider:?}"), "ProvideSessionFn { name: \"vault\", .. }");
     }
 }

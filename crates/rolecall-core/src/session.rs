@@ -1,4 +1,4 @@
-//! Temporary credentials, who they are, and when they end.
+//! Sessions: credentials and what is known about them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,29 +8,38 @@ use aws_credential_types::Credentials;
 
 use crate::{AccountId, Clock, Moment, RoleArn, SessionTags, SourceIdentity};
 
-/// Temporary credentials + who they are + when they end. Cloning costs one reference count.
+/// Credentials and what is known about them: the assumed role, the account, the expiration and how
+/// they were obtained.
 ///
-/// `Debug` shows the access key id, which logs of AWS show too, and never the secret key or the session token.
+/// Most sessions are temporary credentials from STS; long-term access keys are a session that does
+/// not expire. Clones are cheap and share the credentials.
+///
+/// The `Debug` output contains the access key id, which is not a secret, and never the secret key
+/// or the session token.
+///
+/// # Examples
 ///
 /// ```
 /// use aws_credential_types::Credentials;
 /// use rolecall_core::Session;
 ///
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let session = Session::builder(keys).base("static keys").build();
+/// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+/// let credentials = Credentials::new(id, secret, None, None, "static");
+/// let session = Session::builder(credentials).base("static keys").build();
 /// assert_eq!(session.access_key_id(), "AKIAIOSFODNN7EXAMPLE");
-/// assert_eq!(session.expires_at(), None, "static keys do not end");
+/// assert_eq!(session.expires_at(), None, "static keys do not expire");
 /// assert!(!format!("{session:?}").contains("wJalr"));
 /// ```
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     credentials: Credentials,
     role: Option<AssumedRole>,
     role_arn: Option<RoleArn>,
     account: Option<AccountId>,
-    measured: Option<Measured>,
+    measured: Option<MeasuredLifetime>,
     packed_policy_size: Option<u8>,
     source_identity: Option<SourceIdentity>,
     tags: SessionTags,
@@ -38,15 +47,16 @@ struct Inner {
     lineage: Lineage,
 }
 
-/// A lifetime counted on a clock that nobody can set.
+/// A lifetime that counts from a moment of the [`Clock`], independent of the wall clock.
 #[derive(Clone, Copy, Debug)]
-struct Measured {
-    since: Moment,
+struct MeasuredLifetime {
+    requested_at: Moment,
     lifetime: Duration,
 }
 
 impl Session {
-    /// Starts from credentials; their `expiry` is the session's end by the wall clock.
+    /// Creates a builder from credentials. Their `expiry`, if they have one, is the time at which
+    /// the session expires.
     pub fn builder(credentials: Credentials) -> SessionBuilder {
         SessionBuilder {
             inner: Inner {
@@ -64,29 +74,35 @@ impl Session {
         }
     }
 
-    /// The credentials, as the SDK has them.
+    /// Returns the credentials in the SDK's form.
     pub fn credentials(&self) -> &Credentials {
         &self.0.credentials
     }
 
-    /// The public half of the key.
+    /// Returns the access key id.
     pub fn access_key_id(&self) -> &str {
         self.0.credentials.access_key_id()
     }
 
-    /// The assumed role that this session is, where STS said so.
+    /// Returns the assumed role, as STS describes it, if there is one.
     pub fn role(&self) -> Option<&AssumedRole> {
         self.0.role.as_ref()
     }
 
-    /// The role that it is a session of, with its path, which the session's own ARN leaves out; where that is known.
+    /// Returns the ARN of the role that was assumed, if it is known.
+    ///
+    /// This ARN contains the role's path, which the ARN of [`role`](Self::role) does not.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use aws_credential_types::Credentials;
     /// use rolecall_core::{RoleArn, Session};
+    ///
     /// let role = RoleArn::parse("arn:aws:iam::444455556666:role/shop/orders")?;
-    /// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-    /// let session = Session::builder(keys).role_arn(role.clone()).build();
+    /// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+    /// let credentials = Credentials::new(id, secret, None, None, "static");
+    /// let session = Session::builder(credentials).role_arn(role.clone()).build();
     /// assert_eq!(session.role_arn(), Some(&role));
     /// # Ok::<(), rolecall_core::InvalidParameter>(())
     /// ```
@@ -94,64 +110,95 @@ impl Session {
         self.0.role_arn.as_ref()
     }
 
-    /// The account, where it is known.
+    /// Returns the account of the session, if it is known.
     pub fn account(&self) -> Option<&AccountId> {
         self.0.account.as_ref()
     }
 
-    /// The end by this machine's wall clock; `None` for keys that do not end. For people and for the SDK: a cache
-    /// counts by [`ends`](Self::ends).
+    /// Returns the time at which the session expires, by this machine's wall clock, or `None` if it
+    /// does not expire.
+    ///
+    /// This time is for display and for the SDK. A cache uses [`expiration`](Self::expiration),
+    /// which a wrong wall clock does not affect.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.credentials.expiry()
     }
 
-    /// How long the session was good for when it was asked for, where the source measured it (server's Expiration
-    /// minus the server's Date).
-    pub fn lifetime(&self) -> Option<Duration> {
-        self.0.measured.map(|m| m.lifetime)
-    }
-
-    /// When it was asked for, where the source measured it.
-    pub fn requested_at(&self) -> Option<Moment> {
-        self.0.measured.map(|m| m.since)
-    }
-
-    /// The end on `clock`'s own time line; [`Moment::MAX`] for keys that do not end.
+    /// Returns the lifetime that the session had when it was requested, or `None` if the provider
+    /// did not measure it.
     ///
-    /// Measured by the source it does not depend on the wall clock. Else it is what is left by the wall clock now, so
-    /// ask once, when the session comes in.
-    pub fn ends(&self, clock: &Clock) -> Moment {
+    /// For sessions from STS, this is the `Expiration` of the response minus its `Date` header,
+    /// both by the server's clock.
+    pub fn lifetime(&self) -> Option<Duration> {
+        self.0.measured.map(|measured| measured.lifetime)
+    }
+
+    /// Returns the moment at which the session was requested, or `None` if the provider did not
+    /// measure it.
+    pub fn requested_at(&self) -> Option<Moment> {
+        self.0.measured.map(|measured| measured.requested_at)
+    }
+
+    /// Returns the moment at which the session expires, or [`Moment::MAX`] if it does not expire.
+    ///
+    /// If the provider measured the [`lifetime`](Self::lifetime), the result does not depend on the
+    /// wall clock. Otherwise it is computed from the lifetime that remains by the wall clock at the
+    /// time of the call: call this once, when the session is received.
+    pub fn expiration(&self, clock: &Clock) -> Moment {
         match (self.0.measured, self.expires_at()) {
-            (Some(measured), _) => measured.since + measured.lifetime,
-            (None, Some(end)) => clock.now() + end.duration_since(clock.wall()).unwrap_or_default(),
+            (Some(measured), _) => measured.requested_at + measured.lifetime,
+            // A session that has expired has no remaining lifetime and expires now: there is no
+            // moment to convert a past wall time to.
+            (None, Some(expires_at)) => {
+                clock.now() + expires_at.duration_since(clock.wall()).unwrap_or_default()
+            }
             (None, None) => Moment::MAX,
         }
     }
 
-    /// How much of the allowed size policies and tags took, in per cent, where STS said so.
+    /// Returns the size of the session policies and tags as a percentage of the allowed size, if
+    /// STS reported it.
     pub fn packed_policy_size(&self) -> Option<u8> {
         self.0.packed_policy_size
     }
 
-    /// Who is behind the session, where that was set or is handed on by the session that assumed it.
+    /// Returns the source identity, whether the request set it or the session inherited it from the
+    /// session that assumed the role.
     pub fn source_identity(&self) -> Option<&SourceIdentity> {
         self.0.source_identity.as_ref()
     }
 
-    /// The session's tags, as far as they are known: those that were asked for, and the transitive ones of the session
-    /// that assumed it. Tags of the role itself, and those that a web identity token brings, are not here.
+    /// Returns the known session tags: those of the request, and the transitive tags of the session
+    /// that assumed the role.
+    ///
+    /// Tags of the role itself and tags in a web identity token are not included.
     pub fn tags(&self) -> &SessionTags {
         &self.0.tags
     }
 
-    /// What STS verified of the web identity token that the session was got with; `None` for any other session.
+    /// Returns what STS verified in the web identity token, or `None` if the session was obtained
+    /// without one.
     pub fn web_identity(&self) -> Option<&VerifiedToken> {
         self.0.web_identity.as_ref()
     }
 
-    /// How this session came about.
+    /// Returns how the session was obtained.
     pub fn lineage(&self) -> &Lineage {
         &self.0.lineage
+    }
+
+    /// Sets the base of the lineage to `name` if the provider has set none.
+    ///
+    /// A provider that does not call [`SessionBuilder::base`] then has the same name in lineages as
+    /// in errors.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_default_base(mut self, name: &str) -> Self {
+        // Checked first: `make_mut` copies the session if the provider kept a clone.
+        if self.0.lineage.base.is_empty() {
+            Arc::make_mut(&mut self.0).lineage.base = name.to_owned();
+        }
+        self
     }
 }
 
@@ -169,7 +216,9 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Builds a [`Session`]: what a source says of the credentials that it got.
+/// Builds a [`Session`] in the implementation of a provider.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -177,87 +226,91 @@ impl fmt::Debug for Session {
 /// use rolecall_core::{Clock, Session};
 ///
 /// let clock = Clock::system();
-/// let asked = clock.now();
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let session = Session::builder(keys)
+/// let requested_at = clock.now();
+/// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+/// let session = Session::builder(Credentials::new(id, secret, None, None, "static"))
 ///     .base("vault")
-///     .lifetime(asked, Duration::from_secs(900), &clock)
+///     .lifetime(requested_at, Duration::from_secs(900), &clock)
 ///     .build();
-/// assert_eq!(session.ends(&clock), asked + Duration::from_secs(900));
+/// assert_eq!(session.expiration(&clock), requested_at + Duration::from_secs(900));
 /// ```
 pub struct SessionBuilder {
     inner: Inner,
 }
 
 impl SessionBuilder {
-    /// The assumed role that the session is.
+    /// Sets the assumed role, as STS describes it.
     #[must_use]
     pub fn role(mut self, role: AssumedRole) -> Self {
         self.inner.role = Some(role);
         self
     }
 
-    /// The role that it is a session of.
+    /// Sets the ARN of the role that was assumed.
     #[must_use]
     pub fn role_arn(mut self, role: RoleArn) -> Self {
         self.inner.role_arn = Some(role);
         self
     }
 
-    /// The account that the session is in.
+    /// Sets the account of the session.
     #[must_use]
     pub fn account(mut self, account: AccountId) -> Self {
         self.inner.account = Some(account);
         self
     }
 
-    /// The session is good for `lifetime` from the moment the request for it was sent. The expiry that the SDK sees
-    /// becomes this machine's wall time plus what is left.
+    /// Sets the lifetime, which counts from `requested_at`: the moment before the request was sent.
+    ///
+    /// The expiry in the credentials is replaced by this machine's wall time plus the remaining
+    /// lifetime, so that the SDK and the cache agree on it.
     #[must_use]
-    pub fn lifetime(mut self, since: Moment, lifetime: Duration, clock: &Clock) -> Self {
-        self.inner.measured = Some(Measured { since, lifetime });
-        let left = (since + lifetime) - clock.now();
-        // A lifetime that the calendar cannot hold has, for all purposes, no end there.
-        *self.inner.credentials.expiry_mut() = clock.wall().checked_add(left);
+    pub fn lifetime(mut self, requested_at: Moment, lifetime: Duration, clock: &Clock) -> Self {
+        self.inner.measured = Some(MeasuredLifetime { requested_at, lifetime });
+        let remaining = (requested_at + lifetime) - clock.now();
+        // An expiration that is too late for `SystemTime` has no representation for the SDK. The
+        // credentials do not expire for it.
+        *self.inner.credentials.expiry_mut() = clock.wall().checked_add(remaining);
         self
     }
 
-    /// How much of the allowed size policies and tags took, in per cent.
+    /// Sets the size of the session policies and tags, as a percentage of the allowed size.
     #[must_use]
-    pub fn packed_policy_size(mut self, per_cent: Option<u8>) -> Self {
-        self.inner.packed_policy_size = per_cent;
+    pub fn packed_policy_size(mut self, percent: Option<u8>) -> Self {
+        self.inner.packed_policy_size = percent;
         self
     }
 
-    /// Who is behind the session.
+    /// Sets the source identity.
     #[must_use]
     pub fn source_identity(mut self, identity: Option<SourceIdentity>) -> Self {
         self.inner.source_identity = identity;
         self
     }
 
-    /// The session's tags.
+    /// Sets the session tags.
     #[must_use]
     pub fn tags(mut self, tags: SessionTags) -> Self {
         self.inner.tags = tags;
         self
     }
 
-    /// What STS verified of the web identity token.
+    /// Sets what STS verified in the web identity token.
     #[must_use]
     pub fn web_identity(mut self, token: VerifiedToken) -> Self {
         self.inner.web_identity = Some(token);
         self
     }
 
-    /// The source that began it, in a few words: "web identity", "static keys".
+    /// Starts the lineage at a provider of base credentials, by its name: "web identity", "static
+    /// keys".
     #[must_use]
     pub fn base(mut self, base: impl Into<String>) -> Self {
         self.inner.lineage = Lineage { base: base.into(), hops: Vec::new() };
         self
     }
 
-    /// The session that assumed the role, and the role.
+    /// Sets the lineage to that of `parent`, the session that assumed the role, followed by `role`.
     #[must_use]
     pub fn assumed_by(mut self, parent: &Session, role: RoleArn) -> Self {
         let mut lineage = parent.lineage().clone();
@@ -266,7 +319,7 @@ impl SessionBuilder {
         self
     }
 
-    /// The session.
+    /// Builds the session.
     pub fn build(self) -> Session {
         Session(Arc::new(self.inner))
     }
@@ -280,11 +333,15 @@ impl fmt::Debug for SessionBuilder {
     }
 }
 
-/// Who an assumed session is, as STS says it (`AssumedRoleUser`).
+/// The `AssumedRoleUser` of a response from STS: the ARN and the id of a role session.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::AssumedRole;
-/// let role = AssumedRole::new("arn:aws:sts::111122223333:assumed-role/orders/checkout", "AROAEXAMPLE:checkout");
+///
+/// let arn = "arn:aws:sts::111122223333:assumed-role/orders/checkout";
+/// let role = AssumedRole::new(arn, "AROAEXAMPLE:checkout");
 /// assert_eq!(role.role_name(), Some("orders"));
 /// assert_eq!(role.session_name(), Some("checkout"));
 /// ```
@@ -295,42 +352,51 @@ pub struct AssumedRole {
 }
 
 impl AssumedRole {
-    /// From the ARN `arn:<partition>:sts::<account>:assumed-role/<name>/<session>` and the id `<role id>:<session>`.
+    /// Creates the description from an ARN of the form
+    /// `arn:<partition>:sts::<account>:assumed-role/<role name>/<session name>` and an id of the
+    /// form `<role id>:<session name>`.
+    ///
+    /// Neither is validated, since servers other than AWS may use other forms. The methods that
+    /// read a part of the ARN return `None` then.
     pub fn new(arn: impl Into<String>, id: impl Into<String>) -> Self {
         Self { arn: arn.into(), id: id.into() }
     }
 
-    /// The session's ARN.
+    /// Returns the ARN of the session.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// The role's unique id, a colon, and the session's name.
+    /// Returns the unique id of the role, followed by a colon and the session name.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The account in the ARN.
+    /// Returns the account in the ARN.
     pub fn account(&self) -> Option<AccountId> {
         self.arn.split(':').nth(4)?.parse().ok()
     }
 
-    /// The role's name, without its path: STS leaves that out.
+    /// Returns the name of the role, without its path, which STS leaves out.
     pub fn role_name(&self) -> Option<&str> {
-        self.parts().map(|(role, _)| role)
+        self.split_names().map(|(role, _)| role)
     }
 
-    /// The session's name.
+    /// Returns the session name.
     pub fn session_name(&self) -> Option<&str> {
-        self.parts().map(|(_, session)| session)
+        self.split_names().map(|(_, session)| session)
     }
 
-    fn parts(&self) -> Option<(&str, &str)> {
+    fn split_names(&self) -> Option<(&str, &str)> {
         self.arn.splitn(6, ':').nth(5)?.strip_prefix("assumed-role/")?.split_once('/')
     }
 }
 
-/// What STS verified of a web identity token, as it says in its answer; not every server says all of it.
+/// The claims of a web identity token that STS verified, as its response reports them.
+///
+/// STS-compatible servers may report only some of them.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::VerifiedToken;
@@ -340,25 +406,30 @@ impl AssumedRole {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedToken {
-    /// `SubjectFromWebIdentityToken`: the token's `sub`.
+    /// The token's `sub` (`SubjectFromWebIdentityToken`).
     pub subject: Option<String>,
-    /// `Provider`: the token's `iss`, or the ARN of its identity provider.
+    /// The token's `iss`, or the ARN of its identity provider (`Provider`).
     pub provider: Option<String>,
-    /// `Audience`: the token's `aud`.
+    /// The token's `aud` (`Audience`).
     pub audience: Option<String>,
 }
 
-/// How a session came about: a base, and the roles assumed from there, in order.
+/// How a session was obtained: the provider of the base credentials, and the roles that were
+/// assumed from there, in order.
+///
+/// # Examples
 ///
 /// ```
 /// use aws_credential_types::Credentials;
-/// use rolecall_core::Session;
+/// use rolecall_core::{RoleArn, Session};
 ///
-/// let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "static");
-/// let base = Session::builder(keys.clone()).base("web identity").build();
-/// let role = "arn:aws:iam::444455556666:role/orders".parse().unwrap();
-/// let next = Session::builder(keys).assumed_by(&base, role).build();
+/// let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+/// let credentials = Credentials::new(id, secret, None, None, "static");
+/// let base = Session::builder(credentials.clone()).base("web identity").build();
+/// let role = RoleArn::parse("arn:aws:iam::444455556666:role/orders")?;
+/// let next = Session::builder(credentials).assumed_by(&base, role).build();
 /// assert_eq!(next.lineage().to_string(), "web identity -> arn:aws:iam::444455556666:role/orders");
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lineage {
@@ -367,12 +438,13 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// The first source, in a few words.
+    /// Returns the name of the provider of the base credentials. Empty if the provider has set
+    /// none.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The roles assumed on it, in order.
+    /// Returns the roles that were assumed, in order.
     pub fn hops(&self) -> &[RoleArn] {
         &self.hops
     }
@@ -380,7 +452,7 @@ impl Lineage {
 
 impl fmt::Display for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.base.is_empty() { "unnamed source" } else { &self.base })?;
+        f.write_str(if self.base.is_empty() { "unnamed provider" } else { &self.base })?;
         for hop in &self.hops {
             write!(f, " -> {hop}")?;
         }
@@ -389,48 +461,4 @@ impl fmt::Display for Lineage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ManualClock;
-
-    #[test]
-    fn debug_shows_neither_secret_nor_token() {
-        let keys = Credentials::new(
-            "AKIAIOSFODNN7EXAMPLE",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-            Some("the-session-token".into()),
-            None,
-            "test",
-        );
-        let builder = Session::builder(keys).base("test");
-        let shown = format!("{builder:?}");
-        let session = builder.build();
-        let shown = format!("{shown} {session:?} {session:#?} {:?}", session.credentials());
-        assert!(shown.contains("AKIAIOSFODNN7EXAMPLE"));
-        assert!(!shown.contains("wJalr") && !shown.contains("the-session-token"), "{shown}");
-    }
-
-    #[test]
-    fn a_measured_end_does_not_move_with_the_wall_clock() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
-        let asked = clock.now();
-        let hour = Duration::from_secs(3600);
-        let session =
-            Session::builder(Credentials::for_tests()).lifetime(asked, hour, &clock).build();
-        assert_eq!(session.expires_at(), Some(clock.wall() + hour));
-        hands.set_wall(clock.wall() - 10 * hour);
-        assert_eq!(session.ends(&clock), asked + hour);
-    }
-
-    #[test]
-    fn an_end_by_the_wall_clock_is_what_is_left_of_it() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
-        let keys = |end| Credentials::new("a", "b", None, Some(end), "test");
-        let later = Session::builder(keys(clock.wall() + Duration::from_secs(60))).build();
-        assert_eq!(later.ends(&clock), clock.now() + Duration::from_secs(60));
-        let over = Session::builder(keys(clock.wall() - Duration::from_secs(60))).build();
-        assert_eq!(over.ends(&clock), clock.now());
-    }
-}
+mod tests;

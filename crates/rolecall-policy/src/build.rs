@@ -1,7 +1,7 @@
-//! Policies from what they are for: typed access in, documents out.
+//! Builders of policies: typed access in, documents out.
 //!
-//! A builder takes names, never patterns: a `*` in its input is an error, and a prefix ends in `/`, so that what is let
-//! in is what was named.
+//! A builder takes names, never patterns: a `*` in its input is an error, and a prefix ends in `/`,
+//! so that a policy grants only what was named.
 
 mod ecr;
 mod s3;
@@ -22,7 +22,9 @@ use crate::parse::PolicyError;
 use crate::pattern::Pattern;
 
 impl PermissionPolicy {
-    /// Writes a policy.
+    /// Creates a builder of a permission policy.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_policy::{PermissionPolicy, S3Access, SecretsAccess};
@@ -38,14 +40,20 @@ impl PermissionPolicy {
     }
 }
 
-/// Writes a [`PermissionPolicy`]: what its sessions may do. Everything else stays denied.
+/// Builds a [`PermissionPolicy`]. Everything that it does not name stays denied.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::{Context, Decision, PermissionPolicy, S3Access};
-/// let policy = PermissionPolicy::builder().s3(S3Access::under("shop-data", ["orders/"])?.read()).build()?;
-/// let may = |key: &str| policy.evaluate("s3:GetObject", &format!("arn:aws:s3:::shop-data/{key}"), &Context::new());
-/// assert_eq!(may("orders/2026/1.json"), Decision::Allow);
-/// assert_eq!(may("invoices/2026/1.json"), Decision::ImplicitDeny);
+/// let orders = S3Access::under("shop-data", ["orders/"])?.read();
+/// let policy = PermissionPolicy::builder().s3(orders).build()?;
+/// let decide = |key: &str| {
+///     let object = format!("arn:aws:s3:::shop-data/{key}");
+///     policy.evaluate("s3:GetObject", &object, &Context::new())
+/// };
+/// assert_eq!(decide("orders/2026/1.json"), Decision::Allow);
+/// assert_eq!(decide("invoices/2026/1.json"), Decision::ImplicitDeny);
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -75,43 +83,57 @@ enum Resource {
 }
 
 impl PermissionPolicyBuilder {
-    /// The partition that resources are in; `aws` if it is not said.
+    /// Sets the partition of the resources. Defaults to `aws`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `partition` is not the name of a partition.
     pub fn partition(mut self, partition: &str) -> Result<Self, PolicyError> {
         let good = partition.starts_with("aws")
             && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         if !good {
-            let rule = "one of aws, aws-cn, aws-us-gov and the like";
+            let rule = "a partition, such as aws, aws-cn or aws-us-gov";
             return Err(fault("partition", format!("{partition:?} is not {rule}")));
         }
         partition.clone_into(&mut self.partition);
         Ok(self)
     }
 
-    /// With access to a bucket.
+    /// Allows access to an S3 bucket.
     pub fn s3(mut self, access: S3Access) -> Self {
         self.grants.extend(access.grants());
         self
     }
 
-    /// With access to secrets.
+    /// Allows access to secrets in Secrets Manager.
     pub fn secrets(mut self, access: SecretsAccess) -> Self {
         self.grants.push(access.grant());
         self
     }
 
-    /// With access to image repositories.
+    /// Allows access to image repositories in ECR.
     pub fn ecr(mut self, access: EcrAccess) -> Self {
         self.grants.extend(access.grants());
         self
     }
 
-    /// May assume these roles, by their ARNs; their trust policies must let it, too.
+    /// Allows `sts:AssumeRole` on these roles, by their ARNs. The trust policies of the roles must
+    /// allow it, too.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `roles` is empty, or if one of them is not the ARN of a role.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_policy::PermissionPolicy;
-    /// let policy = PermissionPolicy::builder().assume_roles(["arn:aws:iam::444455556666:role/orders"])?.build()?;
-    /// let error = PermissionPolicy::builder().assume_roles(["arn:aws:iam::444455556666:role/*"]).unwrap_err();
-    /// assert_eq!(error.to_string(), r#"role: "arn:aws:iam::444455556666:role/*": a principal has no wildcard in it"#);
+    /// let orders = "arn:aws:iam::444455556666:role/orders";
+    /// let policy = PermissionPolicy::builder().assume_roles([orders])?.build()?;
+    ///
+    /// let all = "arn:aws:iam::444455556666:role/*";
+    /// let error = PermissionPolicy::builder().assume_roles([all]).unwrap_err();
+    /// assert_eq!(error.to_string(), format!("role: {all:?} contains a wildcard"));
     /// # Ok::<(), rolecall_policy::PolicyError>(())
     /// ```
     pub fn assume_roles<R: Into<String>>(
@@ -124,13 +146,13 @@ impl PermissionPolicyBuilder {
                 Ok(Principal::Role(arn)) => resources.push(Resource::Whole(arn)),
                 Ok(other) => {
                     let (_, value) = other.kind_and_value();
-                    return Err(fault("role", format!("{value:?} is no role's ARN")));
+                    return Err(fault("role", format!("{value:?} is not the ARN of a role")));
                 }
                 Err(why) => return Err(fault("role", why)),
             }
         }
         if resources.is_empty() {
-            return Err(fault("role", "there is none: name at least one role's ARN"));
+            return Err(fault("role", "no role is given; hint: pass at least one role ARN"));
         }
         self.grants.push(Grant {
             sid: "AssumeRoles",
@@ -142,16 +164,23 @@ impl PermissionPolicyBuilder {
         Ok(self)
     }
 
-    /// The policy. An error if it would allow nothing.
+    /// Builds the policy.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if the policy would allow nothing, or if an access was added without
+    /// an action.
     pub fn build(self) -> Result<PermissionPolicy, PolicyError> {
         if self.grants.is_empty() {
-            return Err(fault("policy", "it allows nothing: add s3, secrets, ecr or assume_roles"));
+            let what = "no access is allowed; hint: call s3, secrets, ecr or assume_roles";
+            return Err(fault("policy", what));
         }
         let mut statements: Vec<PermissionStatement> = Vec::new();
         for grant in &self.grants {
             if grant.actions.is_empty() {
                 let methods = grant.methods;
-                return Err(fault(grant.sid, format!("it allows nothing: call {methods}")));
+                let what = format!("no action is allowed; hint: call {methods}");
+                return Err(fault(grant.sid, what));
             }
             let same = |statement: &&PermissionStatement| {
                 let sid = statement.core.sid.as_deref().unwrap_or_default();
@@ -193,11 +222,12 @@ fn one_of<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> OneOf {
     OneOf { patterns: texts.into_iter().map(Pattern::new).collect(), negated: false }
 }
 
-fn fault(place: &str, fault: impl Into<String>) -> PolicyError {
-    PolicyError { place: place.to_owned(), fault: fault.into() }
+fn fault(location: &str, message: impl Into<String>) -> PolicyError {
+    PolicyError { location: location.to_owned(), message: message.into() }
 }
 
-/// Prefixes as they stand in ARNs: each ends in `/` and holds nothing that IAM would take for a pattern.
+/// Prefixes as they stand in ARNs: each ends in `/` and holds nothing that IAM would take for a
+/// pattern.
 fn prefixes<P: Into<String>>(
     given: impl IntoIterator<Item = P>,
     known: impl Fn(char) -> bool,
@@ -206,30 +236,38 @@ fn prefixes<P: Into<String>>(
     for prefix in given {
         let prefix: String = prefix.into();
         if prefix.contains(['*', '?']) || prefix.contains("${") {
-            let why = "a prefix is a name, not a pattern: leave *, ? and ${ out";
-            return Err(fault("prefix", format!("{prefix:?}: {why}")));
+            let why = "contains a wildcard or a policy variable; hint: remove *, ? and ${";
+            return Err(fault("prefix", format!("{prefix:?} {why}")));
         }
         if !prefix.ends_with('/') || prefix == "/" {
             return Err(fault(
                 "prefix",
                 format!(
-                    "{prefix:?} must be a name that ends in \"/\": without it, {:?} would be let in too",
+                    "{prefix:?} is not a name that ends in \"/\", and would include {:?}; hint: end \
+                     the prefix in \"/\"",
                     format!("{prefix}-other")
                 ),
             ));
         }
         if let Some(c) = prefix.chars().find(|c| !known(*c)) {
-            return Err(fault("prefix", format!("{prefix:?}: no name has the character {c:?}")));
+            return Err(fault(
+                "prefix",
+                format!("{prefix:?} contains {c:?}, which is not allowed in names"),
+            ));
         }
         prefixes.push(prefix);
     }
     if prefixes.is_empty() {
-        return Err(fault("prefix", "there is none: name at least one, as \"shop/\""));
+        return Err(fault(
+            "prefix",
+            "no prefix is given; hint: pass at least one, such as \"shop/\"",
+        ));
     }
     Ok(prefixes)
 }
 
-/// Resources with a Region and an account in their ARNs, under prefixes, and what may be done to them.
+/// Resources with a Region and an account in their ARNs, under prefixes, and what may be done to
+/// them.
 #[derive(Clone, Debug)]
 struct Regional {
     region: String,
@@ -277,7 +315,7 @@ impl Regional {
 fn region(region: &str) -> Result<String, PolicyError> {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if region.is_empty() || !region.contains('-') || !region.bytes().all(known) {
-        return Err(fault("Region", format!("{region:?} is no Region, as \"eu-west-1\"")));
+        return Err(fault("Region", format!("{region:?} is not a Region, such as \"eu-west-1\"")));
     }
     Ok(region.to_owned())
 }
@@ -286,7 +324,7 @@ fn account(account: &str) -> Result<String, PolicyError> {
     if is_account(account) {
         return Ok(account.to_owned());
     }
-    Err(fault("account", format!("{account:?} is no account: an account id has 12 digits")))
+    Err(fault("account", format!("{account:?} is not an account id of 12 digits")))
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
-//! Conditions: operators, their values, and the request context that they look at.
+//! Conditions: operators, their values, and the request context that they test.
 //!
-//! Covered: `StringEquals`, `StringNotEquals`, `StringEqualsIgnoreCase`, `StringNotEqualsIgnoreCase`, `StringLike`,
-//! `StringNotLike`, `ArnEquals`, `ArnLike`, `ArnNotEquals`, `ArnNotLike`, `Bool`, `Null`, and the suffix `IfExists`.
-//! (IAM User Guide, "IAM JSON policy elements: Condition operators".)
+//! Supported: `StringEquals`, `StringNotEquals`, `StringEqualsIgnoreCase`,
+//! `StringNotEqualsIgnoreCase`, `StringLike`, `StringNotLike`, `ArnEquals`, `ArnLike`,
+//! `ArnNotEquals`, `ArnNotLike`, `Bool`, `Null`, and the suffix `IfExists`. (IAM User Guide, "IAM
+//! JSON policy elements: Condition operators".)
 
 use std::collections::BTreeMap;
 
 use crate::pattern::Pattern;
 
-/// The condition keys of one request. Keys are case-insensitive.
+/// The condition keys of one request and their values. Keys are case-insensitive.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Context;
@@ -19,29 +22,32 @@ use crate::pattern::Pattern;
 pub struct Context(BTreeMap<String, Vec<String>>);
 
 impl Context {
-    /// No keys.
+    /// Creates a context without keys.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With one value more for this key.
+    /// Adds a value to a key.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.0.entry(key.to_lowercase()).or_default().push(value.into());
         self
     }
 
-    /// The values of a key.
+    /// Returns the values of a key, or `None` if the request does not have it.
     pub fn get(&self, key: &str) -> Option<&[String]> {
         self.0.get(&key.to_lowercase()).map(Vec::as_slice)
     }
 }
 
-/// One operator applied to one key: the values are alternatives.
+/// One operator applied to one key. The values are alternatives.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::{Condition, Context};
-/// let condition = Condition::new("StringLike", "shop.example:sub", ["system:serviceaccount:shop:*"]).unwrap();
+/// let subjects = ["system:serviceaccount:shop:*"];
+/// let condition = Condition::new("StringLike", "shop.example:sub", subjects).unwrap();
 /// let context = Context::new().with("shop.example:sub", "system:serviceaccount:shop:checkout");
 /// assert!(condition.holds(&context));
 /// assert!(!condition.holds(&Context::new()), "a missing key does not match");
@@ -85,7 +91,12 @@ const OPERATORS: &[(&str, Test, bool)] = &[
 ];
 
 impl Condition {
-    /// An operator by its IAM name. The error says what is wrong with it.
+    /// Creates a condition from the IAM name of its operator, a key and the key's values.
+    ///
+    /// # Errors
+    ///
+    /// Returns a description of the problem if the operator is not supported, if `values` is empty
+    /// or does not suit the operator, or if `key` is not a condition key.
     pub fn new<V: Into<String>>(
         operator: &str,
         key: &str,
@@ -100,32 +111,30 @@ impl Condition {
             return Err(format!("the operator {operator:?} is not supported"));
         };
         if if_exists && test == Test::Null {
-            return Err("Null takes no IfExists".into());
+            return Err("the operator Null does not accept IfExists".into());
         }
         let values: Vec<String> = values.into_iter().map(Into::into).collect();
         if values.is_empty() {
-            return Err(format!("{key} is compared with nothing"));
+            return Err(format!("the condition on {key} has no values"));
         }
         let truth = |value: &String| {
             value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
         };
         if matches!(test, Test::Bool | Test::Null) && !values.iter().all(truth) {
-            return Err(format!("{operator} compares with \"true\" or \"false\" alone"));
+            return Err(format!("{operator} accepts only \"true\" and \"false\""));
         }
         let arn = |value: &String| value.splitn(6, ':').count() == 6;
         if test == Test::Arn && !values.iter().all(arn) {
-            return Err(format!(
-                "{operator} compares with ARNs alone, of six fields between colons"
-            ));
+            return Err(format!("{operator} accepts only ARNs, of six fields separated by colons"));
         }
         if key.is_empty() || !key.contains(':') {
-            return Err(format!("{key:?} is no condition key"));
+            return Err(format!("{key:?} is not a condition key"));
         }
         let (operator, key) = (operator.to_owned(), key.to_owned());
         Ok(Self { operator, test, negated, if_exists, key, values })
     }
 
-    /// The key it looks at.
+    /// Returns the condition key.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -138,7 +147,7 @@ impl Condition {
         &self.values
     }
 
-    /// Whether it holds for this request.
+    /// Returns `true` if the condition holds for a request with this context.
     pub fn holds(&self, context: &Context) -> bool {
         let present = context.get(&self.key);
         if self.test == Test::Null {

@@ -1,9 +1,12 @@
-//! What policies decide. (IAM User Guide, "Policy evaluation logic" and "How to use trust policies".)
+//! The evaluator. (IAM User Guide, "Policy evaluation logic" and "How to use trust
+//! policies".)
 
 use crate::condition::Context;
 use crate::model::{Effect, PermissionPolicy, Principal, TrustPolicy};
 
-/// What permission policies say of a request. An explicit Deny wins, then an Allow.
+/// The decision of permission policies on a request. An explicit Deny wins over an Allow.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Decision;
@@ -11,16 +14,16 @@ use crate::model::{Effect, PermissionPolicy, Principal, TrustPolicy};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Some statement allows it and none denies it.
+    /// A statement allows the request, and none denies it.
     Allow,
-    /// A statement denies it.
+    /// A statement denies the request.
     ExplicitDeny,
-    /// No statement speaks of it.
+    /// No statement matches the request.
     ImplicitDeny,
 }
 
 impl Decision {
-    /// What two policies of one identity say together.
+    /// Combines the decisions of two policies of one identity.
     #[must_use]
     pub fn and_also(self, other: Self) -> Self {
         match (self, other) {
@@ -32,7 +35,7 @@ impl Decision {
 }
 
 impl PermissionPolicy {
-    /// What this policy says of an action on a resource.
+    /// Evaluates the policy for an action on a resource.
     pub fn evaluate(&self, action: &str, resource: &str, context: &Context) -> Decision {
         let mut decision = Decision::ImplicitDeny;
         for statement in &self.document.statements {
@@ -48,7 +51,9 @@ impl PermissionPolicy {
     }
 }
 
-/// Who asks.
+/// The caller of a request: a user, a session of a role, or a federated identity.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Caller;
@@ -70,12 +75,13 @@ enum Kind {
 }
 
 impl Caller {
-    /// An IAM user.
+    /// Creates the caller of an IAM user, from its account id and its ARN.
     pub fn user(account: impl Into<String>, arn: impl Into<String>) -> Self {
         Self { account: account.into(), arn: arn.into(), kind: Kind::User }
     }
 
-    /// A session of a role: the role's ARN (with its path) and its name, and the session's name.
+    /// Creates the caller of a session of a role, from the role's account id, ARN (with its path)
+    /// and name, and the session's name.
     pub fn role_session(
         account: impl Into<String>,
         role: impl Into<String>,
@@ -88,17 +94,18 @@ impl Caller {
         Self { account, arn, kind: Kind::RoleSession { role } }
     }
 
-    /// Somebody whom an identity provider vouches for, by the provider's ARN.
+    /// Creates the caller of an identity that an OIDC or SAML provider has verified, from the
+    /// provider's ARN.
     pub fn federated(provider: impl Into<String>) -> Self {
         Self { account: String::new(), arn: provider.into(), kind: Kind::Federated }
     }
 
-    /// The caller's ARN: the user's, the session's, or the identity provider's.
+    /// Returns the ARN of the user, of the role session, or of the identity provider.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// The caller's account; empty for a federated one.
+    /// Returns the caller's account id, which is empty for a federated caller.
     pub fn account(&self) -> &str {
         &self.account
     }
@@ -121,36 +128,42 @@ impl Caller {
     }
 }
 
-/// How a trust policy looks at a caller.
+/// The decision of a trust policy on a caller.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Trust;
 /// assert!(Trust::Delegated.is_allowed() && !Trust::NotTrusted.is_allowed());
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
     /// No statement allows the caller.
     NotTrusted,
-    /// The caller's account is allowed, and with it whom the account's own policies let.
+    /// The caller's account is allowed. The caller's own policies must allow the action, too.
     Delegated,
-    /// Everybody is allowed.
+    /// Every caller is allowed.
     Anyone,
-    /// The caller itself is named.
+    /// The caller itself is allowed by name.
     Named,
     /// A statement denies the caller.
     ExplicitDeny,
 }
 
 impl Trust {
-    /// Whether the trust policy lets the caller; its own policies may have to, too.
+    /// Returns `true` if the trust policy allows the caller. The caller's own policies may have to
+    /// allow the action, too; see [`assume_role`].
     pub const fn is_allowed(self) -> bool {
         matches!(self, Self::Delegated | Self::Anyone | Self::Named)
     }
 }
 
 impl TrustPolicy {
-    /// How this policy looks at a caller who asks for `action` (`sts:AssumeRole`, `sts:AssumeRoleWithWebIdentity`, ...).
-    /// The closest of the statements that allow counts.
+    /// Evaluates the policy for a caller and an action, such as `sts:AssumeRole` or
+    /// `sts:AssumeRoleWithWebIdentity`.
+    ///
+    /// If several statements allow the caller, the most specific one decides.
     pub fn evaluate(&self, caller: &Caller, action: &str, context: &Context) -> Trust {
         let mut trust = Trust::NotTrusted;
         for statement in &self.document.statements {
@@ -158,7 +171,8 @@ impl TrustPolicy {
                 continue;
             }
             let named = statement.principals.iter().filter_map(|p| caller.named_by(p)).max();
-            // A federated caller is allowed by its provider's name alone, and denied with everybody.
+            // A federated caller is allowed by its provider's name alone, and denied with
+            // everybody.
             let everybody = statement.principals.contains(&Principal::Anyone);
             match (named, statement.core.effect) {
                 (Some(_), Effect::Deny) => return Trust::ExplicitDeny,
@@ -171,40 +185,48 @@ impl TrustPolicy {
     }
 }
 
-/// Whether a caller may assume a role, and if not, what stands in the way.
+/// Whether a caller may assume a role, and otherwise which policy prevents it.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Verdict;
-/// assert_eq!(Verdict::NotTrusted.to_string(), "the role's trust policy does not let the caller");
+/// assert_eq!(Verdict::NotTrusted.to_string(), "the role's trust policy does not allow the caller");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It may.
+    /// The caller may assume the role.
     #[error("the caller may assume the role")]
     Allowed,
-    /// The trust policy does not let the caller.
-    #[error("the role's trust policy does not let the caller")]
+    /// The trust policy does not allow the caller.
+    #[error("the role's trust policy does not allow the caller")]
     NotTrusted,
     /// The trust policy denies the caller.
     #[error("the role's trust policy denies the caller")]
     TrustDenies,
-    /// The trust policy would let the caller, whose own policies do not.
+    /// The trust policy allows the caller, but the caller's own policies do not.
     #[error("the caller's own policies do not allow sts:AssumeRole on the role")]
     IdentityDoesNotAllow,
-    /// The caller's own policies deny it.
+    /// The caller's own policies deny the call.
     #[error("the caller's own policies deny sts:AssumeRole on the role")]
     IdentityDenies,
 }
 
-/// AssumeRole's rule: the trust policy must let the caller; the caller's own policies must allow it too, unless the
-/// role is in the same account and its trust policy names the caller itself or everybody. A Deny on either side wins.
+/// Decides whether a caller may assume a role.
+///
+/// The trust policy must allow the caller, and the caller's own policies must allow the call. The
+/// latter is not required if the role is in the caller's account and its trust policy names the
+/// caller itself or every caller. A Deny on either side wins.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::{Caller, Decision, Trust, Verdict, assume_role};
 /// let caller = Caller::user("111122223333", "arn:aws:iam::111122223333:user/ann");
-/// assert_eq!(assume_role(&caller, "111122223333", Trust::Named, Decision::ImplicitDeny), Verdict::Allowed);
-/// assert_eq!(assume_role(&caller, "444455556666", Trust::Named, Decision::ImplicitDeny), Verdict::IdentityDoesNotAllow);
+/// let in_account = |account| assume_role(&caller, account, Trust::Named, Decision::ImplicitDeny);
+/// assert_eq!(in_account("111122223333"), Verdict::Allowed);
+/// assert_eq!(in_account("444455556666"), Verdict::IdentityDoesNotAllow);
 /// ```
 pub fn assume_role(
     caller: &Caller,

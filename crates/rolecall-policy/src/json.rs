@@ -1,5 +1,5 @@
-//! JSON in, in which a repeated key is an error (the last one winning in silence would change what a policy says), and
-//! policies as JSON.
+//! JSON in, in which a repeated key is an error (the last one winning in silence would change what
+//! a policy says), and policies as JSON.
 
 use std::fmt;
 
@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut seen = std::collections::HashSet::new();
         while let Some((key, value)) = map.next_entry::<String, Json>()? {
             if !seen.insert(key.clone()) {
-                return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+                return Err(A::Error::custom(format!("the key {key:?} is repeated")));
             }
             members.push((key, value));
         }

@@ -1,8 +1,9 @@
-//! IAM policies: a model, a strict parser, builders, and an evaluator.
+//! Parses, builds and evaluates the IAM policies around roles.
 //!
-//! It covers what the policies around roles use: [`TrustPolicy`] (who may assume) and [`PermissionPolicy`] (what a
-//! session may do), with actions, resources and principals and the condition operators of [`condition`]. What it does
-//! not cover is refused when it is parsed, with the place in the document, and never ignored.
+//! A [`TrustPolicy`] says which callers may assume a role, and a [`PermissionPolicy`] which actions
+//! a session may take. Actions, resources, principals and the condition operators of [`condition`]
+//! are supported. Anything else is an error when the policy is parsed, with its location in the
+//! document; it is never ignored.
 //!
 //! ```
 //! use rolecall_policy::{Caller, Context, Decision, PermissionPolicy, Trust, TrustPolicy};
@@ -16,22 +17,29 @@
 //!         "Condition": {"StringEquals": {"sts:ExternalId": "shop-4711"}}
 //!     }
 //! }"#)?;
-//! let caller = Caller::role_session("111122223333", "arn:aws:iam::111122223333:role/checkout", "checkout", "pod-1");
+//! let checkout = "arn:aws:iam::111122223333:role/checkout";
+//! let caller = Caller::role_session("111122223333", checkout, "checkout", "pod-1");
 //! let context = Context::new().with("sts:ExternalId", "shop-4711");
 //! assert_eq!(trust.evaluate(&caller, "sts:AssumeRole", &context), Trust::Named);
 //! assert_eq!(trust.evaluate(&caller, "sts:AssumeRole", &Context::new()), Trust::NotTrusted);
 //!
 //! let permission = PermissionPolicy::parse(r#"{
 //!     "Version": "2012-10-17",
-//!     "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::444455556666:role/*"}
+//!     "Statement": {
+//!         "Effect": "Allow",
+//!         "Action": "sts:AssumeRole",
+//!         "Resource": "arn:aws:iam::444455556666:role/*"
+//!     }
 //! }"#)?;
 //! let role = "arn:aws:iam::444455556666:role/orders";
 //! assert_eq!(permission.evaluate("sts:AssumeRole", role, &context), Decision::Allow);
 //! # Ok::<(), rolecall_policy::PolicyError>(())
 //! ```
 //!
-//! [`PermissionPolicy::builder`] and [`TrustPolicy::builder`] write policies: they let in what is named, and refuse
-//! input (a wildcard, a prefix that does not end in `/`) that would let in more.
+//! [`PermissionPolicy::builder`] and [`TrustPolicy::builder`] write policies. They grant only what
+//! is named: input that would grant more, such as a wildcard or a prefix that does not end in `/`,
+//! is an error.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod build;
 pub mod condition;

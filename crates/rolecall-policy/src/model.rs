@@ -1,16 +1,25 @@
-//! What a policy says.
+//! The model of policies.
 
 use crate::condition::{Condition, Context};
 use crate::json::{compact, written};
 use crate::parse::{PolicyError, parse_permission, parse_trust};
 use crate::pattern::Pattern;
 
-/// Who may assume a role.
+/// A trust policy: the callers that may assume a role.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::TrustPolicy;
-/// let error = TrustPolicy::parse(r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"}}"#);
-/// assert_eq!(error.unwrap_err().to_string(), "Statement.Resource: a trust policy has no Resource");
+/// let error = TrustPolicy::parse(
+///     r#"{"Statement": {
+///         "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"
+///     }}"#,
+/// );
+/// assert_eq!(
+///     error.unwrap_err().to_string(),
+///     "Statement.Resource: a trust policy cannot have a Resource",
+/// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustPolicy {
@@ -18,23 +27,30 @@ pub struct TrustPolicy {
 }
 
 impl TrustPolicy {
-    /// Parses a document; what is not understood is an error.
+    /// Parses a policy document.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `json` is not a policy of this kind, or uses an element, an
+    /// operator or a policy variable that is not supported.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
         parse_trust(json).map(|document| Self { document })
     }
 
-    /// The document, as IAM takes it.
+    /// Returns the document as JSON, indented.
     pub fn to_json(&self) -> String {
         written(&self.document)
     }
 
-    /// The condition keys that it looks at, as they stand there.
+    /// Returns the condition keys that the policy tests, in the spelling of the document.
     pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
         self.document.statements.iter().flat_map(|statement| statement.core.condition_keys())
     }
 }
 
-/// What a user's or a role's sessions may do.
+/// A permission policy: the actions that a user or the sessions of a role may take.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::{Context, Decision, PermissionPolicy};
@@ -52,22 +68,30 @@ pub struct PermissionPolicy {
 }
 
 impl PermissionPolicy {
-    /// Parses a document; what is not understood is an error.
+    /// Parses a policy document.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `json` is not a policy of this kind, or uses an element, an
+    /// operator or a policy variable that is not supported.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
         parse_permission(json).map(|document| Self { document })
     }
 
-    /// The document, as IAM takes it.
+    /// Returns the document as JSON, indented.
     pub fn to_json(&self) -> String {
         written(&self.document)
     }
 
-    /// The document without white space: as a session policy each character counts.
+    /// Returns the document as JSON without white space. The size of a session policy is limited.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_policy::PermissionPolicy;
-    /// let text = r#"{ "Statement": { "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" } }"#;
-    /// let policy = PermissionPolicy::parse(text)?;
+    /// let policy = PermissionPolicy::parse(
+    ///     r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}"#,
+    /// )?;
     /// assert!(!policy.to_compact_json().contains(' '));
     /// assert_eq!(PermissionPolicy::parse(&policy.to_compact_json())?, policy);
     /// # Ok::<(), rolecall_policy::PolicyError>(())
@@ -76,7 +100,7 @@ impl PermissionPolicy {
         compact(&self.document)
     }
 
-    /// The condition keys that it looks at, as they stand there.
+    /// Returns the condition keys that the policy tests, in the spelling of the document.
     pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
         self.document.statements.iter().flat_map(|statement| statement.core.condition_keys())
     }
@@ -112,14 +136,17 @@ pub(crate) enum Version {
 
 /// Whether a statement allows or denies.
 ///
+/// # Examples
+///
 /// ```
 /// assert_ne!(rolecall_policy::Effect::Allow, rolecall_policy::Effect::Deny);
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Lets what matches.
+    /// Allows the requests that match.
     Allow,
-    /// Stops what matches, whatever else allows it.
+    /// Denies the requests that match, whatever else allows them.
     Deny,
 }
 
@@ -168,30 +195,33 @@ impl OneOf {
     }
 }
 
-/// Whom a trust policy names.
+/// A principal of a trust policy.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Principal;
-/// assert_eq!(Principal::aws("111122223333"), Ok(Principal::Account("111122223333".into())));
-/// assert_eq!(Principal::aws("arn:aws:iam::111122223333:root"), Ok(Principal::Account("111122223333".into())));
+/// let account = Principal::Account("111122223333".into());
+/// assert_eq!(Principal::aws("111122223333"), Ok(account.clone()));
+/// assert_eq!(Principal::aws("arn:aws:iam::111122223333:root"), Ok(account));
 /// assert!(Principal::aws("arn:aws:iam::111122223333:role/*").is_err());
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
-    /// `"*"`.
+    /// Every caller, `"*"`.
     Anyone,
-    /// An account, by its root's ARN or its 12 digits: whom the account lets.
+    /// An account, by the ARN of its root user or its id: the callers that the account allows.
     Account(String),
-    /// A user's ARN.
+    /// A user, by its ARN.
     User(String),
-    /// A role's ARN: all its sessions.
+    /// All sessions of a role, by the role's ARN.
     Role(String),
-    /// One session of a role, by its ARN, which leaves the role's path out.
+    /// One session of a role, by its ARN, which omits the role's path.
     Session(String),
-    /// An OIDC or SAML provider's ARN, or a well-known provider's name.
+    /// An OIDC or SAML provider, by its ARN, or a well-known provider, by its name.
     Federated(String),
-    /// An AWS service, as `ec2.amazonaws.com`.
+    /// An AWS service, such as `ec2.amazonaws.com`.
     Service(String),
 }
 
@@ -208,7 +238,11 @@ impl Principal {
         }
     }
 
-    /// What a value under `"AWS"` names. The error says why it names nobody.
+    /// Parses a value of the element `"AWS"`: `*`, an account id, or an ARN.
+    ///
+    /// # Errors
+    ///
+    /// Returns a description of the problem if `value` names no principal.
     pub fn aws(value: &str) -> Result<Self, String> {
         if value == "*" {
             return Ok(Self::Anyone);
@@ -217,9 +251,9 @@ impl Principal {
             return Ok(Self::Account(value.to_owned()));
         }
         if value.contains(['*', '?']) {
-            return Err(format!("{value:?}: a principal has no wildcard in it"));
+            return Err(format!("{value:?} contains a wildcard"));
         }
-        let nobody = || Err(format!("{value:?} is no account, user, role or role session"));
+        let nobody = || Err(format!("{value:?} is not an account, user, role or role session"));
         let fields: Vec<&str> = value.splitn(6, ':').collect();
         let &["arn", _, service, "", account, resource] = fields.as_slice() else {
             return nobody();

@@ -1,4 +1,4 @@
-//! The strict parser: each thing that it does not know is an error that says where.
+//! The strict parser: everything that it does not support is an error with its location.
 
 use crate::condition::Condition;
 use crate::json::Json;
@@ -7,27 +7,32 @@ use crate::model::{
 };
 use crate::pattern::Pattern;
 
-/// A policy that cannot be used: where in the document, and why.
+/// The error of a policy that cannot be parsed or built.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::PermissionPolicy;
-/// let error = PermissionPolicy::parse(r#"{"Statement": [{"Effect": "allow", "Action": "*", "Resource": "*"}]}"#).unwrap_err();
+/// let json = r#"{"Statement": [{"Effect": "allow", "Action": "*", "Resource": "*"}]}"#;
+/// let error = PermissionPolicy::parse(json).unwrap_err();
+/// assert_eq!(error.location, "Statement[0].Effect");
 /// assert_eq!(error.to_string(), r#"Statement[0].Effect: "allow" is neither "Allow" nor "Deny""#);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {fault}")]
+#[error("{location}: {message}")]
 #[non_exhaustive]
 pub struct PolicyError {
-    /// The place in the document, as `Statement[0].Action`.
-    pub place: String,
-    /// What is wrong there.
-    pub fault: String,
+    /// The location in the document, such as `Statement[0].Action`, or the name of the builder's
+    /// input.
+    pub location: String,
+    /// The problem at that location, in lower case.
+    pub message: String,
 }
 
 type Parsed<T> = Result<T, PolicyError>;
 
-fn fail<T>(place: &str, fault: impl Into<String>) -> Parsed<T> {
-    Err(PolicyError { place: place.to_owned(), fault: fault.into() })
+fn fail<T>(location: &str, message: impl Into<String>) -> Parsed<T> {
+    Err(PolicyError { location: location.to_owned(), message: message.into() })
 }
 
 /// IAM's own bound is 10,240 characters for any one policy; a document beyond this is no policy.
@@ -36,9 +41,12 @@ const LONGEST: usize = 131_072;
 pub(crate) fn parse_trust(json: &str) -> Parsed<Document<TrustStatement>> {
     statements(json, |place, members, version| {
         for (key, why) in [
-            ("Resource", "a trust policy has no Resource"),
-            ("NotResource", "a trust policy has no Resource"),
-            ("NotPrincipal", "NotPrincipal is not supported: name whom you trust by Principal"),
+            ("Resource", "a trust policy cannot have a Resource"),
+            ("NotResource", "a trust policy cannot have a Resource"),
+            (
+                "NotPrincipal",
+                "NotPrincipal is not supported; hint: list the trusted principals in Principal",
+            ),
         ] {
             if members.take(key).is_some() {
                 return fail(&format!("{place}.{key}"), why);
@@ -46,7 +54,7 @@ pub(crate) fn parse_trust(json: &str) -> Parsed<Document<TrustStatement>> {
         }
         let principals = match members.take("Principal") {
             Some(value) => principals(&format!("{place}.Principal"), value)?,
-            None => return fail(place, "a trust policy's statement needs a Principal"),
+            None => return fail(place, "Principal is missing"),
         };
         Ok(TrustStatement { core: statement_core(place, members, version)?, principals })
     })
@@ -56,7 +64,10 @@ pub(crate) fn parse_permission(json: &str) -> Parsed<Document<PermissionStatemen
     statements(json, |place, members, version| {
         for key in ["Principal", "NotPrincipal"] {
             if members.take(key).is_some() {
-                return fail(&format!("{place}.{key}"), "a permission policy has no Principal");
+                return fail(
+                    &format!("{place}.{key}"),
+                    "a permission policy cannot have a Principal",
+                );
             }
         }
         let core = statement_core(place, members, version)?;
@@ -78,7 +89,7 @@ impl Members {
     fn of(place: &str, value: Json) -> Parsed<Self> {
         match value {
             Json::Object(members) => Ok(Self(members)),
-            _ => fail(place, "an object is expected"),
+            _ => fail(place, "expected an object"),
         }
     }
 
@@ -90,7 +101,7 @@ impl Members {
     fn finish(self, place: &str) -> Parsed<()> {
         match self.0.first() {
             None => Ok(()),
-            Some((key, _)) => fail(&join(place, key), "there is no such element"),
+            Some((key, _)) => fail(&join(place, key), "unknown element"),
         }
     }
 }
@@ -116,18 +127,18 @@ fn statements<T>(
     one: impl Fn(&str, &mut Members, Version) -> Parsed<T>,
 ) -> Parsed<Document<T>> {
     if json.len() > LONGEST {
-        return fail(DOCUMENT, format!("it is longer than {LONGEST} bytes"));
+        return fail(DOCUMENT, format!("longer than {LONGEST} bytes"));
     }
     let value = match Json::parse(json) {
         Ok(value) => value,
-        Err(error) => return fail(DOCUMENT, format!("it is not JSON: {error}")),
+        Err(error) => return fail(DOCUMENT, format!("not valid JSON: {error}")),
     };
     let mut document = Members::of(DOCUMENT, value)?;
     let version = match document.take("Version") {
         None => Version::V2008,
         Some(Json::String(version)) if version == "2008-10-17" => Version::V2008,
         Some(Json::String(version)) if version == "2012-10-17" => Version::V2012,
-        Some(_) => return fail("Version", "it is neither \"2012-10-17\" nor \"2008-10-17\""),
+        Some(_) => return fail("Version", "expected \"2012-10-17\" or \"2008-10-17\""),
     };
     let id = document.take("Id").map(|id| text("Id", id)).transpose()?;
     let parse = |place: &str, value: Json| {
@@ -137,8 +148,8 @@ fn statements<T>(
         Ok(statement)
     };
     let statements = match document.take("Statement") {
-        None => return fail(DOCUMENT, "it has no Statement"),
-        Some(Json::List(list)) if list.is_empty() => return fail("Statement", "it is empty"),
+        None => return fail(DOCUMENT, "Statement is missing"),
+        Some(Json::List(list)) if list.is_empty() => return fail("Statement", "the list is empty"),
         Some(Json::List(list)) => list
             .into_iter()
             .enumerate()
@@ -153,14 +164,14 @@ fn statements<T>(
 fn statement_core(place: &str, members: &mut Members, version: Version) -> Parsed<StatementCore> {
     let sid = members.take("Sid").map(|sid| text(&format!("{place}.Sid"), sid)).transpose()?;
     let effect = match members.take("Effect") {
-        None => return fail(place, "it has no Effect"),
+        None => return fail(place, "Effect is missing"),
         Some(Json::String(effect)) if effect == "Allow" => Effect::Allow,
         Some(Json::String(effect)) if effect == "Deny" => Effect::Deny,
         Some(Json::String(effect)) => {
             let fault = format!("{effect:?} is neither \"Allow\" nor \"Deny\"");
             return fail(&format!("{place}.Effect"), fault);
         }
-        Some(_) => return fail(&format!("{place}.Effect"), "a string is expected"),
+        Some(_) => return fail(&format!("{place}.Effect"), "expected a string"),
     };
     let actions = one_of(place, members, "Action", "NotAction", |place, value| {
         let known = value == "*"
@@ -170,7 +181,7 @@ fn statement_core(place: &str, members: &mut Members, version: Version) -> Parse
         if known {
             Ok(())
         } else {
-            fail(place, format!("{value:?} is no action, as \"sts:AssumeRole\""))
+            fail(place, format!("{value:?} is not an action, such as \"sts:AssumeRole\""))
         }
     })?;
     let conditions = match members.take("Condition") {
@@ -190,8 +201,10 @@ fn one_of(
     let (key, value, negated) = match (members.take(positive), members.take(negative)) {
         (Some(value), None) => (positive, value, false),
         (None, Some(value)) => (negative, value, true),
-        (Some(_), Some(_)) => return fail(place, format!("it has both {positive} and {negative}")),
-        (None, None) => return fail(place, format!("it has neither {positive} nor {negative}")),
+        (Some(_), Some(_)) => {
+            return fail(place, format!("{positive} and {negative} are both present"));
+        }
+        (None, None) => return fail(place, format!("{positive} or {negative} is missing")),
     };
     let place = format!("{place}.{key}");
     let texts = texts(&place, value)?;
@@ -230,10 +243,8 @@ fn principals(place: &str, value: Json) -> Parsed<Vec<Principal>> {
                 "AWS" => Principal::aws(&value),
                 "Federated" if !value.contains(['*', '?']) => Ok(Principal::Federated(value)),
                 "Service" if !value.contains(['*', '?']) => Ok(Principal::Service(value)),
-                "Federated" | "Service" => {
-                    Err(format!("{value:?}: a principal has no wildcard in it"))
-                }
-                _ => Err("principals of this kind are not supported".into()),
+                "Federated" | "Service" => Err(format!("{value:?} contains a wildcard")),
+                _ => Err("this kind of principal is not supported".into()),
             };
             match principal {
                 Ok(principal) => principals.push(principal),
@@ -241,13 +252,13 @@ fn principals(place: &str, value: Json) -> Parsed<Vec<Principal>> {
             }
         }
     }
-    if principals.is_empty() { fail(place, "it names nobody") } else { Ok(principals) }
+    if principals.is_empty() { fail(place, "no principal is listed") } else { Ok(principals) }
 }
 
 fn text(place: &str, value: Json) -> Parsed<String> {
     match value {
         Json::String(text) => Ok(text),
-        _ => fail(place, "a string is expected"),
+        _ => fail(place, "expected a string"),
     }
 }
 
@@ -256,7 +267,7 @@ fn texts(place: &str, value: Json) -> Parsed<Vec<String>> {
     let one = |value| match value {
         Json::String(text) | Json::Number(text) => Ok(text),
         Json::Bool(truth) => Ok(truth.to_string()),
-        Json::Null | Json::List(_) | Json::Object(_) => fail(place, "a string is expected"),
+        Json::Null | Json::List(_) | Json::Object(_) => fail(place, "expected a string"),
     };
     match value {
         Json::List(list) if list.is_empty() => fail(place, "the list is empty"),
@@ -277,18 +288,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_covered_is_refused_with_its_place() {
+    fn unsupported_elements_are_errors_with_location() {
         let with = |more: &str| {
             format!(
                 r#"[{{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", {more}}}]"#
             )
         };
         for (statement, expected) in [
-            ("[]".into(), "Statement: it is empty"),
-            ("[1]".into(), "Statement[0]: an object is expected"),
-            (with(r#""Extra": 1"#), "Statement[0].Extra: there is no such element"),
-            (with(r#""Sid": 1"#), "Statement[0].Sid: a string is expected"),
-            (with(r#""NotAction": "x:y""#), "Statement[0]: it has both Action and NotAction"),
+            ("[]".into(), "Statement: the list is empty"),
+            ("[1]".into(), "Statement[0]: expected an object"),
+            (with(r#""Extra": 1"#), "Statement[0].Extra: unknown element"),
+            (with(r#""Sid": 1"#), "Statement[0].Sid: expected a string"),
+            (with(r#""NotAction": "x:y""#), "Statement[0]: Action and NotAction are both present"),
             (
                 with(r#""Condition": {"DateLessThan": {"aws:CurrentTime": "2026-01-01"}}"#),
                 "Statement[0].Condition.DateLessThan: the operator \"DateLessThan\" is not supported",
@@ -303,27 +314,27 @@ mod tests {
             ),
             (
                 r#"{"Effect": "Allow", "Action": "sts:AssumeRole"}"#.into(),
-                "Statement: a trust policy's statement needs a Principal",
+                "Statement: Principal is missing",
             ),
             (
                 r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "*"}"#.into(),
-                "Statement.NotPrincipal: NotPrincipal is not supported: name whom you trust by Principal",
+                "Statement.NotPrincipal: NotPrincipal is not supported; hint: list the trusted principals in Principal",
             ),
             (
                 r#"{"Effect": "Allow", "Action": "AssumeRole", "Principal": "*"}"#.into(),
-                "Statement.Action: \"AssumeRole\" is no action, as \"sts:AssumeRole\"",
+                "Statement.Action: \"AssumeRole\" is not an action, such as \"sts:AssumeRole\"",
             ),
             (
                 r#"{"Effect": "Allow", "Action": "sts:*", "Principal": {"AWS": "arn:aws:iam::111122223333:role/*"}}"#.into(),
-                "Statement.Principal.AWS: \"arn:aws:iam::111122223333:role/*\": a principal has no wildcard in it",
+                "Statement.Principal.AWS: \"arn:aws:iam::111122223333:role/*\" contains a wildcard",
             ),
             (
                 r#"{"Effect": "Allow", "Action": "sts:*", "Principal": {"CanonicalUser": "x"}}"#.into(),
-                "Statement.Principal.CanonicalUser: principals of this kind are not supported",
+                "Statement.Principal.CanonicalUser: this kind of principal is not supported",
             ),
             (
                 r#"{"Effect": "Allow", "Action": "sts:*", "Principal": {}}"#.into(),
-                "Statement.Principal: it names nobody",
+                "Statement.Principal: no principal is listed",
             ),
         ] {
             assert_eq!(trust_fault(&statement), expected);
@@ -331,24 +342,24 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_none() {
+    fn invalid_documents_are_errors() {
         for (json, part) in [
-            ("", "not JSON"),
-            ("[]", "an object is expected"),
-            ("{}", "it has no Statement"),
-            (r#"{"Version": "2013", "Statement": []}"#, "Version: it is neither"),
-            (r#"{"Statement": [], "Statement": []}"#, "\"Statement\" stands twice"),
+            ("", "not valid JSON"),
+            ("[]", "expected an object"),
+            ("{}", "Statement is missing"),
+            (r#"{"Version": "2013", "Statement": []}"#, "Version: expected"),
+            (r#"{"Statement": [], "Statement": []}"#, "\"Statement\" is repeated"),
             (
                 r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "x"}}"#,
                 "neither \"*\" nor an ARN",
             ),
             (
                 r#"{"Statement": {"Effect": "Allow", "Action": "*"}}"#,
-                "neither Resource nor NotResource",
+                "Resource or NotResource is missing",
             ),
             (
                 r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}}"#,
-                "Statement.Principal: a permission policy has no Principal",
+                "Statement.Principal: a permission policy cannot have a Principal",
             ),
         ] {
             let error = PermissionPolicy::parse(json).unwrap_err().to_string();

@@ -1,6 +1,9 @@
 use std::fmt;
 
-/// Text with `*` (any characters, also none, also `/` and `:`) and `?` (one character).
+/// A text with the wildcards `*` (any number of characters, including `/` and `:`) and `?` (one
+/// character).
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::Pattern;
@@ -13,22 +16,22 @@ use std::fmt;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Every text is a pattern.
+    /// Creates a pattern. Every text is valid.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The pattern's text.
+    /// Returns the text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the whole of `text` matches, case-sensitively.
+    /// Returns `true` if the pattern matches the whole of `text`. Case-sensitive.
     pub fn matches(&self, text: &str) -> bool {
         matches(&self.0, text)
     }
 
-    /// Whether the whole of `text` matches, upper and lower case being the same.
+    /// Returns `true` if the pattern matches the whole of `text`. Case-insensitive.
     pub fn matches_ignoring_case(&self, text: &str) -> bool {
         matches(&self.0.to_lowercase(), &text.to_lowercase())
     }

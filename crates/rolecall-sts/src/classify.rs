@@ -1,171 +1,157 @@
-//! What STS's answers mean: the one table of error codes.
+//! Classifies the error responses of STS by one table of error codes.
 
-use rolecall_core::ErrorKind;
+use rolecall_core::{ErrorKind, SessionError};
 
-/// What to do about an error before giving up.
-///
-/// ```
-/// use rolecall_sts::{Again, class_of};
-/// assert_eq!(class_of(Some("Throttling"), "Rate exceeded", 400).again, Again::Backoff);
-/// assert_eq!(class_of(Some("AccessDenied"), "", 403).again, Again::No);
-/// ```
-#[non_exhaustive]
+/// What must change before the call can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// The same request gets the same answer.
-    No,
-    /// Try again, after a pause.
-    Backoff,
-    /// Read the token again; once more if it changed.
-    RereadToken,
-    /// The session that signed is refused: get another, once more.
-    NewSigner,
+pub(crate) enum Retry {
+    /// The same request fails again.
+    Never,
+    /// The same request may succeed after a pause.
+    AfterBackoff,
+    /// A new web identity token may be accepted.
+    WithNewToken,
+    /// The signing session was rejected; another one may be accepted.
+    WithNewSigner,
 }
 
-/// What an answer means.
-///
-/// ```
-/// use rolecall_core::ErrorKind;
-/// use rolecall_sts::class_of;
-/// assert_eq!(class_of(None, "", 503).kind, ErrorKind::Unavailable);
-/// ```
+/// The classification of an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Class {
-    /// The kind that the caller sees.
-    pub kind: ErrorKind,
-    /// What may help.
-    pub again: Again,
-    /// What a person should look at.
-    pub hint: Option<&'static str>,
+pub(crate) struct ErrorClass {
+    pub(crate) kind: ErrorKind,
+    pub(crate) retry: Retry,
+    pub(crate) hint: Option<&'static str>,
 }
 
-const fn class(kind: ErrorKind, again: Again, hint: Option<&'static str>) -> Class {
-    Class { kind, again, hint }
+const fn class(kind: ErrorKind, retry: Retry, hint: Option<&'static str>) -> ErrorClass {
+    ErrorClass { kind, retry, hint }
 }
 
-/// Code, and a part of the message where one code has two meanings.
-type Row = (&'static str, &'static str, Class);
+/// A code, a part of the message where one code has two meanings, and the classification.
+type Row = (&'static str, &'static str, ErrorClass);
 
-/// First match counts. From the STS API reference's error lists and the messages that AWS is seen to send.
+/// The first matching row applies. The codes are from the error lists of the STS API reference and
+/// from responses that AWS is known to send.
 const TABLE: &[Row] = &{
-    use Again::{Backoff, NewSigner, No, RereadToken};
     use ErrorKind::{Denied, InvalidConfig, Throttled, TokenRejected, Unavailable};
-    const SKEW: &str =
-        "this machine's clock (STS takes five minutes off at most), then the secret access key";
-    const SIGNER: &str =
-        "the access key that signed: it has ended, was deleted, or is of another partition";
+    use Retry::{AfterBackoff, Never, WithNewSigner, WithNewToken};
+    const CLOCK_OR_SECRET: &str =
+        "check this machine's clock (STS allows 15 minutes of skew), then the secret access key";
+    const SIGNER: &str = "check the access key that signed the request: it expired, was deleted, \
+                          or belongs to another partition";
+    const ISSUER_KEYS: &str =
+        "check that the token's issuer serves its keys (the jwks_uri of its discovery document)";
+    const REGION_DISABLED: &str = "enable STS for this Region in the account's settings, or use \
+                                   the endpoint of another Region";
+    const SESSION_POLICY: &str = "check the session policy";
+    const PACKED_SIZE: &str = "shorten the session policy, or send fewer or shorter tags";
     [
-        ("Throttling", "", class(Throttled, Backoff, None)),
-        ("ThrottlingException", "", class(Throttled, Backoff, None)),
-        ("RequestLimitExceeded", "", class(Throttled, Backoff, None)),
-        ("IDPCommunicationError", "", class(Unavailable, Backoff, None)),
+        // STS answers a throttled call with status 400 as well as 429: the code decides.
+        ("Throttling", "", class(Throttled, AfterBackoff, None)),
+        ("ThrottlingException", "", class(Throttled, AfterBackoff, None)),
+        ("RequestLimitExceeded", "", class(Throttled, AfterBackoff, None)),
+        ("IDPCommunicationError", "", class(Unavailable, AfterBackoff, None)),
+        // With this message, STS could not check the token. The row precedes the general one, which
+        // would have the caller replace a valid token during an outage of the issuer.
         (
             "InvalidIdentityToken",
             "retrieve verification key",
-            class(
-                Unavailable,
-                Backoff,
-                Some(
-                    "whether the token's issuer serves its keys (the jwks_uri of its discovery document)",
-                ),
-            ),
+            class(Unavailable, AfterBackoff, Some(ISSUER_KEYS)),
         ),
-        ("InvalidIdentityToken", "", class(TokenRejected, RereadToken, None)),
-        ("ExpiredTokenException", "", class(TokenRejected, RereadToken, None)),
-        ("ExpiredToken", "", class(TokenRejected, NewSigner, Some(SIGNER))),
-        ("InvalidClientTokenId", "", class(TokenRejected, NewSigner, Some(SIGNER))),
-        ("UnrecognizedClientException", "", class(TokenRejected, NewSigner, Some(SIGNER))),
-        ("InvalidToken", "", class(TokenRejected, NewSigner, Some(SIGNER))),
-        ("InvalidAccessKeyId", "", class(TokenRejected, NewSigner, Some(SIGNER))),
-        ("IDPRejectedClaim", "", class(Denied, RereadToken, None)),
-        ("AccessDenied", "", class(Denied, No, None)),
-        ("MalformedPolicyDocument", "", class(InvalidConfig, No, Some("the session policy"))),
-        (
-            "PackedPolicyTooLarge",
-            "",
-            class(InvalidConfig, No, Some("the session policy and tags: fewer or shorter ones")),
-        ),
-        (
-            "RegionDisabledException",
-            "",
-            class(
-                InvalidConfig,
-                No,
-                Some(
-                    "enable STS for this Region in the account's settings, or use another Region's endpoint",
-                ),
-            ),
-        ),
-        ("ValidationError", "", class(InvalidConfig, No, None)),
-        ("SignatureDoesNotMatch", "", class(InvalidConfig, No, Some(SKEW))),
-        ("RequestExpired", "", class(InvalidConfig, No, Some(SKEW))),
+        ("InvalidIdentityToken", "", class(TokenRejected, WithNewToken, None)),
+        // STS sends this code for web identity tokens only. Other services send it for sessions.
+        ("ExpiredTokenException", "", class(TokenRejected, WithNewToken, None)),
+        ("ExpiredToken", "", class(TokenRejected, WithNewSigner, Some(SIGNER))),
+        ("InvalidClientTokenId", "", class(TokenRejected, WithNewSigner, Some(SIGNER))),
+        ("UnrecognizedClientException", "", class(TokenRejected, WithNewSigner, Some(SIGNER))),
+        ("InvalidToken", "", class(TokenRejected, WithNewSigner, Some(SIGNER))),
+        ("InvalidAccessKeyId", "", class(TokenRejected, WithNewSigner, Some(SIGNER))),
+        // STS also sends this code for an expired or revoked token, so a new token is worth an
+        // attempt although the kind is Denied.
+        ("IDPRejectedClaim", "", class(Denied, WithNewToken, None)),
+        ("AccessDenied", "", class(Denied, Never, None)),
+        ("MalformedPolicyDocument", "", class(InvalidConfig, Never, Some(SESSION_POLICY))),
+        ("PackedPolicyTooLarge", "", class(InvalidConfig, Never, Some(PACKED_SIZE))),
+        ("RegionDisabledException", "", class(InvalidConfig, Never, Some(REGION_DISABLED))),
+        ("ValidationError", "", class(InvalidConfig, Never, None)),
+        ("SignatureDoesNotMatch", "", class(InvalidConfig, Never, Some(CLOCK_OR_SECRET))),
+        ("RequestExpired", "", class(InvalidConfig, Never, Some(CLOCK_OR_SECRET))),
     ]
 };
 
-/// What STS's answer with this code, message and HTTP status means. Unknown codes go by their status.
-///
-/// ```
-/// use rolecall_core::ErrorKind;
-/// use rolecall_sts::{Again, class_of};
-///
-/// let class = class_of(Some("InvalidIdentityToken"), "Incorrect token audience", 400);
-/// assert_eq!((class.kind, class.again), (ErrorKind::TokenRejected, Again::RereadToken));
-/// ```
-pub fn class_of(code: Option<&str>, message: &str, status: u16) -> Class {
+/// Classifies an error response of STS. Codes that the table does not contain are classified by
+/// the HTTP status.
+pub(crate) fn classify(code: Option<&str>, message: &str, status: u16) -> ErrorClass {
     let row = code.and_then(|code| {
         TABLE.iter().find(|(row, part, _)| *row == code && message.contains(part))
     });
+    // STS always sends a code. Without this hint, the 403 of a firewall would send its reader to
+    // the role's trust policy.
     let not_sts = match code {
-        None => Some("who answers: without an error code it is a proxy or a firewall, and not STS"),
+        None => Some(
+            "check for a proxy or a firewall that responds in place of STS, which always sends an \
+             error code",
+        ),
         Some(_) => None,
     };
     match (row, status) {
         (Some((_, _, class)), _) => *class,
-        (None, 429) => class(ErrorKind::Throttled, Again::Backoff, None),
-        (None, 408 | 500..) => class(ErrorKind::Unavailable, Again::Backoff, None),
-        (None, 403) => class(ErrorKind::Denied, Again::No, not_sts),
-        (None, 400..) => class(ErrorKind::InvalidConfig, Again::No, not_sts),
-        (None, _) => class(ErrorKind::InvalidResponse, Again::Backoff, None),
+        // A throttled response is a failure even if a proxy sent it and no caller waits. Only
+        // rolecall's own rate limit defers a fetch; deferring here would hide an outage.
+        (None, 429) => class(ErrorKind::Throttled, Retry::AfterBackoff, None),
+        (None, 408 | 500..) => class(ErrorKind::Unavailable, Retry::AfterBackoff, None),
+        (None, 403) => class(ErrorKind::Denied, Retry::Never, not_sts),
+        (None, 400..) => class(ErrorKind::InvalidConfig, Retry::Never, not_sts),
+        (None, _) => class(ErrorKind::InvalidResponse, Retry::AfterBackoff, None),
     }
 }
 
-/// Whether STS refused the session that signed the request: another one may do.
+/// Returns `true` if STS rejected the session that signed the request. Another session may be
+/// accepted.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_core::{ErrorKind, FetchError};
-/// let error = FetchError::new(ErrorKind::TokenRejected, "expired").with_code("ExpiredToken");
-/// assert!(rolecall_sts::refuses_signer(&error));
+/// use rolecall_core::{ErrorKind, SessionError};
+///
+/// let error = SessionError::new(ErrorKind::TokenRejected, "expired").with_code("ExpiredToken");
+/// assert!(rolecall_sts::is_invalid_signer(&error));
 /// ```
-pub fn refuses_signer(error: &rolecall_core::FetchError) -> bool {
-    error.code().is_some_and(rolecall_core::refuses_session)
+pub fn is_invalid_signer(error: &SessionError) -> bool {
+    error.code().is_some_and(rolecall_core::is_invalid_session_code)
 }
 
-/// Whether STS refused the signature as such: for the time in it, or for the secret key.
-pub(crate) fn blames_signature(error: &rolecall_core::FetchError) -> bool {
+/// Returns `true` if STS rejected the signature because of its time or because of the secret key.
+pub(crate) fn is_signature_error(error: &SessionError) -> bool {
     matches!(error.code(), Some("SignatureDoesNotMatch" | "RequestExpired"))
 }
 
-/// Whether STS refused the signature for the time in it. ("Signature expired: ... is now earlier than ...", "Signature not
-/// yet current: ...".)
-pub(crate) fn blames_time(error: &rolecall_core::FetchError) -> bool {
+/// Returns `true` if STS rejected the signature because of its time.
+pub(crate) fn is_clock_error(error: &SessionError) -> bool {
+    // SignatureDoesNotMatch has both causes, and only its message tells them apart: "Signature
+    // expired: ... is now earlier than ..." or "Signature not yet current: ...".
     let says = |part| error.message().contains(part);
     error.code() == Some("RequestExpired")
-        || blames_signature(error) && (says("Signature expired") || says("not yet current"))
+        || is_signature_error(error) && (says("Signature expired") || says("not yet current"))
 }
 
-/// Whether STS refused the web identity token: another one may do.
+/// Returns `true` if STS rejected the web identity token. Another token may be accepted.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_core::{ErrorKind, FetchError};
-/// let error = FetchError::new(ErrorKind::TokenRejected, "expired").with_code("ExpiredTokenException");
-/// assert!(rolecall_sts::refuses_token(&error));
+/// use rolecall_core::{ErrorKind, SessionError};
+///
+/// let error =
+///     SessionError::new(ErrorKind::TokenRejected, "expired").with_code("ExpiredTokenException");
+/// assert!(rolecall_sts::is_invalid_token(&error));
 /// ```
-pub fn refuses_token(error: &rolecall_core::FetchError) -> bool {
-    // That of its two meanings which is not the token's fault is of another kind.
+pub fn is_invalid_token(error: &SessionError) -> bool {
+    // InvalidIdentityToken has two meanings. The one that does not reject the token (the issuer's
+    // keys are unavailable) has another kind, so the kind must match, too.
     error.code().is_some_and(|code| {
         TABLE.iter().any(|(row, _, class)| {
-            *row == code && class.again == Again::RereadToken && class.kind == error.kind()
+            *row == code && class.retry == Retry::WithNewToken && class.kind == error.kind()
         })
     })
 }
@@ -175,60 +161,80 @@ mod tests {
     use super::*;
     use ErrorKind::*;
 
-    /// The error table of the STS facts, row by row.
-    /// Of a web identity call, which no session signs, `ExpiredTokenException` is of the token.
+    // STS sends `ExpiredTokenException` for a web identity token: no session signs that call.
     #[test]
-    fn the_codes_that_ask_for_a_new_signer_are_those_that_refuse_a_session() {
+    fn new_signer_codes_match_invalid_session_codes() {
         for (code, _, class) in TABLE {
-            let refuses = rolecall_core::refuses_session(code) && *code != "ExpiredTokenException";
-            assert_eq!(class.again == Again::NewSigner, refuses, "{code}");
+            let invalidates =
+                rolecall_core::is_invalid_session_code(code) && *code != "ExpiredTokenException";
+            assert_eq!(class.retry == Retry::WithNewSigner, invalidates, "{code}");
         }
     }
 
     #[test]
-    fn every_row_of_the_table() {
+    fn code_message_and_status_select_class() {
         let key =
             "Couldn't retrieve verification key from your identity provider,  please reference";
-        let rows: &[(Option<&str>, &str, u16, ErrorKind, Again)] = &[
-            (Some("Throttling"), "Rate exceeded", 400, Throttled, Again::Backoff),
-            (Some("ThrottlingException"), "", 429, Throttled, Again::Backoff),
-            (Some("RequestLimitExceeded"), "", 400, Throttled, Again::Backoff),
-            (None, "", 429, Throttled, Again::Backoff),
-            (None, "", 500, Unavailable, Again::Backoff),
-            (None, "", 502, Unavailable, Again::Backoff),
-            (Some("ServiceUnavailable"), "", 503, Unavailable, Again::Backoff),
-            (None, "", 504, Unavailable, Again::Backoff),
-            (Some("IDPCommunicationError"), "", 400, Unavailable, Again::Backoff),
-            (Some("InvalidIdentityToken"), "", 400, TokenRejected, Again::RereadToken),
-            (Some("InvalidIdentityToken"), key, 400, Unavailable, Again::Backoff),
-            (Some("ExpiredTokenException"), "", 400, TokenRejected, Again::RereadToken),
-            (Some("ExpiredToken"), "", 403, TokenRejected, Again::NewSigner),
-            (Some("InvalidClientTokenId"), "", 403, TokenRejected, Again::NewSigner),
-            (Some("UnrecognizedClientException"), "", 403, TokenRejected, Again::NewSigner),
-            (Some("InvalidToken"), "", 400, TokenRejected, Again::NewSigner),
-            (Some("InvalidAccessKeyId"), "", 403, TokenRejected, Again::NewSigner),
-            (None, "", 408, Unavailable, Again::Backoff),
-            (Some("IDPRejectedClaim"), "", 403, Denied, Again::RereadToken),
-            (Some("AccessDenied"), "", 403, Denied, Again::No),
-            (Some("MalformedPolicyDocument"), "", 400, InvalidConfig, Again::No),
-            (Some("PackedPolicyTooLarge"), "", 400, InvalidConfig, Again::No),
-            (Some("RegionDisabledException"), "", 403, InvalidConfig, Again::No),
-            (Some("ValidationError"), "", 400, InvalidConfig, Again::No),
-            (Some("SignatureDoesNotMatch"), "", 403, InvalidConfig, Again::No),
-            (Some("RequestExpired"), "", 400, InvalidConfig, Again::No),
-            (Some("SomethingNew"), "", 403, Denied, Again::No),
-            (Some("SomethingNew"), "", 400, InvalidConfig, Again::No),
+        let rows: &[(Option<&str>, &str, u16, ErrorKind, Retry)] = &[
+            (Some("Throttling"), "Rate exceeded", 400, Throttled, Retry::AfterBackoff),
+            (Some("ThrottlingException"), "", 429, Throttled, Retry::AfterBackoff),
+            (Some("RequestLimitExceeded"), "", 400, Throttled, Retry::AfterBackoff),
+            (None, "", 429, Throttled, Retry::AfterBackoff),
+            (None, "", 500, Unavailable, Retry::AfterBackoff),
+            (None, "", 502, Unavailable, Retry::AfterBackoff),
+            (Some("ServiceUnavailable"), "", 503, Unavailable, Retry::AfterBackoff),
+            (None, "", 504, Unavailable, Retry::AfterBackoff),
+            (Some("IDPCommunicationError"), "", 400, Unavailable, Retry::AfterBackoff),
+            (Some("InvalidIdentityToken"), "", 400, TokenRejected, Retry::WithNewToken),
+            (Some("InvalidIdentityToken"), key, 400, Unavailable, Retry::AfterBackoff),
+            (Some("ExpiredTokenException"), "", 400, TokenRejected, Retry::WithNewToken),
+            (Some("ExpiredToken"), "", 403, TokenRejected, Retry::WithNewSigner),
+            (Some("InvalidClientTokenId"), "", 403, TokenRejected, Retry::WithNewSigner),
+            (Some("UnrecognizedClientException"), "", 403, TokenRejected, Retry::WithNewSigner),
+            (Some("InvalidToken"), "", 400, TokenRejected, Retry::WithNewSigner),
+            (Some("InvalidAccessKeyId"), "", 403, TokenRejected, Retry::WithNewSigner),
+            (None, "", 408, Unavailable, Retry::AfterBackoff),
+            (Some("IDPRejectedClaim"), "", 403, Denied, Retry::WithNewToken),
+            (Some("AccessDenied"), "", 403, Denied, Retry::Never),
+            (Some("MalformedPolicyDocument"), "", 400, InvalidConfig, Retry::Never),
+            (Some("PackedPolicyTooLarge"), "", 400, InvalidConfig, Retry::Never),
+            (Some("RegionDisabledException"), "", 403, InvalidConfig, Retry::Never),
+            (Some("ValidationError"), "", 400, InvalidConfig, Retry::Never),
+            (Some("SignatureDoesNotMatch"), "", 403, InvalidConfig, Retry::Never),
+            (Some("RequestExpired"), "", 400, InvalidConfig, Retry::Never),
+            (Some("SomethingNew"), "", 403, Denied, Retry::Never),
+            (Some("SomethingNew"), "", 400, InvalidConfig, Retry::Never),
         ];
-        for (code, message, status, kind, again) in rows {
-            let class = class_of(*code, message, *status);
-            assert_eq!((class.kind, class.again), (*kind, *again), "{code:?} {status}");
+        for (code, message, status, kind, retry) in rows {
+            let class = classify(*code, message, *status);
+            assert_eq!((class.kind, class.retry), (*kind, *retry), "{code:?} {status}");
         }
     }
 
     #[test]
-    fn what_is_tried_again_after_a_pause_is_of_a_retryable_kind() {
+    fn backoff_codes_have_retryable_kind() {
         for (code, _, class) in TABLE {
-            assert_eq!(class.again == Again::Backoff, class.kind.is_retryable(), "{code}");
+            assert_eq!(class.retry == Retry::AfterBackoff, class.kind.is_retryable(), "{code}");
+        }
+    }
+
+    #[test]
+    fn invalid_token_requires_matching_kind() {
+        for (kind, message, expected) in [
+            (TokenRejected, "Incorrect token audience", true),
+            (Unavailable, "Couldn't retrieve verification key from your identity provider", false),
+        ] {
+            assert_eq!(classify(Some("InvalidIdentityToken"), message, 400).kind, kind);
+            let error = SessionError::new(kind, message).with_code("InvalidIdentityToken");
+            assert_eq!(is_invalid_token(&error), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn signature_hint_allows_fifteen_minutes_of_skew() {
+        for code in ["SignatureDoesNotMatch", "RequestExpired"] {
+            let hint = classify(Some(code), "", 403).hint.unwrap();
+            assert!(hint.contains("15 minutes"), "{code}: {hint}");
         }
     }
 }

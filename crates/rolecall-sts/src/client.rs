@@ -1,4 +1,4 @@
-//! One client for each endpoint, without credentials of its own.
+//! The STS client: signing, attempts and timeouts.
 
 use std::error::Error;
 use std::fmt;
@@ -14,35 +14,49 @@ use aws_sdk_sts::operation::RequestId;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use rolecall_core::{
-    Clock, Environment, ErrorKind, FetchContext, FetchError, Session, Urgency, VerifiedToken,
+    Clock, Environment, ErrorKind, FetchMode, Session, SessionError, VerifiedToken,
 };
-
 use tokio::time::Instant;
 
-use crate::answer::{self, Answer, DateHeader};
-use crate::budget::{Budget, Turns};
-use crate::classify::{blames_signature, blames_time};
+use crate::classify::{is_clock_error, is_signature_error};
 use crate::endpoint::Endpoint;
-use crate::time::ServerTime;
-use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, wire};
+use crate::rate_limit::{RateLimit, RateLimiter};
+use crate::response::{self, DateHeader, Response};
+use crate::server_time::ServerTime;
+use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, sdk_request};
 
-/// STS at one endpoint. Clones share everything.
+/// Calls STS at one [`Endpoint`].
 ///
-/// Limits: 2 s to connect, 5 s for an attempt; up to three attempts within 14 s when a caller waits, one in the
-/// background. The SDK's own retries are off. Each attempt takes a turn of the client's [`Budget`].
+/// The client has no credentials: each call names the session that signs it. Clones are cheap and
+/// share the connections, the rate limit and the measured time of STS.
+///
+/// # Timeouts and retries
+///
+/// An attempt has a timeout of 5 seconds, of which 2 seconds may be spent on connecting. In the
+/// foreground, a call makes up to three attempts within 14 seconds; in the background, it makes
+/// one. The retries of the SDK are disabled. Each attempt acquires a permit of the client's
+/// [`RateLimit`].
+///
+/// # Clock skew
+///
+/// STS rejects signatures whose time differs by more than 15 minutes from its own. If this
+/// machine's clock is wrong, the client signs a rejected request once more by the time of STS.
+///
+/// # Examples
 ///
 /// ```no_run
-/// use rolecall_core::{FetchContext, RoleArn, Session, SessionName};
+/// use rolecall_core::{FetchMode, RoleArn, Session, SessionName};
 /// use rolecall_sts::{AssumeRoleRequest, Endpoint, Region, StsClient};
 ///
-/// # async fn show(signer: Session) -> Result<(), rolecall_core::FetchError> {
+/// # async fn show(signer: Session) -> Result<(), rolecall_core::SessionError> {
 /// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
 /// let role = RoleArn::parse("arn:aws:iam::444455556666:role/orders")?;
 /// let request = AssumeRoleRequest::new(role, SessionName::parse("checkout")?);
-/// let session = sts.assume_role(&signer, &request, FetchContext::caller()).await?;
+/// let session = sts.assume_role(&signer, &request, FetchMode::Foreground).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -55,98 +69,129 @@ struct Inner {
     endpoint: Endpoint,
     clock: Clock,
     time: ServerTime,
-    turns: Turns,
+    limiter: RateLimiter,
 }
 
 impl StsClient {
-    /// How long a connection may take.
-    pub const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-    /// How long one attempt may take, connecting included.
-    pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
-    /// How long all attempts may take: less than the 15 s that a cache gives a fetch, so that it is the client's error that
-    /// is seen.
-    pub const CALL_LIMIT: Duration = Duration::from_secs(14);
-    /// How often a fetch that somebody waits for is tried. A background fetch is tried once: the next comes by itself.
-    pub const CALLER_ATTEMPTS: u32 = 3;
-    /// The longest pause before the second attempt; it doubles.
-    pub const FIRST_PAUSE: Duration = Duration::from_millis(100);
+    /// Timeout for connecting.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+    /// Timeout for one attempt, including the connection.
+    pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Timeout for all attempts of a call. It is shorter than the 15 seconds that a cache allows a
+    /// fetch, so that callers receive the error of STS instead of the cache's timeout.
+    pub const CALL_TIMEOUT: Duration = Duration::from_secs(14);
+    /// Maximum number of attempts in the foreground. A background call makes one attempt, because
+    /// the cache schedules the next fetch.
+    pub const FOREGROUND_ATTEMPTS: u32 = 3;
+    /// Maximum pause before the second attempt. The maximum doubles for each further attempt.
+    pub const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-    /// A client of its own for this endpoint, on the machine's clock.
+    /// Creates a client with the default settings.
     pub fn new(endpoint: Endpoint) -> Self {
         Self::builder(endpoint).build()
     }
 
-    /// A client with another clock or HTTP client.
+    /// Returns a builder for a client of `endpoint`.
     pub fn builder(endpoint: Endpoint) -> StsClientBuilder {
         StsClientBuilder {
             endpoint,
             clock: Clock::system(),
             http: None,
             proxy: None,
-            budget: Budget::default(),
+            rate_limit: RateLimit::default(),
         }
     }
 
-    /// The clock that it measures sessions by. What counts their ends must go by the same.
+    /// Returns the clock that the client measures lifetimes with. A cache of its sessions must use
+    /// the same clock.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    /// Where it calls.
+    /// Returns the endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    /// The turns of its [`Budget`], for what else calls STS on the same quota.
+    /// Returns the rate limiter of the client.
+    ///
+    /// A custom provider that calls STS by other means acquires its permits here, so that all calls
+    /// together stay within the [`RateLimit`].
+    ///
+    /// # Examples
     ///
     /// ```
-    /// # async fn show(sts: rolecall_sts::StsClient) -> Result<(), rolecall_core::FetchError> {
+    /// # async fn show(sts: rolecall_sts::StsClient) -> Result<(), rolecall_core::SessionError> {
     /// use std::time::Duration;
-    /// use rolecall_core::Urgency;
-    /// let turn = sts.turns().take(Urgency::Caller, Duration::from_secs(9)).await?;
+    /// use rolecall_core::FetchMode;
+    ///
+    /// let timeout = Duration::from_secs(9);
+    /// let permit = sts.rate_limiter().acquire(FetchMode::Foreground, timeout).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn turns(&self) -> &Turns {
-        &self.0.turns
+    pub fn rate_limiter(&self) -> &RateLimiter {
+        &self.0.limiter
     }
 
-    /// The time by STS's own clock, from the `Date` of its last answer and the time that has gone by since; `None` before
-    /// it has answered. A wrong or stepped wall clock of this machine changes nothing in it.
+    /// Returns the current time by the clock of STS, or `None` before the first response.
+    ///
+    /// The time is the `Date` of the last response plus the monotonic time since then. The wall
+    /// clock of this machine does not affect it.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_sts::{Endpoint, Region, StsClient};
+    ///
     /// let sts = StsClient::new(Endpoint::regional(Region::parse("eu-west-1")?));
     /// assert_eq!(sts.server_time(), None);
-    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// # Ok::<(), rolecall_core::SessionError>(())
     /// ```
     pub fn server_time(&self) -> Option<SystemTime> {
         self.0.time.now()
     }
 
-    /// AssumeRole, signed by `signer`. An error says nothing of the hop: the source that calls does.
+    /// Calls AssumeRole, signed by `signer`.
+    ///
+    /// A request with an MFA code is sent once, because STS accepts a code once.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of STS, [`ErrorKind::Throttled`] if the rate limit is exhausted,
+    /// [`ErrorKind::Unavailable`] if STS does not respond, and [`ErrorKind::InvalidConfig`] if the
+    /// role is in another partition than the endpoint. The error has no location; the provider that
+    /// calls this method sets it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future does not revoke a request that was sent: STS may have issued a
+    /// session that no caller receives.
     pub async fn assume_role(
         &self,
         signer: &Session,
         request: &AssumeRoleRequest,
-        cx: FetchContext,
-    ) -> Result<Session, FetchError> {
-        self.in_partition(request.role.partition())?;
-        let signed = self.signed_by(signer)?;
-        let secrets = [&secrets_of(signer)[..], &wire::secrets_of(request)].concat();
-        let answer = self
-            // An MFA code is good for one request.
-            .attempts(cx, "AssumeRole", &secrets, request.mfa.is_some(), |date| {
-                wire::assume_role(self.0.sdk.assume_role(), request)
+        mode: FetchMode,
+    ) -> Result<Session, SessionError> {
+        self.check_partition(request.role.partition())?;
+        let signed = self.sign_by(signer)?;
+        let secrets = [&signing_secrets(signer)[..], &sdk_request::secrets_in(request)].concat();
+        // STS accepts an MFA code once. A second attempt with it would replace the actual error by
+        // AccessDenied.
+        let attempts = if request.mfa.is_some() { 1 } else { max_attempts(mode) };
+        let response = self
+            .send_with_retries("AssumeRole", mode, attempts, &secrets, |date| {
+                sdk_request::fill_assume_role(self.0.sdk.assume_role(), request)
                     .customize()
                     .config_override(signed.clone())
                     .interceptor(date)
                     .send()
             })
             .await?;
-        let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
-        let tags = signer.tags().handed_on(&request.tags);
-        // A session's is handed on to all that it assumes, whether or not the answer says so again.
+        let session =
+            response::build_session(&response, &request.role, request.duration, &self.0.clock)?;
+        let tags = signer.tags().propagate_to(&request.tags);
+        // The source identity persists through a role chain, and not every response repeats it.
         let session = match signer.source_identity() {
             Some(identity) => session.source_identity(Some(identity.clone())),
             None => session,
@@ -154,40 +199,58 @@ impl StsClient {
         Ok(session.tags(tags).assumed_by(signer, request.role.clone()).build())
     }
 
-    /// AssumeRoleWithWebIdentity. Nobody signs: the token is the proof.
+    /// Calls AssumeRoleWithWebIdentity. The request is not signed: `token` authenticates it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`assume_role`](Self::assume_role).
+    ///
+    /// # Cancel safety
+    ///
+    /// The same as for [`assume_role`](Self::assume_role).
     pub async fn assume_role_with_web_identity(
         &self,
         token: &str,
         request: &WebIdentityRequest,
-        cx: FetchContext,
-    ) -> Result<Session, FetchError> {
-        self.in_partition(request.role.partition())?;
-        let answer = self
-            .attempts(cx, "AssumeRoleWithWebIdentity", &[token], false, |date| {
-                wire::web_identity(self.0.sdk.assume_role_with_web_identity(), token, request)
+        mode: FetchMode,
+    ) -> Result<Session, SessionError> {
+        self.check_partition(request.role.partition())?;
+        let attempts = max_attempts(mode);
+        let response = self
+            .send_with_retries("AssumeRoleWithWebIdentity", mode, attempts, &[token], |date| {
+                let call = self.0.sdk.assume_role_with_web_identity();
+                sdk_request::fill_web_identity(call, token, request)
                     .customize()
                     .interceptor(date)
                     .send()
             })
             .await?;
-        let session = answer::session(&answer, &request.role, request.duration, &self.0.clock)?;
+        let session =
+            response::build_session(&response, &request.role, request.duration, &self.0.clock)?;
         let mut token = VerifiedToken::default();
-        token.subject = answer.output.subject_from_web_identity_token().map(str::to_owned);
-        token.provider = answer.output.provider().map(str::to_owned);
-        token.audience = answer.output.audience().map(str::to_owned);
+        token.subject = response.output.subject_from_web_identity_token().map(str::to_owned);
+        token.provider = response.output.provider().map(str::to_owned);
+        token.audience = response.output.audience().map(str::to_owned);
         let session = session.web_identity(token);
         Ok(session.base(format!("web identity as {}", request.role)).build())
     }
 
-    /// GetCallerIdentity: who `signer` is. Needs no permission.
+    /// Calls GetCallerIdentity, which returns the identity of `signer`. It requires no permission.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of STS, [`ErrorKind::Throttled`] if the rate limit is exhausted,
+    /// [`ErrorKind::Unavailable`] if STS does not respond, and [`ErrorKind::InvalidResponse`] if
+    /// the response has no valid ARN.
     pub async fn caller_identity(
         &self,
         signer: &Session,
-        cx: FetchContext,
-    ) -> Result<CallerIdentity, FetchError> {
-        let signed = self.signed_by(signer)?;
-        let answer = self
-            .attempts(cx, "GetCallerIdentity", &secrets_of(signer), false, |date| {
+        mode: FetchMode,
+    ) -> Result<CallerIdentity, SessionError> {
+        let signed = self.sign_by(signer)?;
+        let (attempts, secrets) = (max_attempts(mode), signing_secrets(signer));
+        let response = self
+            .send_with_retries("GetCallerIdentity", mode, attempts, &secrets, |date| {
                 self.0
                     .sdk
                     .get_caller_identity()
@@ -197,40 +260,43 @@ impl StsClient {
                     .send()
             })
             .await?;
-        let arn = answer.output.arn().unwrap_or_default();
-        let identity = CallerIdentity::parse(arn, answer.output.user_id().unwrap_or_default());
+        let arn = response.output.arn().unwrap_or_default();
+        let identity = CallerIdentity::parse(arn, response.output.user_id().unwrap_or_default());
         identity.map(|identity| identity.with_role(signer.role_arn())).ok_or_else(|| {
-            FetchError::new(ErrorKind::InvalidResponse, format!("STS's answer names {arn:?}"))
+            let message = format!("the response of STS has the invalid ARN {arn:?}");
+            SessionError::new(ErrorKind::InvalidResponse, message)
+                .with_hint("check that the endpoint is STS")
         })
     }
 
-    /// A role is reached by an endpoint of its own partition alone.
-    fn in_partition(&self, role: &str) -> Result<(), FetchError> {
+    /// Checks that the role is in the partition of the endpoint. STS would answer AccessDenied or
+    /// InvalidClientTokenId, and neither names the partition as the cause.
+    fn check_partition(&self, role: &str) -> Result<(), SessionError> {
         let region = self.0.endpoint.region();
         if region.partition() == role {
             return Ok(());
         }
         let message = format!(
-            "the role is in the partition {role}, and the Region {region} is in {}",
+            "the role is in the partition {role}, but the Region {region} is in {}",
             region.partition()
         );
-        Err(FetchError::new(ErrorKind::InvalidConfig, message)
-            .with_hint("the role's ARN, or AWS_REGION: a Region of the role's partition"))
+        Err(SessionError::new(ErrorKind::InvalidConfig, message)
+            .with_hint(format!("check the role's ARN, or set AWS_REGION to a Region in {role}")))
     }
 
-    fn signed_by(&self, signer: &Session) -> Result<Builder, FetchError> {
+    fn sign_by(&self, signer: &Session) -> Result<Builder, SessionError> {
         let keys = signer.credentials();
-        for (what, value) in [
+        for (field, value) in [
             ("access key id", keys.access_key_id()),
             ("secret access key", keys.secret_access_key()),
             ("session token", keys.session_token().unwrap_or_default()),
         ] {
-            // They go into headers, which hold no line break, and into the signature.
+            // The SDK puts the keys into headers and into the signature. With a line break, as from
+            // a file, it would panic or send a request that fails as SignatureDoesNotMatch.
             if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let message =
-                    format!("the {what} of the session that signs is not printable ASCII");
-                return Err(FetchError::new(ErrorKind::InvalidConfig, message)
-                    .with_hint("white space at its end, as a line break that came with a file"));
+                let message = format!("the {field} of the signing session is not printable ASCII");
+                return Err(SessionError::new(ErrorKind::InvalidConfig, message)
+                    .with_hint("remove white space from its end, such as a line break"));
             }
         }
         Ok(Builder::new()
@@ -238,71 +304,87 @@ impl StsClient {
             .identity_cache(self.0.no_cache.clone()))
     }
 
-    async fn attempts<T, E, F>(
+    /// Sends a request until it succeeds, fails for good, or is out of time or attempts.
+    async fn send_with_retries<T, E, F>(
         &self,
-        cx: FetchContext,
         operation: &'static str,
+        mode: FetchMode,
+        max_attempts: u32,
         secrets: &[&str],
-        once: bool,
         send: impl Fn(DateHeader) -> F,
-    ) -> Result<Answer<T>, FetchError>
+    ) -> Result<Response<T>, SessionError>
     where
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + Error + 'static,
         SdkError<E>: RequestId,
     {
         let clock = &self.0.clock;
-        let most = match cx.urgency {
-            Urgency::Caller if !once => Self::CALLER_ATTEMPTS,
-            _ => 1,
-        };
-        let begun = Instant::now();
+        let started = Instant::now();
+        // An attempt starts only if it can use its whole timeout. One that was cut off would
+        // replace the response of STS by a timeout.
+        let fits = |pause| started.elapsed() + pause + Self::ATTEMPT_TIMEOUT <= Self::CALL_TIMEOUT;
         let mut attempt = 1;
-        let mut before: Option<FetchError> = None;
-        let mut resigned = false;
+        let mut last_error: Option<SessionError> = None;
+        let mut clock_corrected = false;
         loop {
-            let patience = Self::CALL_LIMIT.saturating_sub(begun.elapsed() + Self::ATTEMPT_LIMIT);
-            let turn = match self.0.turns.take(cx.urgency, patience).await {
-                Ok(turn) => turn,
-                // What STS said is of more use than that there was no time for another attempt.
-                Err(used_up) => return Err(before.unwrap_or(used_up)),
+            let timeout =
+                Self::CALL_TIMEOUT.saturating_sub(started.elapsed() + Self::ATTEMPT_TIMEOUT);
+            let permit = match self.0.limiter.acquire(mode, timeout).await {
+                Ok(permit) => permit,
+                // After a failed attempt, the error of STS is of more use than the information that
+                // the rate limit left no time for another one.
+                Err(exhausted) => return Err(last_error.unwrap_or(exhausted)),
             };
             let date = DateHeader::default();
-            let (sent, was_off) = (clock.now(), self.0.time.is_off());
-            let answered = send(date.clone()).await;
-            drop(turn);
+            let (sent_at, was_corrected) = (clock.now(), self.0.time.is_skew_corrected());
+            let result = send(date.clone()).await;
+            drop(permit);
             if let Some(date) = date.get() {
-                self.0.time.seen(date);
+                self.0.time.record(date);
             }
-            let error = match answered {
-                Ok(output) => return Ok(Answer { output, sent, date: date.get() }),
-                Err(error) => answer::error(&error, &self.0.endpoint, secrets),
+            let error = match result {
+                Ok(output) => return Ok(Response { output, sent_at, date: date.get() }),
+                Err(error) => response::convert_error(&error, &self.0.endpoint, secrets),
             };
-            let in_time = begun.elapsed() + Self::ATTEMPT_LIMIT <= Self::CALL_LIMIT;
-            let of_time =
-                blames_time(&error) || blames_signature(&error) && !was_off && self.0.time.is_off();
-            if of_time && !resigned && in_time {
-                resigned = true;
-                // The SDK's client has learnt STS's time from the answer.
-                tracing::warn!(operation, %error, "this machine's clock is wrong: signed once more, by STS's time");
-                before = Some(error);
+            // The SDK's client learns the time of STS from the first response and then signs by it,
+            // so a request that failed because of a wrong clock succeeds at the second attempt, in
+            // the background too. Without this, a machine with a wrong clock would never obtain a
+            // session. It happens once: if STS rejects that signature as well, the key is wrong.
+            let is_clock_error = is_clock_error(&error)
+                || is_signature_error(&error) && !was_corrected && self.0.time.is_skew_corrected();
+            if is_clock_error && !clock_corrected && fits(Duration::ZERO) {
+                clock_corrected = true;
+                tracing::warn!(operation, %error, "this machine's clock is wrong; signing again by the time of STS");
+                last_error = Some(error);
                 continue;
             }
-            let error = match self.0.time.blame().filter(|_| blames_signature(&error)) {
+            // The measured skew is more precise than the hint of the table.
+            let error = match self.0.time.signature_hint().filter(|_| is_signature_error(&error)) {
                 Some(hint) => error.with_hint(hint),
                 None => error,
             };
-            tracing::debug!(operation, attempt, %error, "STS call failed");
-            let pause = (Self::FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
-            let in_time = begun.elapsed() + pause + Self::ATTEMPT_LIMIT <= Self::CALL_LIMIT;
-            if attempt >= most || !in_time || !error.is_retryable() {
+            tracing::debug!(operation, attempt, %error, "call to STS failed");
+            let longest_pause = Self::INITIAL_BACKOFF * 2_u32.pow(attempt - 1);
+            let pause = longest_pause.mul_f64(fastrand::f64());
+            if attempt >= max_attempts || !fits(pause) || !error.is_retryable() {
                 return Err(error);
             }
-            // Not by the clock that a test turns: the attempts' own limits are in the network's time, too.
+            // On the runtime's clock, as the timeouts of the attempts: on a manual clock that a
+            // test does not advance, this pause would never end.
             tokio::time::sleep(pause).await;
-            before = Some(error);
+            last_error = Some(error);
             attempt += 1;
         }
+    }
+}
+
+/// Returns how many attempts a call makes.
+fn max_attempts(mode: FetchMode) -> u32 {
+    match mode {
+        FetchMode::Foreground => StsClient::FOREGROUND_ATTEMPTS,
+        // The cache schedules the next background fetch by its own back-off. Attempts on top of
+        // that would multiply the load during an outage of STS.
+        _ => 1,
     }
 }
 
@@ -312,22 +394,24 @@ impl fmt::Debug for StsClient {
     }
 }
 
-/// What is sent with a signed request, or makes its signature.
-fn secrets_of(signer: &Session) -> [&str; 2] {
+/// Returns the values that STS may quote when it rejects a signed request.
+fn signing_secrets(signer: &Session) -> [&str; 2] {
     let keys = signer.credentials();
     [keys.secret_access_key(), keys.session_token().unwrap_or_default()]
 }
 
-/// Sets up a [`StsClient`].
+/// Builds an [`StsClient`].
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::ManualClock;
 /// use rolecall_sts::{Endpoint, Region, StsClient};
 ///
-/// let hands = ManualClock::new();
+/// let clock = ManualClock::new();
 /// let endpoint = Endpoint::custom("http://127.0.0.1:4566", Region::parse("eu-west-1")?)?;
-/// let sts = StsClient::builder(endpoint).clock(hands.clock()).build();
-/// # Ok::<(), rolecall_core::FetchError>(())
+/// let sts = StsClient::builder(endpoint).clock(clock.clock()).build();
+/// # Ok::<(), rolecall_core::SessionError>(())
 /// ```
 #[derive(Debug)]
 #[must_use]
@@ -336,26 +420,38 @@ pub struct StsClientBuilder {
     clock: Clock,
     http: Option<SharedHttpClient>,
     proxy: Option<ProxyConfig>,
-    budget: Budget,
+    rate_limit: RateLimit,
 }
 
 impl StsClientBuilder {
-    /// The clock to sign, measure and pause by.
+    /// Sets the clock that requests are signed and lifetimes are measured with. Defaults to the
+    /// system's clock.
+    ///
+    /// Timeouts, pauses between attempts and the rate limit use the runtime's clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The HTTP client to share with others. Without one the client has its own: rustls, the system's certificates,
-    /// the proxy that the process's variables name ([`proxy_from`](Self::proxy_from)).
-    pub fn http_client(mut self, http: SharedHttpClient) -> Self {
-        self.http = Some(http);
+    /// Sets the HTTP client. Defaults to a new client with rustls, the system's certificates and
+    /// the proxy that the variables of the process set (see [`proxy_from`](Self::proxy_from)).
+    pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
+        self.http = Some(SharedHttpClient::new(client));
         self
     }
 
-    /// The proxy that this environment names: `HTTPS_PROXY` (for an endpoint at `http://`, `HTTP_PROXY`), else `ALL_PROXY`,
-    /// unless `NO_PROXY` excepts STS's host; in lower case too. None for an endpoint on this machine. A client that is
-    /// given its HTTP client has that one's.
+    /// Sets the proxy from an environment. Defaults to the environment of the process.
+    ///
+    /// The proxy is that of `HTTPS_PROXY` (`HTTP_PROXY` if the endpoint is `http://`), then that of
+    /// `ALL_PROXY`, unless `NO_PROXY` lists the host of STS. The names may also be in lower case.
+    /// An endpoint on this machine is called without a proxy. A client that is set by
+    /// [`http_client`](Self::http_client) uses its own proxy instead.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if the variable is not a valid proxy URL.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_core::Environment;
@@ -364,24 +460,24 @@ impl StsClientBuilder {
     /// let env = Environment::fixed([("HTTPS_PROXY", "http://proxy.example.com:3128")]);
     /// let endpoint = Endpoint::regional(Region::parse("eu-west-1")?);
     /// let sts = StsClient::builder(endpoint).proxy_from(&env)?.build();
-    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// # Ok::<(), rolecall_core::SessionError>(())
     /// ```
-    pub fn proxy_from(mut self, environment: &Environment) -> Result<Self, FetchError> {
-        self.proxy = Some(proxy::to(&self.endpoint, environment)?);
+    pub fn proxy_from(mut self, environment: &Environment) -> Result<Self, SessionError> {
+        self.proxy = Some(proxy::proxy_for(&self.endpoint, environment)?);
         Ok(self)
     }
 
-    /// How many calls it makes at most.
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
+    /// Sets the rate limit. Defaults to [`RateLimit::default`].
+    pub fn rate_limit(mut self, rate_limit: RateLimit) -> Self {
+        self.rate_limit = rate_limit;
         self
     }
 
-    /// The client.
+    /// Creates the client.
     pub fn build(self) -> StsClient {
-        let Self { endpoint, clock, http, proxy, budget } = self;
+        let Self { endpoint, clock, http, proxy, rate_limit } = self;
         if !endpoint.is_https() && !endpoint.is_loopback() {
-            tracing::warn!(%endpoint, "tokens and sessions go to this STS without TLS");
+            tracing::warn!(%endpoint, "calls to this endpoint send tokens and receive sessions without TLS");
         }
         let http = http.unwrap_or_else(|| {
             let plain = endpoint.is_loopback() && !endpoint.is_https();
@@ -393,10 +489,13 @@ impl StsClientBuilder {
                 }),
             )
         });
+        // Each call has its own signer. The SDK's identity cache would sign a call with the
+        // credentials of an earlier one.
         let no_cache = IdentityCache::no_cache();
         let time = ServerTime::new(clock.clone());
-        // In the network's time, as the limits of attempts: on a clock that a test turns, turns would never come.
-        let turns = Turns::new(budget, Clock::system());
+        // On the system's clock, as the timeouts of the attempts: on a manual clock that a test
+        // does not advance, permits would never become available.
+        let limiter = RateLimiter::new(rate_limit, Clock::system());
         let config = Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(http)
@@ -406,16 +505,17 @@ impl StsClientBuilder {
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(StsClient::CONNECT_LIMIT)
-                    .operation_attempt_timeout(StsClient::ATTEMPT_LIMIT)
+                    .connect_timeout(StsClient::CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(StsClient::ATTEMPT_TIMEOUT)
                     .build(),
             );
         let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());
-        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, time, turns }))
+        StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, time, limiter }))
     }
 }
 
-/// `plain`: without TLS, whose set-up reads all of the system's certificates.
+/// Creates the default HTTP client, without TLS if `plain`: loading the system's certificates takes
+/// longer than most tests against a local STS.
 fn default_http_client(plain: bool, proxy: ProxyConfig) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(proxy.clone());

@@ -1,4 +1,4 @@
-//! Where STS is, and for which Region its requests are signed.
+//! The STS endpoint and the Region for which its requests are signed.
 
 use std::fmt;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use aws_sdk_sts::config::endpoint::{DefaultResolver, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_sts::config::{self, Builder};
-use rolecall_core::{Environment, ErrorKind, FetchError};
+use rolecall_core::{Environment, ErrorKind, SessionError};
 
 use crate::region::Region;
 use crate::settings::{
@@ -15,7 +15,9 @@ use crate::settings::{
     REGIONAL_ENDPOINTS, Settings,
 };
 
-/// One of STS's endpoints.
+/// An STS endpoint and the Region for which its requests are signed.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::Environment;
@@ -25,7 +27,7 @@ use crate::settings::{
 /// let endpoint = Endpoint::from_environment(&env)?;
 /// assert_eq!(endpoint, Endpoint::regional(Region::parse("eu-west-1")?));
 /// assert_eq!(endpoint.to_string(), "STS in eu-west-1");
-/// # Ok::<(), rolecall_core::FetchError>(())
+/// # Ok::<(), rolecall_core::SessionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -35,7 +37,7 @@ pub struct Endpoint {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
-    /// By AWS's own rules for the Region.
+    /// Resolved by the endpoint rules of the SDK.
     Aws {
         legacy: bool,
         fips: bool,
@@ -45,60 +47,125 @@ enum Host {
 }
 
 impl Endpoint {
-    /// The Region's own endpoint.
+    /// Creates the endpoint of a Region.
     pub fn regional(region: Region) -> Self {
         Self { region, host: Host::Aws { legacy: false, fips: false, dual_stack: false } }
     }
 
-    /// A server of your own: a VPC endpoint, or a local STS. Signed for `region`.
-    pub fn custom(url: &str, region: Region) -> Result<Self, FetchError> {
-        let fault = |fault: &str| {
+    /// Creates an endpoint at a custom URL, such as a VPC endpoint or a local STS. Requests are
+    /// signed for `region`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if `url` is not an `http` or `https` URL, or has a user
+    /// name, a password or a query.
+    pub fn custom(url: &str, region: Region) -> Result<Self, SessionError> {
+        let invalid = |fault: &str| {
             let shown: String = url.chars().take(80).collect();
             let message = format!(
-                "{shown:?} is no endpoint URL: {fault}; it must be as https://sts.example.com"
+                "`{shown}` is not a valid endpoint URL: {fault}; expected a URL such as \
+                 https://sts.example.com"
             );
-            FetchError::new(ErrorKind::InvalidConfig, message)
+            SessionError::new(ErrorKind::InvalidConfig, message)
         };
+        // This check precedes those whose errors show the URL: it may contain a password.
         if url.contains('@') {
-            // The value is not shown: it holds a password.
-            let message = "the endpoint URL holds a user name or password; STS takes none";
-            return Err(FetchError::new(ErrorKind::InvalidConfig, message));
+            let message =
+                "the endpoint URL contains a user name or password, which STS does not accept";
+            return Err(SessionError::new(ErrorKind::InvalidConfig, message));
         }
-        let uri: http::Uri = url.parse().map_err(|_| fault("it does not parse as a URL"))?;
+        let uri: http::Uri = url.parse().map_err(|_| invalid("it is not a URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(fault("it does not begin with http:// or https://"));
+            return Err(invalid("it does not begin with http:// or https://"));
         }
-        if uri.host().unwrap_or_default().is_empty() || uri.query().is_some() {
-            return Err(fault("it has no host, or a query"));
+        if uri.host().unwrap_or_default().is_empty() {
+            return Err(invalid("it has no host"));
+        }
+        if uri.query().is_some() {
+            return Err(invalid("it has a query"));
         }
         Ok(Self { region, host: Host::Custom(url.to_owned()) })
     }
 
-    /// By the environment, as all AWS SDKs read it: `AWS_REGION`, then `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_STS`,
-    /// then `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true; else `AWS_STS_REGIONAL_ENDPOINTS`
-    /// (`regional` when unset, or `legacy`), `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`.
+    /// Returns the endpoint that the environment configures, by the rules of the AWS SDKs.
     ///
-    /// (AWS SDKs and Tools Reference Guide: "AWS STS Regional endpoints", "Service-specific endpoints".)
-    pub fn from_environment(environment: &Environment) -> Result<Self, FetchError> {
-        Self::from_settings(Settings { environment, profile: None })
+    /// The Region is that of `AWS_REGION`, then of `AWS_DEFAULT_REGION`. The URL is that of
+    /// `AWS_ENDPOINT_URL_STS`, then of `AWS_ENDPOINT_URL`, unless
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`. Without a URL, the endpoint depends on
+    /// `AWS_STS_REGIONAL_ENDPOINTS` (`regional` or `legacy`; defaults to `regional`),
+    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. See "AWS STS Regional endpoints"
+    /// and "Service-specific endpoints" in the AWS SDKs and Tools Reference Guide.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if no Region is set, if a setting is invalid, or if the
+    /// settings exclude each other.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SessionError> {
+        Self::find(environment, None, None)?.ok_or_else(no_region)
     }
 
-    /// The same, where a setting whose variables are unset is looked up in a profile.
+    /// Returns the endpoint that the environment or a profile configures.
+    ///
+    /// A setting of the profile applies if the variables of that setting are not set; see
+    /// [`from_environment`](Self::from_environment) for the variables.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`from_environment`](Self::from_environment).
     pub fn from_environment_or_profile(
         environment: &Environment,
         profile: &ProfileSettings,
-    ) -> Result<Self, FetchError> {
-        Self::from_settings(Settings { environment, profile: Some(profile) })
+    ) -> Result<Self, SessionError> {
+        Self::find(environment, Some(profile), None)?.ok_or_else(no_region)
     }
 
-    fn from_settings(settings: Settings<'_>) -> Result<Self, FetchError> {
-        let region = region(settings)?;
+    /// Returns the endpoint of `region` or of the configured Region, or `None` if neither is set.
+    ///
+    /// `region` takes precedence over the Regions of the environment and the profile. All other
+    /// settings are read from the environment, then from the profile, as
+    /// [`from_environment`](Self::from_environment) describes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if a setting is invalid, or if the settings exclude
+    /// each other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_core::Environment;
+    /// use rolecall_sts::{Endpoint, Region};
+    ///
+    /// let env = Environment::fixed([("AWS_USE_FIPS_ENDPOINT", "true")]);
+    /// assert_eq!(Endpoint::find(&env, None, None)?, None);
+    ///
+    /// let region = Region::parse("us-east-1")?;
+    /// let endpoint = Endpoint::find(&env, None, Some(&region))?.expect("a Region is set");
+    /// assert_eq!(endpoint.url()?, "https://sts-fips.us-east-1.amazonaws.com");
+    /// # Ok::<(), rolecall_core::SessionError>(())
+    /// ```
+    pub fn find(
+        environment: &Environment,
+        profile: Option<&ProfileSettings>,
+        region: Option<&Region>,
+    ) -> Result<Option<Self>, SessionError> {
+        let settings = Settings { environment, profile };
+        let region = match region {
+            Some(region) => Some(region.clone()),
+            None => configured_region(settings)?,
+        };
+        // Without a Region, the other settings are not checked: a chain that never calls STS must
+        // not fail because of them.
+        region.map(|region| Self::from_settings(region, settings)).transpose()
+    }
+
+    fn from_settings(region: Region, settings: Settings<'_>) -> Result<Self, SessionError> {
         let legacy = match settings.get(&REGIONAL_ENDPOINTS)? {
             None => false,
             Some(found) => match found.value.to_ascii_lowercase().as_str() {
                 "regional" => false,
                 "legacy" => true,
-                _ => return Err(found.not("regional or legacy")),
+                _ => return Err(found.invalid("regional or legacy")),
             },
         };
         let fips = settings.flag(&FIPS)?;
@@ -106,38 +173,52 @@ impl Endpoint {
         if !settings.flag(&IGNORE_ENDPOINT_URLS)?
             && let Some(found) = settings.get(&ENDPOINT_URL)?
         {
+            // Ignoring either would send tokens to an endpoint that the operator excluded.
             if fips || dual_stack {
                 let message = format!(
                     "{} cannot be combined with a FIPS or dual-stack endpoint",
                     found.origin
                 );
-                return Err(FetchError::new(ErrorKind::InvalidConfig, message).with_hint(
+                return Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(
                     "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
                 ));
             }
-            return Self::custom(&found.value, region).map_err(|error| found.named(error));
+            return Self::custom(&found.value, region).map_err(|error| found.add_origin(error));
         }
-        let endpoint = Self { region, host: Host::Aws { legacy, fips, dual_stack } };
-        endpoint.url().map(|_| endpoint)
+        Self { region, host: Host::Aws { legacy, fips, dual_stack } }.require_url()
     }
 
-    /// Its URL, by AWS's own rules for the Region. [`ErrorKind::InvalidConfig`] if there is no such endpoint, as a
-    /// dual-stack one in a partition that has none.
+    /// Returns `self` if the endpoint exists, so that a wrong combination of settings fails where
+    /// it is configured and not at the first call.
+    fn require_url(self) -> Result<Self, SessionError> {
+        self.url().map(|_| self)
+    }
+
+    /// Returns the URL of the endpoint, by the endpoint rules of the AWS SDK.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if the rules contain no such endpoint, such as a
+    /// dual-stack endpoint in a partition without them.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_sts::{Endpoint, Region};
+    ///
     /// let endpoint = Endpoint::regional(Region::parse("eu-west-1")?);
     /// assert_eq!(endpoint.url()?, "https://sts.eu-west-1.amazonaws.com");
-    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// # Ok::<(), rolecall_core::SessionError>(())
     /// ```
-    pub fn url(&self) -> Result<String, FetchError> {
+    pub fn url(&self) -> Result<String, SessionError> {
         let (legacy, fips, dual_stack) = match &self.host {
             Host::Custom(url) => return Ok(url.clone()),
             Host::Aws { legacy, fips, dual_stack } => (*legacy, *fips, *dual_stack),
         };
-        let none = |why: String| {
-            FetchError::new(ErrorKind::InvalidConfig, format!("there is no {self}: {why}"))
-                .with_hint("the Region, and AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT")
+        let missing = |reason: String| {
+            let message = format!("the endpoint \"{self}\" does not exist: {reason}");
+            SessionError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("check the Region, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT")
         };
         let params = Params::builder()
             .region(self.region.as_str().to_owned())
@@ -145,23 +226,86 @@ impl Endpoint {
             .use_dual_stack(dual_stack)
             .use_global_endpoint(legacy)
             .build()
-            .map_err(|error| none(error.to_string()))?;
-        // The rules are functions: there is nothing to wait for.
+            .map_err(|error| missing(error.to_string()))?;
+        // The resolver is asynchronous only by its trait: the rules are plain functions, so one
+        // poll completes it, and this function can be called without a runtime.
         let resolver = DefaultResolver::default();
         let resolved = pin!(resolver.resolve_endpoint(&params));
         match resolved.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(endpoint)) => Ok(endpoint.url().to_owned()),
-            Poll::Ready(Err(error)) => Err(none(error.to_string())),
-            Poll::Pending => Err(none("its rules did not answer".to_owned())),
+            Poll::Ready(Err(error)) => Err(missing(error.to_string())),
+            Poll::Pending => Err(missing("its endpoint rules did not complete".to_owned())),
         }
     }
 
-    /// The Region.
+    /// Returns the Region for which requests are signed.
     pub fn region(&self) -> &Region {
         &self.region
     }
 
-    /// Whether it is a server on this machine, which no proxy stands before.
+    /// Returns `true` if this is a FIPS endpoint of AWS. Always `false` for a custom endpoint.
+    pub fn uses_fips(&self) -> bool {
+        matches!(self.host, Host::Aws { fips: true, .. })
+    }
+
+    /// Returns `true` if this is a dual-stack endpoint of AWS. Always `false` for a custom
+    /// endpoint.
+    pub fn uses_dual_stack(&self) -> bool {
+        matches!(self.host, Host::Aws { dual_stack: true, .. })
+    }
+
+    /// Sets whether the FIPS endpoint of the Region is used.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if `enabled` is `true` for a custom endpoint, or if AWS
+    /// has no such endpoint.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_sts::{Endpoint, Region};
+    ///
+    /// let endpoint = Endpoint::regional(Region::parse("us-east-1")?).with_fips(true)?;
+    /// assert_eq!(endpoint.url()?, "https://sts-fips.us-east-1.amazonaws.com");
+    /// # Ok::<(), rolecall_core::SessionError>(())
+    /// ```
+    pub fn with_fips(mut self, enabled: bool) -> Result<Self, SessionError> {
+        match &mut self.host {
+            Host::Aws { fips, .. } => *fips = enabled,
+            Host::Custom(_) if enabled => return Err(custom_conflict("FIPS")),
+            Host::Custom(_) => {}
+        }
+        self.require_url()
+    }
+
+    /// Sets whether the dual-stack endpoint of the Region is used, which has IPv4 and IPv6
+    /// addresses.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if `enabled` is `true` for a custom endpoint, or if AWS
+    /// has no such endpoint.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_sts::{Endpoint, Region};
+    ///
+    /// let endpoint = Endpoint::regional(Region::parse("us-east-1")?).with_dual_stack(true)?;
+    /// assert_eq!(endpoint.url()?, "https://sts.us-east-1.api.aws");
+    /// # Ok::<(), rolecall_core::SessionError>(())
+    /// ```
+    pub fn with_dual_stack(mut self, enabled: bool) -> Result<Self, SessionError> {
+        match &mut self.host {
+            Host::Aws { dual_stack, .. } => *dual_stack = enabled,
+            Host::Custom(_) if enabled => return Err(custom_conflict("dual-stack")),
+            Host::Custom(_) => {}
+        }
+        self.require_url()
+    }
+
+    /// Returns `true` for a custom endpoint on this machine, which is called without a proxy.
     pub(crate) fn is_loopback(&self) -> bool {
         let Host::Custom(url) = &self.host else { return false };
         let uri: Option<http::Uri> = url.parse().ok();
@@ -174,19 +318,20 @@ impl Endpoint {
     pub(crate) fn is_https(&self) -> bool {
         match &self.host {
             Host::Custom(url) => {
-                url.get(..8).is_some_and(|begins| begins.eq_ignore_ascii_case("https://"))
+                url.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case("https://"))
             }
             Host::Aws { .. } => true,
         }
     }
 
     pub(crate) fn apply_to(&self, builder: Builder) -> Builder {
-        let builder = builder.region(config::Region::new(self.region.as_str().to_owned()));
+        let builder = builder.region(config::Region::from(self.region.clone()));
         match &self.host {
             Host::Custom(url) => builder.endpoint_url(url),
             Host::Aws { legacy, fips, dual_stack } => {
                 let builder = builder.use_fips(*fips).use_dual_stack(*dual_stack);
-                if *legacy { builder.endpoint_resolver(Legacy::default()) } else { builder }
+                // The SDK has no setting for the legacy endpoint: only a resolver selects it.
+                if *legacy { builder.endpoint_resolver(LegacyResolver::default()) } else { builder }
             }
         }
     }
@@ -198,9 +343,10 @@ impl fmt::Display for Endpoint {
             Host::Custom(url) => write!(f, "STS at {url}"),
             Host::Aws { legacy, fips, dual_stack } => {
                 write!(f, "STS in {}", self.region)?;
-                for (set, name) in [(legacy, "legacy"), (fips, "FIPS"), (dual_stack, "dual-stack")]
+                for (enabled, name) in
+                    [(legacy, "legacy"), (fips, "FIPS"), (dual_stack, "dual-stack")]
                 {
-                    if *set {
+                    if *enabled {
                         write!(f, ", {name}")?;
                     }
                 }
@@ -210,20 +356,30 @@ impl fmt::Display for Endpoint {
     }
 }
 
-fn region(settings: Settings<'_>) -> Result<Region, FetchError> {
-    match settings.get(&REGION)? {
-        Some(found) => Region::parse(&found.value).map_err(|error| found.named(error)),
-        None => Err(FetchError::new(ErrorKind::InvalidConfig, "no Region is set")
-            .with_hint("set AWS_REGION to the Region whose STS is nearest, as eu-west-1")),
-    }
+fn configured_region(settings: Settings<'_>) -> Result<Option<Region>, SessionError> {
+    let Some(found) = settings.get(&REGION)? else { return Ok(None) };
+    Region::parse(&found.value).map(Some).map_err(|error| found.add_origin(error.into()))
 }
 
-/// AWS's own rules, with the switch that some older Regions still go to `https://sts.amazonaws.com`, signed for
-/// us-east-1.
-#[derive(Debug, Default)]
-struct Legacy(DefaultResolver);
+fn no_region() -> SessionError {
+    SessionError::new(ErrorKind::InvalidConfig, "no Region is set for the STS endpoint")
+        .with_hint("set AWS_REGION to the nearest Region, such as eu-west-1")
+}
 
-impl ResolveEndpoint for Legacy {
+fn custom_conflict(kind: &str) -> SessionError {
+    let message = format!("a custom STS endpoint cannot be combined with a {kind} endpoint");
+    SessionError::new(ErrorKind::InvalidConfig, message)
+        .with_hint(format!("remove the endpoint URL, or set the URL of a {kind} endpoint instead"))
+}
+
+/// Resolves endpoints by the rules of the SDK with the global endpoint enabled.
+///
+/// The rules then send the Regions that existed before regional endpoints to
+/// `https://sts.amazonaws.com`, signed for us-east-1, and all other Regions to their own endpoint.
+#[derive(Debug, Default)]
+struct LegacyResolver(DefaultResolver);
+
+impl ResolveEndpoint for LegacyResolver {
     fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
         let built = Params::builder()
             .set_region(params.region().map(str::to_owned))

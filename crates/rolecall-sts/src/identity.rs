@@ -1,35 +1,39 @@
-//! Who a session is, by GetCallerIdentity.
+//! The caller identity that GetCallerIdentity returns.
 
 use std::fmt;
 
 use rolecall_core::{AccountId, RoleArn};
 
-/// STS's answer to "who am I", parsed.
+/// The identity of a caller, parsed from the response of GetCallerIdentity.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_sts::{CallerIdentity, Principal};
+/// use rolecall_sts::CallerIdentity;
 ///
-/// let me = CallerIdentity::parse("arn:aws:sts::111122223333:assumed-role/orders/checkout", "AROAEXAMPLE:checkout").unwrap();
-/// assert_eq!(me.account.as_str(), "111122223333");
-/// assert_eq!(me.principal.to_string(), "role orders, session checkout");
+/// let arn = "arn:aws:sts::111122223333:assumed-role/orders/checkout";
+/// let identity = CallerIdentity::parse(arn, "AROAEXAMPLE:checkout").expect("a valid ARN");
+/// assert_eq!(identity.account.as_str(), "111122223333");
+/// assert_eq!(identity.principal.to_string(), "role orders, session checkout");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallerIdentity {
-    /// The account that the caller is in.
+    /// The account of the caller.
     pub account: AccountId,
-    /// The caller's ARN, as STS said it.
+    /// The ARN of the caller, unchanged from the response.
     pub arn: String,
-    /// The unique id.
+    /// The unique id of the caller. For a role, it ends with the session name.
     pub user_id: String,
-    /// What the ARN names.
+    /// The principal of the ARN.
     pub principal: Principal,
-    /// The role behind a session, with its path, which the ARN leaves out: known of sessions that rolecall got.
+    /// The ARN of the assumed role. Unlike `arn`, it contains the path of the role. Known only for
+    /// sessions that rolecall obtained.
     pub role_arn: Option<RoleArn>,
 }
 
 impl CallerIdentity {
-    /// Reads an ARN that STS gave; `None` if it is none that a caller can have.
+    /// Parses the ARN of a caller. Returns `None` if no caller can have this ARN.
     pub fn parse(arn: &str, user_id: &str) -> Option<Self> {
         let fields: Vec<&str> = arn.splitn(6, ':').collect();
         let &["arn", _, service, "", account, resource] = fields.as_slice() else { return None };
@@ -38,7 +42,7 @@ impl CallerIdentity {
             ("iam", Some(("user", rest))) => {
                 let (path, name) = rest
                     .rsplit_once('/')
-                    .map_or(("/".to_owned(), rest), |(p, n)| (format!("/{p}/"), n));
+                    .map_or(("/".to_owned(), rest), |(path, name)| (format!("/{path}/"), name));
                 Principal::User { path, name: name.to_owned() }
             }
             ("sts", Some(("assumed-role", rest))) => {
@@ -48,6 +52,7 @@ impl CallerIdentity {
             ("sts", Some(("federated-user", name))) => {
                 Principal::FederatedUser { name: name.into() }
             }
+            // AWS adds kinds of principals: an unknown one must not make the call fail.
             _ => Principal::Other { resource: resource.to_owned() },
         };
         Some(Self {
@@ -59,11 +64,12 @@ impl CallerIdentity {
         })
     }
 
-    /// With the role that the session was asked for, if that is what answered.
-    pub(crate) fn with_role(mut self, asked: Option<&RoleArn>) -> Self {
+    /// Sets the role that the session was requested for, if it is the role of this identity. Static
+    /// keys that were labelled with a role must not be reported as a session of that role.
+    pub(crate) fn with_role(mut self, requested: Option<&RoleArn>) -> Self {
         self.role_arn = match &self.principal {
-            Principal::AssumedRole { role, .. } => asked
-                .filter(|asked| asked.account() == self.account && asked.name() == role)
+            Principal::AssumedRole { role, .. } => requested
+                .filter(|requested| requested.account() == self.account && requested.name() == role)
                 .cloned(),
             _ => None,
         };
@@ -71,39 +77,49 @@ impl CallerIdentity {
     }
 }
 
-/// What kind of caller an ARN names.
+/// The principal of a caller's ARN.
+///
+/// # Examples
 ///
 /// ```
-/// use rolecall_sts::Principal;
-/// assert_eq!(Principal::User { path: "/team/".into(), name: "ann".into() }.to_string(), "user /team/ann");
+/// use rolecall_sts::{CallerIdentity, Principal};
+///
+/// let identity = CallerIdentity::parse("arn:aws:iam::111122223333:user/team/ann", "AIDAEXAMPLE");
+/// let principal = identity.expect("a valid ARN").principal;
+/// assert!(matches!(&principal, Principal::User { path, .. } if path == "/team/"));
+/// assert_eq!(principal.to_string(), "user /team/ann");
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
-    /// The account's root user.
+    /// The root user of the account.
     Root,
     /// An IAM user.
+    #[non_exhaustive]
     User {
-        /// Begins and ends with a slash.
+        /// The path, which begins and ends with a slash.
         path: String,
-        /// Without the path.
+        /// The name without the path.
         name: String,
     },
-    /// A session of a role. The ARN does not say the role's path.
+    /// A session of a role. The ARN does not contain the path of the role.
+    #[non_exhaustive]
     AssumedRole {
-        /// The role's name.
+        /// The name of the role.
         role: String,
-        /// The session's name.
+        /// The name of the session.
         session: String,
     },
-    /// A user by GetFederationToken.
+    /// A federated user, from GetFederationToken.
+    #[non_exhaustive]
     FederatedUser {
-        /// The name that was given there.
+        /// The name in the request.
         name: String,
     },
-    /// Something that AWS has added since.
+    /// A principal of a kind that this version of rolecall does not know.
+    #[non_exhaustive]
     Other {
-        /// The ARN's last field.
+        /// The last field of the ARN.
         resource: String,
     },
 }
@@ -126,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_caller() {
+    fn arn_selects_principal() {
         let user =
             |path: &str, name: &str| Principal::User { path: path.into(), name: name.into() };
         for (arn, principal) in [
@@ -148,24 +164,24 @@ mod tests {
     }
 
     #[test]
-    fn the_role_behind_a_session_is_the_one_asked_for_if_that_is_who_answers() {
+    fn role_arn_requires_identity_of_requested_role() {
         let arn = |arn: &str| RoleArn::parse(arn).unwrap();
-        let asked = arn("arn:aws:iam::111122223333:role/shop/orders");
-        let me = |arn: &str| CallerIdentity::parse(arn, "id").unwrap();
+        let requested = arn("arn:aws:iam::111122223333:role/shop/orders");
+        let identity = |arn: &str| CallerIdentity::parse(arn, "id").unwrap();
         let session = "arn:aws:sts::111122223333:assumed-role/orders/x";
-        assert_eq!(me(session).with_role(Some(&asked)).role_arn, Some(asked.clone()));
-        assert_eq!(me(session).with_role(None).role_arn, None);
+        assert_eq!(identity(session).with_role(Some(&requested)).role_arn, Some(requested.clone()));
+        assert_eq!(identity(session).with_role(None).role_arn, None);
         for other in [
             "arn:aws:sts::111122223333:assumed-role/other/x",
             "arn:aws:sts::444455556666:assumed-role/orders/x",
             "arn:aws:iam::111122223333:user/orders",
         ] {
-            assert_eq!(me(other).with_role(Some(&asked)).role_arn, None, "{other}");
+            assert_eq!(identity(other).with_role(Some(&requested)).role_arn, None, "{other}");
         }
     }
 
     #[test]
-    fn what_is_no_callers_arn_is_refused() {
+    fn invalid_caller_arn_is_rejected() {
         for arn in [
             "",
             "arn:aws:sts::1:assumed-role/r/s",

@@ -1,41 +1,45 @@
-//! The only crate of rolecall that talks to STS.
+//! The STS client of rolecall. No other crate of rolecall calls STS.
 //!
-//! One [`StsClient`] serves an endpoint, whatever the number of roles and of sessions that sign: it has no credentials
-//! of its own. Its answers are [`Session`](rolecall_core::Session)s whose lifetime is measured by the server's own
-//! clock, and its errors are classified by one table ([`class_of`]).
+//! An [`StsClient`] has no credentials of its own: one client serves any number of roles and
+//! signing sessions at its [`Endpoint`]. It returns [`Session`](rolecall_core::Session)s, whose
+//! lifetime is measured by the clock of STS, and classifies error responses by
+//! [`ErrorKind`](rolecall_core::ErrorKind).
+//!
+//! # Examples
 //!
 //! ```no_run
 //! use aws_credential_types::Credentials;
-//! use rolecall_core::{Environment, FetchContext, Session};
+//! use rolecall_core::{Environment, FetchMode, Session};
 //! use rolecall_sts::{Endpoint, StsClient};
 //!
-//! # async fn show(keys: Credentials) -> Result<(), rolecall_core::FetchError> {
+//! # async fn show(keys: Credentials) -> Result<(), rolecall_core::SessionError> {
 //! let sts = StsClient::new(Endpoint::from_environment(&Environment::process())?);
 //! let signer = Session::builder(keys).base("static keys").build();
-//! let me = sts.caller_identity(&signer, FetchContext::caller()).await?;
-//! println!("{} in {}", me.principal, me.account);
+//! let identity = sts.caller_identity(&signer, FetchMode::Foreground).await?;
+//! println!("{} in {}", identity.principal, identity.account);
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod answer;
-mod budget;
 mod classify;
 mod client;
 mod endpoint;
 mod identity;
 mod proxy;
+mod rate_limit;
 mod region;
 mod request;
+mod response;
+mod sdk_request;
+mod server_time;
 mod settings;
-mod time;
-mod wire;
 
-pub use budget::{Budget, Turn, Turns};
-pub use classify::{Again, Class, class_of, refuses_signer, refuses_token};
+pub use classify::{is_invalid_signer, is_invalid_token};
 pub use client::{StsClient, StsClientBuilder};
 pub use endpoint::Endpoint;
 pub use identity::{CallerIdentity, Principal};
+pub use rate_limit::{Permit, RateLimit, RateLimiter};
 pub use region::Region;
 pub use request::{AssumeRoleRequest, WebIdentityRequest};
 pub use settings::ProfileSettings;

@@ -1,51 +1,33 @@
+//! The Region type and the partitions that Regions belong to.
+
 use std::fmt;
+use std::str::FromStr;
 
-use rolecall_core::{ErrorKind, FetchError};
+use aws_sdk_sts::config;
+use rolecall_core::InvalidParameter;
+use serde::{Deserialize, Serialize, Serializer};
 
-/// An AWS Region's code, as `eu-west-1`.
+/// The code of an AWS Region, such as `eu-west-1`.
 ///
-/// Checked by form, not against a list: AWS opens Regions.
+/// Only the form of the code is checked, because AWS adds Regions. The code becomes part of a host
+/// name, so nothing else is accepted.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_sts::Region;
-/// assert_eq!(Region::parse("eu-west-1").unwrap().as_str(), "eu-west-1");
+///
+/// let region: Region = "eu-west-1".parse()?;
+/// assert_eq!(region.as_str(), "eu-west-1");
 /// assert!(Region::parse("Frankfurt").is_err());
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Region(String);
 
-impl Region {
-    /// Parses a Region's code.
-    pub fn parse(value: &str) -> Result<Self, FetchError> {
-        let parts: Vec<&str> = value.split('-').collect();
-        let words = |parts: &[&str]| {
-            parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
-        };
-        let form = match parts.as_slice() {
-            ["aws", "global"] => true,
-            [words_ @ .., number] if words_.len() >= 2 => {
-                words(words_)
-                    && matches!(number.len(), 1 | 2)
-                    && number.bytes().all(|b| b.is_ascii_digit())
-            }
-            _ => false,
-        };
-        if form && value.len() <= 32 {
-            return Ok(Self(value.to_owned()));
-        }
-        let shown: String = value.chars().take(40).collect();
-        let message =
-            format!("{shown:?} is not a Region: a Region is a code as eu-west-1 or us-gov-east-1");
-        Err(FetchError::new(ErrorKind::InvalidConfig, message))
-    }
-
-    /// The code.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// How the codes of a partition's Regions begin; all others are in `aws`. (AWS SDKs' partitions metadata.)
+/// Prefixes of the codes of each partition's Regions. All other Regions are in `aws`. (Partitions
+/// metadata of the AWS SDKs.)
 const PARTITIONS: &[(&str, &str)] = &[
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),
@@ -57,17 +39,119 @@ const PARTITIONS: &[(&str, &str)] = &[
 ];
 
 impl Region {
-    /// The partition that the Region is in, as ARNs name it: `aws`, `aws-cn`, `aws-us-gov`, ...
+    /// Parses the code of a Region.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if `value` does not have the form of a Region code.
+    pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
+        if has_region_form(value) {
+            return Ok(Self(value.to_owned()));
+        }
+        Err(InvalidParameter::new(
+            "Region",
+            value,
+            "it does not have the form of a Region code",
+            "a code such as eu-west-1 or us-gov-east-1",
+        ))
+    }
+
+    /// Returns the code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the partition of the Region as it appears in ARNs, such as `aws`, `aws-cn` or
+    /// `aws-us-gov`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_sts::Region;
+    ///
     /// assert_eq!(Region::parse("eu-west-1")?.partition(), "aws");
     /// assert_eq!(Region::parse("cn-north-1")?.partition(), "aws-cn");
-    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// # Ok::<(), rolecall_core::InvalidParameter>(())
     /// ```
     pub fn partition(&self) -> &'static str {
-        let found = PARTITIONS.iter().find(|(start, _)| self.0.starts_with(start));
+        let found = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
         found.map_or("aws", |(_, partition)| *partition)
+    }
+}
+
+fn has_region_form(value: &str) -> bool {
+    const MAX_LENGTH: usize = 32;
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let parts: Vec<&str> = value.split('-').collect();
+    let form = match parts.as_slice() {
+        // The SDKs' name for the global endpoint: the one code without a number.
+        ["aws", "global"] => true,
+        [words @ .., number] => {
+            words.len() >= 2
+                && words.iter().all(is_word)
+                && matches!(number.len(), 1 | 2)
+                && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        [] => false,
+    };
+    form && value.len() <= MAX_LENGTH
+}
+
+impl FromStr for Region {
+    type Err = InvalidParameter;
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        Self::parse(value)
+    }
+}
+
+impl TryFrom<&str> for Region {
+    type Error = InvalidParameter;
+
+    fn try_from(value: &str) -> Result<Self, Self::Error> {
+        Self::parse(value)
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = InvalidParameter;
+
+    fn try_from(value: String) -> Result<Self, Self::Error> {
+        Self::parse(&value)
+    }
+}
+
+impl TryFrom<&config::Region> for Region {
+    type Error = InvalidParameter;
+
+    fn try_from(region: &config::Region) -> Result<Self, Self::Error> {
+        Self::parse(region.as_ref())
+    }
+}
+
+impl TryFrom<config::Region> for Region {
+    type Error = InvalidParameter;
+
+    fn try_from(region: config::Region) -> Result<Self, Self::Error> {
+        Self::try_from(&region)
+    }
+}
+
+impl From<Region> for config::Region {
+    fn from(region: Region) -> Self {
+        Self::new(region.0)
+    }
+}
+
+impl AsRef<str> for Region {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -79,10 +163,12 @@ impl fmt::Display for Region {
 
 #[cfg(test)]
 mod tests {
+    use rolecall_core::{ErrorKind, SessionError};
+
     use super::*;
 
     #[test]
-    fn regions_by_their_form() {
+    fn region_code_is_checked_by_form() {
         for good in [
             "eu-west-1",
             "us-gov-east-1",
@@ -106,7 +192,30 @@ mod tests {
             "eu-west-123",
         ] {
             let error = Region::parse(bad).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{bad}");
+            assert_eq!((error.field, error.value.as_str()), ("Region", bad));
+            assert_eq!(SessionError::from(error).kind(), ErrorKind::InvalidConfig, "{bad}");
         }
+    }
+
+    #[test]
+    fn region_converts_from_and_to_sdk_region() {
+        let region = Region::parse("eu-west-1").unwrap();
+        let sdk = config::Region::from(region.clone());
+        assert_eq!(sdk.as_ref(), "eu-west-1");
+        assert_eq!(Region::try_from(&sdk), Ok(region.clone()));
+        assert_eq!(Region::try_from(sdk), Ok(region));
+        assert!(Region::try_from(config::Region::from_static("Frankfurt")).is_err());
+    }
+
+    #[test]
+    fn region_round_trips_through_text_and_serde() {
+        let region = Region::parse("eu-west-1").unwrap();
+        assert_eq!(region.to_string().parse(), Ok(region.clone()));
+        assert_eq!(Region::try_from(region.as_ref()), Ok(region.clone()));
+        assert_eq!(Region::try_from(String::from("eu-west-1")), Ok(region.clone()));
+        let json = serde_json::to_string(&region).unwrap();
+        assert_eq!(json, "\"eu-west-1\"");
+        assert_eq!(serde_json::from_str::<Region>(&json).unwrap(), region);
+        assert!(serde_json::from_str::<Region>("\"Frankfurt\"").is_err());
     }
 }

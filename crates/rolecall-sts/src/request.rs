@@ -1,9 +1,13 @@
+//! The requests of the operations that return a session.
+
 use rolecall_core::{
     ExternalId, MfaCode, MfaSerial, PolicyArn, ProvidedContext, ProviderId, RoleArn,
     SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,
 };
 
-/// What AssumeRole is asked for.
+/// The parameters of AssumeRole.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::{ExternalId, RoleArn, SessionName};
@@ -23,7 +27,7 @@ pub struct AssumeRoleRequest {
     pub session_name: SessionName,
     /// `ExternalId`.
     pub external_id: Option<ExternalId>,
-    /// `DurationSeconds`; one hour when absent.
+    /// `DurationSeconds`. STS defaults to one hour.
     pub duration: Option<SessionDuration>,
     /// `Tags` and `TransitiveTagKeys`.
     pub tags: SessionTags,
@@ -40,7 +44,7 @@ pub struct AssumeRoleRequest {
 }
 
 impl AssumeRoleRequest {
-    /// With what is required.
+    /// Creates a request with the required parameters only.
     pub fn new(role: RoleArn, session_name: SessionName) -> Self {
         Self {
             role,
@@ -57,7 +61,9 @@ impl AssumeRoleRequest {
     }
 }
 
-/// What AssumeRoleWithWebIdentity is asked for, beside the token.
+/// The parameters of AssumeRoleWithWebIdentity, without the token.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::{RoleArn, SessionName};
@@ -75,9 +81,9 @@ pub struct WebIdentityRequest {
     pub role: RoleArn,
     /// `RoleSessionName`.
     pub session_name: SessionName,
-    /// `DurationSeconds`; one hour when absent.
+    /// `DurationSeconds`. STS defaults to one hour.
     pub duration: Option<SessionDuration>,
-    /// `ProviderId`: for OAuth 2.0 access tokens, never for OIDC tokens.
+    /// `ProviderId`. Required for OAuth 2.0 access tokens, not allowed for OIDC tokens.
     pub provider_id: Option<ProviderId>,
     /// `Policy`.
     pub policy: Option<SessionPolicy>,
@@ -86,7 +92,7 @@ pub struct WebIdentityRequest {
 }
 
 impl WebIdentityRequest {
-    /// With what is required.
+    /// Creates a request with the required parameters only.
     pub fn new(role: RoleArn, session_name: SessionName) -> Self {
         Self {
             role,

@@ -1,11 +1,11 @@
-//! Where a setting may stand, and which place counts: the one table of them.
+//! The endpoint settings: their variables, their profile keys and the precedence between them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rolecall_core::{Environment, ErrorKind, FetchError};
+use rolecall_core::{Environment, ErrorKind, SessionError};
 
-/// A setting: the variables that hold it, the first that is set counts; then the profile's keys.
+/// The variables of a setting, then its keys in a profile. The first that is set applies.
 #[derive(Debug)]
 pub(crate) struct Setting {
     variables: &'static [&'static str],
@@ -30,17 +30,19 @@ pub(crate) const FIPS: Setting = setting(&["AWS_USE_FIPS_ENDPOINT"], &["use_fips
 pub(crate) const DUAL_STACK: Setting =
     setting(&["AWS_USE_DUALSTACK_ENDPOINT"], &["use_dualstack_endpoint"]);
 
-/// What a profile of the shared configuration files says of STS.
+/// The STS endpoint settings of a profile in the shared configuration files.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::Environment;
 /// use rolecall_sts::{Endpoint, ProfileSettings};
 ///
 /// let profile = ProfileSettings::new("shop").set("region", "eu-west-1");
-/// let nothing_set = Environment::fixed([("A", "b")]);
-/// let endpoint = Endpoint::from_environment_or_profile(&nothing_set, &profile)?;
+/// let environment = Environment::fixed([("HOME", "/home/shop")]);
+/// let endpoint = Endpoint::from_environment_or_profile(&environment, &profile)?;
 /// assert_eq!(endpoint.to_string(), "STS in eu-west-1");
-/// # Ok::<(), rolecall_core::FetchError>(())
+/// # Ok::<(), rolecall_core::SessionError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileSettings {
@@ -49,22 +51,22 @@ pub struct ProfileSettings {
 }
 
 impl ProfileSettings {
-    /// The key of `endpoint_url` under `sts` in the `services` section that a profile names.
+    /// Key of the `endpoint_url` under `sts` in the `services` section that a profile refers to.
     pub const STS_ENDPOINT_URL: &str = "services.sts.endpoint_url";
 
-    /// A profile of this name without settings.
+    /// Creates the settings of the profile `name`, all unset.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), values: BTreeMap::new() }
     }
 
-    /// With a setting, by the key that it has in the file. An empty one is unset.
+    /// Sets `key`, as it is spelled in the file. A setting with an empty value is unset.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.values.insert(key.into(), value.into());
         self
     }
 
-    /// The keys that have a meaning here.
+    /// Returns the keys that affect the endpoint. Other keys are ignored.
     pub fn keys() -> impl Iterator<Item = &'static str> {
         [REGION, REGIONAL_ENDPOINTS, ENDPOINT_URL, IGNORE_ENDPOINT_URLS, FIPS, DUAL_STACK]
             .into_iter()
@@ -73,7 +75,7 @@ impl ProfileSettings {
     }
 }
 
-/// A value, and where it stood.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) value: String,
@@ -90,12 +92,12 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "the environment variable {name}"),
-            Self::Profile { name, key } => write!(f, "{key} of the profile {name:?}"),
+            Self::Profile { name, key } => write!(f, "{key} in the profile {name:?}"),
         }
     }
 }
 
-/// The places that settings are read from.
+/// The environment and the profile that settings are read from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings<'a> {
     pub(crate) environment: &'a Environment,
@@ -103,8 +105,8 @@ pub(crate) struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    /// The environment counts before the profile.
-    pub(crate) fn get(&self, setting: &Setting) -> Result<Option<Found>, FetchError> {
+    /// Returns the value of `setting`. The environment takes precedence over the profile.
+    pub(crate) fn get(&self, setting: &Setting) -> Result<Option<Found>, SessionError> {
         for &variable in setting.variables {
             if let Some(value) = self.environment.var(variable)? {
                 return Ok(Some(Found { value, origin: Origin::Variable(variable) }));
@@ -119,25 +121,30 @@ impl Settings<'_> {
         Ok(found)
     }
 
-    pub(crate) fn flag(&self, setting: &Setting) -> Result<bool, FetchError> {
+    /// Returns `true` if `setting` is `true`. An unset setting is `false`; any other value is an
+    /// error, because a misspelled FIPS setting must not select an endpoint without FIPS.
+    pub(crate) fn flag(&self, setting: &Setting) -> Result<bool, SessionError> {
         match self.get(setting)? {
             None => Ok(false),
             Some(found) if found.value.eq_ignore_ascii_case("true") => Ok(true),
             Some(found) if found.value.eq_ignore_ascii_case("false") => Ok(false),
-            Some(found) => Err(found.not("true or false")),
+            Some(found) => Err(found.invalid("true or false")),
         }
     }
 }
 
 impl Found {
-    pub(crate) fn not(&self, rule: &str) -> FetchError {
+    /// Creates the error of a value that is not one of those that `expected` lists.
+    pub(crate) fn invalid(&self, expected: &str) -> SessionError {
         let shown: String = self.value.chars().take(40).collect();
-        let message = format!("{} is {shown:?}; it must be {rule}", self.origin);
-        FetchError::new(ErrorKind::InvalidConfig, message)
+        let message =
+            format!("`{shown}` is not a valid value of {}: expected {expected}", self.origin);
+        SessionError::new(ErrorKind::InvalidConfig, message)
     }
 
-    /// An error about the value, with where it stood.
-    pub(crate) fn named(&self, error: FetchError) -> FetchError {
-        error.with_hint(self.origin.to_string())
+    /// Adds the origin of the value to an error about it: the value alone does not show whether a
+    /// variable or a profile must be changed.
+    pub(crate) fn add_origin(&self, error: SessionError) -> SessionError {
+        error.with_hint(format!("check {}", self.origin))
     }
 }

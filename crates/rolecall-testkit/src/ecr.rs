@@ -35,7 +35,9 @@ pub(crate) static SERVICE: Service = Service {
 };
 
 impl Account {
-    /// With a repository in a Region.
+    /// Adds an ECR repository in a Region.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_testkit::Account;
@@ -51,7 +53,8 @@ impl Account {
 pub(crate) const LAYERS: &str = "/_ecr/layers/";
 /// How long a login is taken. (ECR API Reference, GetAuthorizationToken.)
 const LOGIN_SECONDS: u64 = 12 * 3600;
-/// What InitiateLayerUpload asks for, and the least that a part but the last must have. (ECR API Reference.)
+/// What InitiateLayerUpload asks for, and the least that a part but the last must have. (ECR API
+/// Reference.)
 const PART_SIZE: usize = 20 * 1024 * 1024;
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
 
@@ -386,7 +389,7 @@ fn get_download_url_for_layer(call: &Call<'_>) -> Result<Value, Fault> {
     Ok(json!({ "downloadUrl": url, "layerDigest": input.layer_digest }))
 }
 
-/// Serves a layer to whoever holds its URL, as AWS's presigned URLs do.
+/// Serves a layer to every request for its URL, as AWS's presigned URLs do.
 pub(crate) fn download(shared: &Shared, request: &Request) -> Answer {
     let token = request.uri().path().strip_prefix(LAYERS).unwrap_or_default();
     match shared.ecr().offered(token, shared.clock.wall()) {

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to STS and back, by rule.
+//! Fault injection: rules that make calls to STS fail.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,27 +11,35 @@ use hyper::body::{Frame, SizeHint};
 use crate::server::SetupError;
 use crate::wire::{self, Fault};
 
-/// Where a connection is cut.
+/// The point at which [`FaultRule::cut`] closes a connection.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_testkit::{Cut, FaultRule};
-/// let rule = FaultRule::cut(Cut::BeforeAnswer);
+///
+/// let rule = FaultRule::cut(Cut::BeforeResponse);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The request came, and nothing was done: no session was granted.
-    BeforeWork,
-    /// It was done, and nothing of the answer came.
-    BeforeAnswer,
-    /// Half of the answer came.
-    WithinAnswer,
-    /// The whole answer came; the connection ends with it.
-    AfterAnswer,
+    /// After the request was received, without processing it: no session is issued.
+    BeforeProcessing,
+    /// After the request was processed, without a response.
+    BeforeResponse,
+    /// After half of the response.
+    WithinResponse,
+    /// After the whole response.
+    AfterResponse,
 }
 
-/// A fault of the local STS, and which calls it befalls: all of them, unless it says otherwise. Given to
-/// [`LocalAws::inject`](crate::LocalAws::inject). Of several rules, the first that applies counts.
+/// A fault to inject into STS, and the calls that it applies to. Defaults to all calls.
+///
+/// Pass it to [`LocalAws::inject`](crate::LocalAws::inject). If several rules apply to a call, the
+/// one that was injected first takes effect. Of [`nth`](Self::nth), [`first`](Self::first) and
+/// [`with_probability`](Self::with_probability), a rule has only the one that was set last.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
@@ -41,7 +49,7 @@ pub enum Cut {
 /// let aws = LocalAws::builder().start().await?;
 /// aws.inject(FaultRule::throttled().on("AssumeRole").nth(2))?;
 /// aws.inject(FaultRule::unavailable(503).with_probability(0.2, 4711))?;
-/// aws.inject(FaultRule::cut(Cut::BeforeWork).lasting(Duration::from_secs(600)))?;
+/// aws.inject(FaultRule::cut(Cut::BeforeProcessing).lasting(Duration::from_secs(600)))?;
 /// aws.clear_faults();
 /// # Ok(())
 /// # }
@@ -74,7 +82,7 @@ pub(crate) enum Effect {
     Cut(Cut),
     Garbage,
     Truncated,
-    DateOff { seconds: i64 },
+    DateOffset { seconds: i64 },
     NoDate,
     Expired,
     WithoutOptionalFields,
@@ -87,118 +95,127 @@ impl FaultRule {
         Self { effect, operation: None, when, lasting: None, until: None, seen: 0 }
     }
 
-    /// Answered with this error of STS's, as `(403, "RegionDisabledException", "...")`.
-    pub fn refused(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+    /// Creates a fault that responds with an STS error, such as `(403, "RegionDisabledException",
+    /// "...")`.
+    pub fn error(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(Effect::Refused { status, code: code.into(), message: message.into() })
     }
 
-    /// `Throttling: Rate exceeded`, with status 400 as STS has it.
+    /// Creates a fault that responds with `Throttling: Rate exceeded` and, as STS does, status 400.
     pub fn throttled() -> Self {
-        Self::refused(400, "Throttling", "Rate exceeded")
+        Self::error(400, "Throttling", "Rate exceeded")
     }
 
-    /// An answer of a load balancer's: this status, and a page that is none of STS's.
+    /// Creates a fault that responds as a load balancer does: with this status and an HTML page.
     pub fn unavailable(status: u16) -> Self {
         Self::of(Effect::Unavailable(status))
     }
 
-    /// Answered rightly, this much later.
+    /// Creates a fault that delays the processing of the request, and with it the response.
     pub fn delayed(by: Duration) -> Self {
         Self::of(Effect::Delayed(by))
     }
 
-    /// Never answered; nothing is done.
+    /// Creates a fault that never responds, and does not process the request.
     pub fn hung() -> Self {
         Self::of(Effect::Hung)
     }
 
-    /// The connection is cut.
+    /// Creates a fault that closes the connection.
     pub fn cut(cut: Cut) -> Self {
         Self::of(Effect::Cut(cut))
     }
 
-    /// Done, and answered with status 200 and bytes that are no XML.
+    /// Creates a fault that processes the request, and responds with status 200 and bytes that are
+    /// not XML.
     pub fn garbage() -> Self {
         Self::of(Effect::Garbage)
     }
 
-    /// Done, and answered with the first half of the XML, as if that were all.
+    /// Creates a fault that processes the request, and responds with the first half of the XML
+    /// under a matching `Content-Length`.
     pub fn truncated() -> Self {
         Self::of(Effect::Truncated)
     }
 
-    /// The answer's `Date` is off by so many seconds; nothing else is.
-    pub fn date_off(seconds: i64) -> Self {
-        Self::of(Effect::DateOff { seconds })
+    /// Creates a fault that moves the `Date` header of the response by this number of seconds, and
+    /// changes nothing else.
+    pub fn date_offset(seconds: i64) -> Self {
+        Self::of(Effect::DateOffset { seconds })
     }
 
-    /// The answer has no `Date`.
+    /// Creates a fault that omits the `Date` header of the response.
     pub fn without_date() -> Self {
         Self::of(Effect::NoDate)
     }
 
-    /// The session in the answer ended an hour ago.
+    /// Creates a fault that responds with a session whose `Expiration` is in the past.
     pub fn expired_session() -> Self {
         Self::of(Effect::Expired)
     }
 
-    /// The answer has credentials, and no more.
+    /// Creates a fault that omits all optional fields: the response has credentials only.
     pub fn without_optional_fields() -> Self {
         Self::of(Effect::WithoutOptionalFields)
     }
 
-    /// The session's end is told with fractions of a second.
+    /// Creates a fault that writes the session's `Expiration` with fractions of a second.
     pub fn fractional_seconds() -> Self {
         Self::of(Effect::FractionalSeconds)
     }
 
-    /// Befalls this operation alone.
+    /// Limits the rule to one operation. Defaults to all.
     pub fn on(mut self, operation: impl Into<String>) -> Self {
         self.operation = Some(operation.into());
         self
     }
 
-    /// Befalls one call alone: the nth of those that come, counted from 1.
+    /// Limits the rule to the nth call, counted from 1.
+    ///
+    /// Only calls that the rule could apply to are counted: see [`on`](Self::on).
     pub fn nth(mut self, call: u64) -> Self {
         self.when = When::Nth(call);
         self
     }
 
-    /// Befalls the first so many calls.
+    /// Limits the rule to the first `calls` calls.
     pub fn first(mut self, calls: u64) -> Self {
         self.when = When::First(calls);
         self
     }
 
-    /// Befalls a call with this probability (0.0 to 1.0); the same seed, the same calls.
+    /// Applies the rule to each call with a probability from 0.0 to 1.0.
+    ///
+    /// The same seed selects the same calls.
     pub fn with_probability(mut self, probability: f64, seed: u64) -> Self {
         self.when = When::Chance { probability, dice: fastrand::Rng::with_seed(seed) };
         self
     }
 
-    /// Ends after this time by the server's clock.
+    /// Limits the rule to this time after it was injected, by the server's clock. Defaults to no
+    /// limit.
     pub fn lasting(mut self, time: Duration) -> Self {
         self.lasting = Some(time);
         self
     }
 
-    /// Whether it can befall a call.
+    /// Checks that the rule can apply to a call.
     pub(crate) fn check(&self, operations: &[&str]) -> Result<(), SetupError> {
         let fault = match (&self.operation, &self.when) {
             (Some(operation), _) if !operations.contains(&operation.as_str()) => {
                 let known = operations.join(", ");
-                format!("the local STS has no operation {operation:?}: it has {known}")
+                format!("the local STS has no operation {operation:?}, only {known}")
             }
-            (_, When::Nth(0) | When::First(0)) => "calls are counted from 1".to_owned(),
+            (_, When::Nth(0) | When::First(0)) => "calls are counted from 1, not from 0".to_owned(),
             (_, When::Chance { probability, .. }) if !(0.0..=1.0).contains(probability) => {
-                format!("a probability is between 0.0 and 1.0, and not {probability}")
+                format!("probability {probability} is not between 0.0 and 1.0")
             }
             _ => return Ok(()),
         };
-        Err(SetupError::World(format!("a fault that can befall nothing: {fault}")))
+        Err(SetupError::Invalid(format!("fault rule never applies: {fault}")))
     }
 
-    fn befalls(&mut self, operation: &str, now: SystemTime) -> bool {
+    fn applies(&mut self, operation: &str, now: SystemTime) -> bool {
         let other = self.operation.as_deref().is_some_and(|only| only != operation);
         if other || self.until.is_some_and(|end| now >= end) {
             return false;
@@ -213,7 +230,7 @@ impl FaultRule {
     }
 }
 
-/// The rules that are in force.
+/// The injected rules, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<FaultRule>);
 
@@ -227,29 +244,29 @@ impl Faults {
         self.0.clear();
     }
 
-    pub(crate) fn befall(&mut self, operation: &str, now: SystemTime) -> Option<Effect> {
+    pub(crate) fn next_effect(&mut self, operation: &str, now: SystemTime) -> Option<Effect> {
         let rule = self.0.iter_mut().find_map(|rule| {
-            let befalls = rule.befalls(operation, now);
-            befalls.then(|| rule.effect.clone())
+            let applies = rule.applies(operation, now);
+            applies.then(|| rule.effect.clone())
         });
         self.0.retain(|rule| rule.until.is_none_or(|end| now < end));
         rule
     }
 }
 
-/// How a response leaves the server.
+/// How a response is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaves {
-    /// Not at all: the connection ends.
+    /// It is not: the connection is closed.
     Not,
-    /// With a `Date` that is off.
-    DateOff { seconds: i64 },
-    /// Without one.
+    /// With an offset to its `Date`.
+    DateOffset { seconds: i64 },
+    /// Without a `Date`.
     NoDate,
 }
 
 impl Effect {
-    /// What the record says of it.
+    /// Returns the error code in the record.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Refused { code, .. } => code.clone(),
@@ -259,15 +276,15 @@ impl Effect {
             Self::Cut(cut) => format!("fault: cut {cut:?}"),
             Self::Garbage => "fault: garbage".into(),
             Self::Truncated => "fault: truncated".into(),
-            Self::DateOff { .. } | Self::NoDate => "fault: Date".into(),
+            Self::DateOffset { .. } | Self::NoDate => "fault: Date".into(),
             Self::Expired => "fault: expired session".into(),
             Self::WithoutOptionalFields => "fault: fields missing".into(),
             Self::FractionalSeconds => "fault: fractional seconds".into(),
         }
     }
 
-    /// What happens instead of the work; `None` if it is done.
-    pub(crate) async fn instead(&self, request_id: &str) -> Option<Response<Body>> {
+    /// Returns the response to a request that is not processed, and `None` if it is processed.
+    pub(crate) async fn replace_response(&self, request_id: &str) -> Option<Response<Body>> {
         match self {
             Self::Refused { status, code, message } => {
                 let fault = Fault::new(*status, code.clone(), message.clone());
@@ -282,22 +299,22 @@ impl Effect {
                 tokio::time::sleep(*by).await;
                 None
             }
-            Self::Cut(Cut::BeforeWork) => Some(not_sent()),
+            Self::Cut(Cut::BeforeProcessing) => Some(not_sent()),
             _ => None,
         }
     }
 
-    /// What it makes of the answer.
-    pub(crate) async fn upon(self, mut answer: Response<Body>) -> Response<Body> {
+    /// Alters the response to a request that was processed.
+    pub(crate) async fn alter(self, mut answer: Response<Body>) -> Response<Body> {
         match self {
-            Self::Cut(Cut::BeforeAnswer) => return not_sent(),
-            Self::Cut(Cut::AfterAnswer) => {
+            Self::Cut(Cut::BeforeResponse) => return not_sent(),
+            Self::Cut(Cut::AfterResponse) => {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
                 return answer;
             }
-            Self::DateOff { seconds } => {
-                answer.extensions_mut().insert(Leaves::DateOff { seconds });
+            Self::DateOffset { seconds } => {
+                answer.extensions_mut().insert(Leaves::DateOffset { seconds });
                 return answer;
             }
             Self::NoDate => {
@@ -331,7 +348,7 @@ fn not_sent() -> Response<Body> {
     response
 }
 
-/// The inside of an element, and where it is.
+/// Returns the content of an element and its offset.
 fn inside<'a>(xml: &'a str, element: &str) -> Option<(usize, &'a str)> {
     let start = xml.find(&format!("<{element}>"))? + element.len() + 2;
     let end = xml[start..].find(&format!("</{element}>"))?;
@@ -345,7 +362,7 @@ fn with_end(xml: &str, other: impl FnOnce(&str) -> String) -> String {
     }
 }
 
-/// STS API Reference: these are not required in an answer.
+/// The fields that a response need not have. (STS API Reference.)
 const OPTIONAL_FIELDS: [&str; 6] = [
     "AssumedRoleUser",
     "PackedPolicySize",
@@ -365,7 +382,7 @@ fn without_optional_fields(mut xml: String) -> String {
     xml
 }
 
-/// A body that ends sooner than it said.
+/// A body that ends before the length that it announced.
 struct CutOff {
     begins: Option<Bytes>,
     announced: usize,
@@ -396,72 +413,72 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-    fn befallen(rule: FaultRule, calls: &[&str]) -> Vec<bool> {
+    fn affected(rule: FaultRule, calls: &[&str]) -> Vec<bool> {
         let mut faults = Faults::default();
         faults.add(rule, NOW);
-        calls.iter().map(|call| faults.befall(call, NOW).is_some()).collect()
+        calls.iter().map(|call| faults.next_effect(call, NOW).is_some()).collect()
     }
 
     #[test]
-    fn a_rule_says_which_calls_it_befalls() {
+    fn rule_limits_select_affected_calls() {
         let rule = || FaultRule::throttled();
-        assert_eq!(befallen(rule(), &["A", "B"]), [true, true]);
-        assert_eq!(befallen(rule().on("B"), &["A", "B", "B"]), [false, true, true]);
+        assert_eq!(affected(rule(), &["A", "B"]), [true, true]);
+        assert_eq!(affected(rule().on("B"), &["A", "B", "B"]), [false, true, true]);
         assert_eq!(
-            befallen(rule().on("B").nth(2), &["B", "A", "B", "B"]),
+            affected(rule().on("B").nth(2), &["B", "A", "B", "B"]),
             [false, false, true, false]
         );
-        assert_eq!(befallen(rule().first(2), &["A", "B", "A"]), [true, true, false]);
+        assert_eq!(affected(rule().first(2), &["A", "B", "A"]), [true, true, false]);
     }
 
     #[test]
-    fn with_a_seed_chance_is_the_same_each_time() {
+    fn same_seed_selects_same_calls() {
         let calls = ["A"; 1000];
         let rule = || FaultRule::hung().with_probability(0.25, 7);
-        let one = befallen(rule(), &calls);
-        assert_eq!(one, befallen(rule(), &calls));
+        let one = affected(rule(), &calls);
+        assert_eq!(one, affected(rule(), &calls));
         let count = one.iter().filter(|hit| **hit).count();
         assert!((200..300).contains(&count), "{count}");
     }
 
     #[test]
-    fn what_can_befall_nothing_is_refused() {
+    fn rule_that_never_applies_is_refused() {
         let told = |rule: FaultRule| rule.check(&["A", "B"]).unwrap_err().to_string();
-        let refused = "a fault that can befall nothing: ";
+        let refused = "fault rule never applies: ";
         let operation = told(FaultRule::hung().on("C"));
+        assert_eq!(operation, format!("{refused}the local STS has no operation \"C\", only A, B"));
         assert_eq!(
-            operation,
-            format!("{refused}the local STS has no operation \"C\": it has A, B")
+            told(FaultRule::hung().nth(0)),
+            format!("{refused}calls are counted from 1, not from 0")
         );
-        assert_eq!(told(FaultRule::hung().nth(0)), format!("{refused}calls are counted from 1"));
         for probability in [-0.1, 1.1, f64::NAN] {
             let text = told(FaultRule::hung().with_probability(probability, 1));
-            assert!(text.contains("a probability is between 0.0 and 1.0"), "{text}");
+            assert!(text.contains("is not between 0.0 and 1.0"), "{text}");
         }
         assert!(FaultRule::hung().on("B").with_probability(1.0, 1).check(&["A", "B"]).is_ok());
     }
 
     #[test]
-    fn an_outage_ends() {
+    fn rule_expires_by_server_clock() {
         let second = Duration::from_secs(1);
         let mut faults = Faults::default();
         faults.add(FaultRule::unavailable(503).lasting(10 * second), NOW);
-        assert!(faults.befall("A", NOW + 9 * second).is_some());
-        assert!(faults.befall("A", NOW + 10 * second).is_none());
+        assert!(faults.next_effect("A", NOW + 9 * second).is_some());
+        assert!(faults.next_effect("A", NOW + 10 * second).is_none());
         assert!(faults.0.is_empty());
     }
 
     #[test]
-    fn the_first_rule_that_applies_counts() {
+    fn first_matching_rule_takes_effect() {
         let mut faults = Faults::default();
         faults.add(FaultRule::hung().nth(2), NOW);
         faults.add(FaultRule::garbage(), NOW);
-        let effects = [1, 2, 3].map(|_| faults.befall("A", NOW).unwrap());
+        let effects = [1, 2, 3].map(|_| faults.next_effect("A", NOW).unwrap());
         assert_eq!(effects, [Effect::Garbage, Effect::Hung, Effect::Garbage]);
     }
 
     #[test]
-    fn xml_is_changed_where_it_should_be() {
+    fn xml_fields_are_altered_in_place() {
         let xml = "<a><AssumedRoleUser><Arn>x</Arn></AssumedRoleUser><Expiration>2026-01-01T00:00:00Z</Expiration></a>";
         let other = with_end(xml, |end| end.replace('Z', ".5Z"));
         assert!(other.contains("<Expiration>2026-01-01T00:00:00.5Z</Expiration></a>"), "{other}");

@@ -14,7 +14,7 @@ use crate::world::World;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Carried {
     pub(crate) tags: BTreeMap<String, String>,
-    /// The keys of those that go on to the next session.
+    /// The keys of the tags that the next session in a role chain inherits.
     pub(crate) transitive: BTreeSet<String>,
     pub(crate) source_identity: Option<String>,
     /// Session policies, if there are any: the session may do what they, too, allow.
@@ -89,7 +89,8 @@ impl Asked {
         Ok(Self { policy, policy_arns, ..Self::default() })
     }
 
-    /// The claims that AWS gives a meaning to, of a token. (IAM User Guide, "Pass session tags in AWS STS".)
+    /// The claims that AWS gives a meaning to, of a token. (IAM User Guide, "Pass session tags in
+    /// AWS STS".)
     pub(crate) fn with_claims(
         mut self,
         tags: &BTreeMap<String, Vec<String>>,
@@ -111,7 +112,8 @@ impl Asked {
         Ok(self)
     }
 
-    /// The actions that the trust policy (and in another account the caller's own) must allow beside the operation.
+    /// The actions that the trust policy (and in another account the caller's own) must allow
+    /// beside the operation.
     pub(crate) fn actions(&self, caller: &Carried) -> Vec<&'static str> {
         let tagging = !self.tags.is_empty();
         let naming = self.source_identity.is_some() || caller.source_identity.is_some();

@@ -19,7 +19,7 @@ pub(crate) fn context_of(key: &Key) -> Context {
 
 /// Whether the caller may do this to a resource of `account`. The error is AWS's message.
 ///
-/// There are no policies on resources here: nobody reaches into another account but through a role of it.
+/// Resource policies are not implemented: a caller reaches another account through a role of it.
 #[cfg(any(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
 pub(crate) fn authorize(
     key: &Key,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::iam;
 use crate::server::{Answer, Shared};
-use crate::sigv4::{self, Dialect, Signed};
+use crate::sigv4::{Claim, Dialect, Refusal, Signed, Verified};
 use crate::wire::{Fault, respond};
 use crate::world::Key;
 
@@ -64,7 +64,12 @@ impl Call<'_> {
     }
 }
 
-pub(crate) async fn serve(shared: &Shared, service: &'static Service, request: Request) -> Answer {
+pub(crate) async fn serve(
+    shared: &Shared,
+    service: &'static Service,
+    claim: Result<Claim, Refusal>,
+    request: Request,
+) -> Answer {
     let (head, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
         return failed(Fault::new(413, "RequestEntityTooLarge", "the request is too long"));
@@ -73,15 +78,20 @@ pub(crate) async fn serve(shared: &Shared, service: &'static Service, request: R
         let message = "the local AWS does not know this X-Amz-Target";
         return failed(Fault::new(400, "UnknownOperationException", message));
     };
+    // Every operation is at this one place: a path or a query would be signed, and then ignored.
+    if head.method != "POST" || head.uri.path() != "/" || head.uri.query().is_some() {
+        let message = "the operations of the JSON protocol are at POST / alone";
+        return failed(Fault::new(404, "UnknownOperationException", message)).of(operation);
+    }
     let now = shared.clock.wall();
     let signed = Signed::of(&head, &body);
-    let key = match sigv4::verify(&signed, &shared.world(), now) {
-        Ok(key) => key,
+    let verified = claim.and_then(|claim| claim.verify(&signed, &shared.world(), now));
+    let Verified { key, region } = match verified {
+        Ok(verified) => verified,
         Err(refusal) => return failed(refusal.fault(Dialect::Json)).of(operation),
     };
-    let region = sigv4::scope(&head.headers).map_or("", |(_, region)| region);
     let service = service.name;
-    let call = Call { shared, service, operation, key: &key, region, now, input: &body };
+    let call = Call { shared, service, operation, key: &key, region: &region, now, input: &body };
     let answer = match run(&call) {
         Ok(output) => Answer::done(object(200, &output)),
         Err(fault) => failed(fault),

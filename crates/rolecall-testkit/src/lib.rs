@@ -1,20 +1,17 @@
-//! A local AWS for tests, which really checks.
+//! A local AWS for tests, which verifies signatures, web identity tokens and policies as AWS does.
 //!
-//! [`LocalAws`] is an STS on this machine's loopback: it verifies SigV4 signatures, web identity tokens (against the
-//! issuer's keys, over HTTP), trust policies and identity policies, and answers as AWS does. [`OidcIssuer`] signs the
-//! tokens, as a Kubernetes cluster would. Both go by a [`Clock`](rolecall_core::Clock) that a test can turn, and the
-//! server keeps a record of the calls that reached it.
+//! [`LocalAws`] is an STS on the loopback address. It verifies SigV4 signatures, web identity
+//! tokens (with the issuer's keys, over HTTP), trust policies and identity policies, and responds
+//! as AWS does. [`OidcIssuer`] signs the tokens, as a Kubernetes cluster does. Both take a
+//! [`Clock`](rolecall_core::Clock), which a test can advance, and the server records the calls that
+//! it received. [`FaultRule`] injects faults: throttling, outages, closed connections.
 //!
-//! What it does not know (an operation, a parameter) it refuses; it ignores nothing.
+//! An operation or a parameter that the local AWS does not implement is refused and never ignored:
+//! a test that passes here does not depend on a condition that nothing checked.
 //!
-//! # Services beside STS
+//! # Examples
 //!
-//! S3, Secrets Manager and ECR are features: `s3`, `secrets-manager`, `ecr`. They stand behind the same signatures and
-//! policies, at the same endpoint, and are filled by `Account::bucket`, `Account::secret` and `Account::repository`, or by
-//! their own operations. Their data is in memory and bounded. There are no policies on resources: who is to reach into an
-//! account assumes a role of it.
-//!
-//! # A test with it
+//! A test of code that assumes a role with an external id:
 //!
 //! ```
 //! use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
@@ -37,7 +34,7 @@
 //!     .start()
 //!     .await?;
 //!
-//! // Your own code comes here: point it to the local AWS.
+//! // The code under test is configured with the endpoint of the local AWS.
 //! let config = aws_sdk_sts::Config::builder()
 //!     .behavior_version(BehaviorVersion::latest())
 //!     .region(Region::new("eu-west-1"))
@@ -56,6 +53,29 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Time
+//!
+//! Sessions, tokens and MFA codes expire by the clock of the server, which a `ManualClock` (feature
+//! `test-util` of rolecall-core) advances without waiting. Pass its clock to
+//! [`LocalAwsBuilder::clock`], to [`OidcIssuer::start_with_clock`], and to the client under test,
+//! since STS refuses signatures that are more than 15 minutes off, in either direction.
+//!
+//! # Services besides STS
+//!
+//! S3, Secrets Manager and ECR are behind the features `s3`, `secrets-manager` and `ecr`. They
+//! verify the same signatures and policies, at the same endpoint. Add data with `Account::bucket`,
+//! `Account::secret` and `Account::repository`, or with the operations of the services. Their data
+//! is in memory, and bounded. Resource policies are not implemented: to reach another account, a
+//! caller assumes a role of it.
+//!
+//! # Authentication
+//!
+//! A signed request has exactly one `Authorization` header, or it is refused: policies are
+//! evaluated for the caller whose signature was verified. The other headers that decide what is
+//! signed (`Host`, `X-Amz-Date`, `X-Amz-Security-Token`, `X-Amz-Content-Sha256`, `X-Amz-Target`)
+//! must not be repeated either. Presigned URLs are not implemented.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ecr")]
 mod ecr;

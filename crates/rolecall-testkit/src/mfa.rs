@@ -109,7 +109,7 @@ mod tests {
 
     /// RFC 6238, appendix B, of whose eight digits these are the last six.
     #[test]
-    fn codes_are_those_of_the_rfc() {
+    fn totp_codes_match_rfc_6238() {
         for (seconds, expected) in [
             (59, "287082"),
             (1_111_111_109, "081804"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_good_once_and_for_a_moment() {
+    fn totp_code_is_accepted_once_in_its_window() {
         let mut device = Device::new("x".into(), b"seed".to_vec());
         let now = UNIX_EPOCH + Duration::from_secs(3000);
         let shown = device.code(now);

@@ -1,4 +1,5 @@
-//! An OIDC issuer, as a Kubernetes cluster is one: a discovery document, public keys, and signed tokens.
+//! An OIDC issuer on the loopback address: a discovery document, public keys, and signed tokens, as
+//! of a Kubernetes cluster.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,12 @@ use serde_json::{Map, Value, json};
 use crate::server::{Listening, SetupError};
 use crate::world::host_and_path;
 
-/// A key that signs tokens: RSA, 2,048 bits.
+/// An RSA key of 2,048 bits that signs tokens.
+///
+/// An [`OidcIssuer`] has a key of its own. Generate another one to sign tokens that the issuer's
+/// public keys do not verify; see [`TokenBuilder::signed_by`].
+///
+/// # Examples
 ///
 /// ```
 /// let key = rolecall_testkit::SigningKey::generate()?;
@@ -28,17 +34,30 @@ use crate::world::host_and_path;
 pub struct SigningKey(Arc<(String, KeyPair)>);
 
 impl SigningKey {
-    /// A new key.
+    /// Generates a new key, under a random key id.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Key`] if the key could not be generated.
     pub fn generate() -> Result<Self, SetupError> {
         let pair = KeyPair::generate(KeySize::Rsa2048)
-            .map_err(|_| SetupError::Key("no RSA key could be generated".into()))?;
+            .map_err(|_| SetupError::Key("failed to generate an RSA key".into()))?;
         let id = crate::wire::random(b"0123456789abcdef", 16);
         Ok(Self(Arc::new((id, pair))))
     }
 
-    /// The key's id (`kid`).
+    /// Returns the key id (`kid`).
     pub fn id(&self) -> &str {
         &self.0.0
+    }
+
+    /// Returns the key of an issuer that was dropped, or a new one.
+    ///
+    /// Generating a key takes a tenth of a second, and most tests start an issuer. Two issuers that
+    /// exist at the same time never share a key: a token of one must not verify at the other.
+    fn take_spare_or_generate() -> Result<Self, SetupError> {
+        let spare = lock_spare_keys().pop();
+        spare.map_or_else(Self::generate, Ok)
     }
 
     fn jwk(&self) -> Value {
@@ -58,9 +77,18 @@ impl SigningKey {
         self.0
             .1
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| SetupError::Key("the token could not be signed".into()))?;
+            .map_err(|_| SetupError::Key("failed to sign the token".into()))?;
         Ok(signature)
     }
+}
+
+/// The keys of issuers that were dropped.
+static SPARE_KEYS: Mutex<Vec<SigningKey>> = Mutex::new(Vec::new());
+/// Keys beyond this number are dropped with their issuers.
+const MAX_SPARE_KEYS: usize = 16;
+
+fn lock_spare_keys() -> std::sync::MutexGuard<'static, Vec<SigningKey>> {
+    SPARE_KEYS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for SigningKey {
@@ -69,7 +97,13 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// An OIDC issuer on this machine's loopback. It ends when it is dropped.
+/// An OIDC issuer on the loopback address, which serves until it is dropped.
+///
+/// It publishes a discovery document and its public key over HTTP, as a Kubernetes cluster does,
+/// and signs tokens. Register it with [`Account::oidc_provider`](crate::Account::oidc_provider).
+/// Two issuers that exist at the same time have different keys.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
@@ -90,14 +124,27 @@ pub struct OidcIssuer {
 }
 
 impl OidcIssuer {
-    /// An issuer on the machine's clock.
+    /// Starts an issuer on a free port, with the system clock.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Listen`] if no port could be opened on the loopback address, and
+    /// [`SetupError::Key`] if the key could not be generated.
     pub async fn start() -> Result<Self, SetupError> {
-        Self::start_on(Clock::system()).await
+        Self::start_with_clock(Clock::system()).await
     }
 
-    /// An issuer whose tokens are dated by this clock.
-    pub async fn start_on(clock: Clock) -> Result<Self, SetupError> {
-        let key = SigningKey::generate()?;
+    /// Starts an issuer that dates its tokens by `clock`.
+    ///
+    /// Use the clock of the [`LocalAws`](crate::LocalAws) that verifies the tokens, such as that of
+    /// a `ManualClock` of rolecall-core.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Listen`] if no port could be opened on the loopback address, and
+    /// [`SetupError::Key`] if the key could not be generated.
+    pub async fn start_with_clock(clock: Clock) -> Result<Self, SetupError> {
+        let key = SigningKey::take_spare_or_generate()?;
         let published = Arc::new(Mutex::new(vec![key.jwk()]));
         let (listener, address) = Listening::bind().await?;
         let url = format!("http://{address}");
@@ -122,22 +169,25 @@ impl OidcIssuer {
         Ok(Self { url, clock, key, published, _listening: listening })
     }
 
-    /// The issuer's URL: the `iss` of its tokens.
+    /// Returns the issuer's URL, which is the `iss` claim of its tokens.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The URL without its scheme, as it stands before `:sub` and `:aud` in a trust policy's conditions.
+    /// Returns the URL without its scheme, as in the condition keys `<issuer>:sub` and
+    /// `<issuer>:aud` of a trust policy.
     pub fn host_and_path(&self) -> &str {
         host_and_path(&self.url)
     }
 
-    /// The ARN of the identity provider for this issuer in an account.
+    /// Returns the ARN of the identity provider for this issuer in an account.
     pub fn provider_arn(&self, account: &str) -> String {
         format!("arn:aws:iam::{account}:oidc-provider/{}", self.host_and_path())
     }
 
-    /// A token as the kubelet writes it: this service account, audience `sts.amazonaws.com`, good for an hour.
+    /// Returns a builder of a token as the kubelet writes it, for this service account.
+    ///
+    /// The audience defaults to `sts.amazonaws.com`, and the lifetime to one hour.
     pub fn service_account_token(&self, namespace: &str, name: &str) -> TokenBuilder<'_> {
         let mut claims = Map::new();
         claims.insert("iss".into(), json!(self.url));
@@ -147,13 +197,25 @@ impl OidcIssuer {
             "kubernetes.io".into(),
             json!({ "namespace": namespace, "serviceaccount": { "name": name } }),
         );
-        let good_for = Duration::from_secs(3600);
-        TokenBuilder { issuer: self, key: &self.key, claims, good_for, backdated: Duration::ZERO }
+        let lifetime = Duration::from_secs(3600);
+        TokenBuilder { issuer: self, key: &self.key, claims, lifetime, backdated: Duration::ZERO }
     }
 
-    /// Stops publishing the key that tokens were signed with so far, as after a botched rotation.
+    /// Stops publishing the issuer's public key, as after a failed rotation.
+    ///
+    /// STS then answers `InvalidIdentityToken` to its tokens, and says that it could not retrieve a
+    /// verification key.
     pub fn withdraw_keys(&self) {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Drop for OidcIssuer {
+    fn drop(&mut self) {
+        let mut spare = lock_spare_keys();
+        if spare.len() < MAX_SPARE_KEYS {
+            spare.push(self.key.clone());
+        }
     }
 }
 
@@ -161,7 +223,12 @@ fn json_answer(value: &Value) -> impl IntoResponse + use<> {
     ([(CONTENT_TYPE, "application/json")], value.to_string())
 }
 
-/// A token to be signed: right in everything, until told otherwise.
+/// Builds and signs a token of an [`OidcIssuer`].
+///
+/// A token is valid unless a method makes it invalid. Returned by
+/// [`OidcIssuer::service_account_token`].
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
@@ -170,8 +237,8 @@ fn json_answer(value: &Value) -> impl IntoResponse + use<> {
 ///
 /// let cluster = OidcIssuer::start().await?;
 /// let token = || cluster.service_account_token("shop", "checkout");
-/// let for_another_service = token().audience("vault").sign()?;
-/// let over_for_a_minute = token().expired_for(Duration::from_secs(60)).sign()?;
+/// let wrong_audience = token().audience("vault").sign()?;
+/// let expired = token().expired_for(Duration::from_secs(60)).sign()?;
 /// let forged = token().signed_by(&SigningKey::generate()?).sign()?;
 /// # Ok(())
 /// # }
@@ -182,52 +249,58 @@ pub struct TokenBuilder<'a> {
     issuer: &'a OidcIssuer,
     key: &'a SigningKey,
     claims: Map<String, Value>,
-    good_for: Duration,
+    lifetime: Duration,
     backdated: Duration,
 }
 
 impl<'a> TokenBuilder<'a> {
-    /// For another audience.
+    /// Sets the audience (`aud`). Defaults to `sts.amazonaws.com`.
     pub fn audience(self, audience: &str) -> Self {
         self.claim("aud", json!([audience]))
     }
 
-    /// With another issuer's URL in it.
+    /// Sets the issuer (`iss`). Defaults to [`OidcIssuer::url`].
     pub fn issuer(self, url: &str) -> Self {
         self.claim("iss", json!(url))
     }
 
-    /// With any claim at all.
+    /// Sets a claim by its name, replacing its value.
     pub fn claim(mut self, name: &str, value: Value) -> Self {
         self.claims.insert(name.into(), value);
         self
     }
 
-    /// Good for this long from now.
-    pub fn good_for(mut self, duration: Duration) -> Self {
-        self.good_for = duration;
+    /// Sets the lifetime of the token. Defaults to one hour.
+    pub fn expires_in(mut self, duration: Duration) -> Self {
+        self.lifetime = duration;
         self
     }
 
-    /// Issued an hour and `duration` ago, and over for `duration`.
+    /// Backdates the token, so that its lifetime ended `duration` ago.
+    ///
+    /// Call it after [`expires_in`](Self::expires_in).
     pub fn expired_for(mut self, duration: Duration) -> Self {
-        self.backdated = self.good_for + duration;
+        self.backdated = self.lifetime + duration;
         self
     }
 
-    /// Signed by a key that is not the issuer's, under the issuer's key id.
+    /// Signs the token with another key, under the key id of the issuer's own.
     pub fn signed_by(mut self, key: &'a SigningKey) -> Self {
         self.key = key;
         self
     }
 
-    /// The token: a JWT, signed with RS256.
+    /// Signs the token with RS256 and returns it as a JWT.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Key`] if the key cannot sign.
     pub fn sign(mut self) -> Result<String, SetupError> {
         let issued = self.issuer.clock.wall() - self.backdated;
         let seconds = |time: SystemTime| {
             time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
         };
-        for (name, time) in [("iat", issued), ("nbf", issued), ("exp", issued + self.good_for)] {
+        for (name, time) in [("iat", issued), ("nbf", issued), ("exp", issued + self.lifetime)] {
             self.claims.entry(name).or_insert_with(|| json!(seconds(time)));
         }
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.issuer.key.id() });
@@ -235,5 +308,22 @@ impl<'a> TokenBuilder<'a> {
         let message = format!("{}.{}", part(&header), part(&Value::Object(self.claims)));
         let signature = self.key.sign(message.as_bytes())?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn issuers_alive_together_have_different_keys() {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..3 {
+            let (one, two) =
+                (OidcIssuer::start().await.unwrap(), OidcIssuer::start().await.unwrap());
+            assert_ne!(one.key.id(), two.key.id());
+            seen.extend([one.key.id().to_owned(), two.key.id().to_owned()]);
+        }
+        assert_eq!(seen.len(), 2, "the keys of dropped issuers are used again");
     }
 }

@@ -1,7 +1,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
-/// One call that reached the local AWS.
+/// A request that the local AWS received, and its outcome.
+///
+/// [`LocalAws::calls`](crate::LocalAws::calls) returns the most recent ones.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
@@ -13,17 +17,17 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {
-    /// `sts`, `s3`, `secretsmanager` or `ecr`; `unknown` for what is none of them.
+    /// The service: `sts`, `s3`, `secretsmanager` or `ecr`, and `unknown` for any other.
     pub service: String,
-    /// `AssumeRole`, ...
+    /// The operation, such as `AssumeRole`; `Unknown` if it could not be determined.
     pub operation: String,
-    /// The caller's ARN, once it is known who it is.
+    /// The ARN of the caller; `None` unless the request's signature was verified.
     pub caller: Option<String>,
-    /// The error code it was answered with; `None` for success.
+    /// The error code of the response; `None` if the call succeeded.
     pub error: Option<String>,
-    /// Why, in words that the caller does not get.
+    /// The reason for the error, where the response does not say it.
     pub reason: Option<String>,
-    /// By the server's clock.
+    /// The time of the call, by the server's clock.
     pub at: SystemTime,
 }
 

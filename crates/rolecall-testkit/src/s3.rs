@@ -1,14 +1,13 @@
 //! S3: put, get, head, list and delete objects.
 //!
-//! The protocol (paths and hosts, chunked bodies and their signatures, XML) is that of the `s3s` crate. Who calls and
-//! what the caller may do is decided here, as for the other services.
+//! The protocol (paths and hosts, chunked bodies and their signatures, XML) is that of the `s3s`
+//! crate. The caller and its permissions are decided here, as for the other services.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Response;
-use percent_encoding::percent_decode_str;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -21,8 +20,8 @@ use tracing::subscriber::NoSubscriber;
 
 use crate::iam;
 use crate::server::{Answer, Shared};
-use crate::sigv4::{self, Dialect, Refusal};
-use crate::wire::{Fault, escape, respond};
+use crate::sigv4::{self, Claim, Dialect, Refusal};
+use crate::wire::{Fault, Form, escape, respond};
 use crate::world::{Account, Key};
 use objects::Objects;
 
@@ -32,7 +31,9 @@ mod store;
 pub(crate) use store::Store;
 
 impl Account {
-    /// With a bucket.
+    /// Adds an S3 bucket. Bucket names are unique among all accounts.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_testkit::Account;
@@ -44,37 +45,73 @@ impl Account {
     }
 }
 
-/// What was found out about a request on its way.
+/// A request on its way through the `s3s` crate.
 #[derive(Clone)]
-struct Seen {
-    key: Key,
-    /// Known once the signature holds.
-    operation: Arc<Mutex<Option<&'static str>>>,
+struct Call(Arc<CallState>);
+
+struct CallState {
+    /// The key that the request names. Its owner is the caller only once `verified` says so.
+    named: Key,
+    /// Set when `s3s` has verified the signature, with the secret of that same key.
+    verified: OnceLock<Key>,
+    /// The query, decoded as the operations decode it.
+    query: Form,
+    operation: Mutex<Option<&'static str>>,
 }
 
-impl Seen {
-    fn set(&self, operation: &'static str) {
-        *self.operation.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+impl Call {
+    fn new(named: Key, query: Form) -> Self {
+        let (verified, operation) = (OnceLock::new(), Mutex::default());
+        Self(Arc::new(CallState { named, verified, query, operation }))
     }
 
-    fn get(&self) -> Option<&'static str> {
-        *self.operation.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes what `s3s` verified: the caller that everything after this authorizes.
+    ///
+    /// `s3s` also lets requests through that it found no signature in, such as one with two
+    /// `Authorization` headers or a form upload without a signed policy. They have no caller here,
+    /// whatever key they name.
+    fn adopt_verified(&self, credentials: Option<&s3s::auth::Credentials>) -> Option<&Key> {
+        let named = &self.0.named;
+        let verified = credentials?.access_key == named.credentials.access_key_id();
+        verified.then(|| self.0.verified.get_or_init(|| named.clone()))
+    }
+
+    /// Returns the caller, if its signature was verified.
+    fn caller(&self) -> Option<&Key> {
+        self.0.verified.get()
+    }
+
+    fn set_operation(&self, operation: &'static str) {
+        *self.0.operation.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+
+    fn operation(&self) -> Option<&'static str> {
+        *self.0.operation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(crate) async fn serve(shared: &Arc<Shared>, mut request: Request) -> Answer {
-    if request.uri().query().is_some_and(|query| query.contains("X-Amz-Signature=")) {
-        let said = "presigned URLs are not known to the local S3: it reads signatures in headers";
-        return failed(Fault::new(501, "NotImplemented", said));
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    claim: Result<Claim, Refusal>,
+    mut request: Request,
+) -> Answer {
+    // The policy's condition keys and the operation must see one and the same value of a parameter,
+    // so the query is decoded before anything of it is looked at, and no name comes twice.
+    let Some(query) = Form::parse(request.uri().query().unwrap_or_default().as_bytes()) else {
+        return failed(Fault::new(400, "InvalidURI", "Couldn't parse the specified URI."));
+    };
+    if let Some(name) = query.repeated() {
+        let message = format!("the query parameter {name} is given more than once");
+        return failed(Fault::new(400, "InvalidArgument", message));
     }
-    let seen = match caller(shared, &request) {
-        Ok(key) => Seen { key, operation: Arc::default() },
+    let call = match claim.and_then(|claim| named_key(shared, &claim)) {
+        Ok(key) => Call::new(key, query),
         Err(refusal) => return failed(refusal.fault(Dialect::Rest)),
     };
-    request.extensions_mut().insert(seen.clone());
+    request.extensions_mut().insert(call.clone());
 
     let mut builder = S3ServiceBuilder::new(Objects(Arc::clone(shared)));
-    builder.set_auth(Secret(seen.key.credentials.secret_access_key().into()));
+    builder.set_auth(NamedKey(call.clone()));
     builder.set_access(Policies(Arc::clone(shared)));
     builder.set_host(Hosts);
     let mut config = S3Config::default();
@@ -89,16 +126,15 @@ pub(crate) async fn serve(shared: &Arc<Shared>, mut request: Request) -> Answer 
         Ok(response) => told(response.map(Body::new)).await,
         Err(_) => failed(Fault::new(500, "InternalError", "the local S3 failed")),
     };
-    match seen.get() {
-        Some(operation) => answer.of(operation).by(Some(seen.key.owner.caller.arn().to_owned())),
-        None => answer,
-    }
+    let caller = call.caller().map(|key| key.owner.caller.arn().to_owned());
+    answer.of(call.operation().unwrap_or("Unknown")).by(caller)
 }
 
-/// Everything about the signature but the signature itself, which is checked with the body.
-fn caller(shared: &Shared, request: &Request) -> Result<Key, Refusal> {
+/// Returns the key that the request names, after every check but that of the signature itself,
+/// which is checked with the body.
+fn named_key(shared: &Shared, claim: &Claim) -> Result<Key, Refusal> {
     let now = shared.clock.wall();
-    let key = sigv4::named(request.headers(), &shared.world(), now)?;
+    let key = claim.named_key(&shared.world(), now)?;
     sigv4::not_ended(&key, now)?;
     Ok(key)
 }
@@ -134,12 +170,18 @@ async fn told(response: Response<Body>) -> Answer {
 }
 
 /// The secret of the key that the request names.
-struct Secret(String);
+struct NamedKey(Call);
 
 #[async_trait::async_trait]
-impl S3Auth for Secret {
-    async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
-        Ok(SecretKey::from(self.0.clone()))
+impl S3Auth for NamedKey {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let credentials = &self.0.0.named.credentials;
+        // `s3s` parses the request by itself. Where it found another key than the one that was
+        // checked before, the request has two readings.
+        if access_key != credentials.access_key_id() {
+            return Err(S3ErrorCode::AccessDenied.into());
+        }
+        Ok(SecretKey::from(credentials.secret_access_key().to_owned()))
     }
 }
 
@@ -169,7 +211,8 @@ impl S3Host for Hosts {
 /// The caller's policies.
 struct Policies(Arc<Shared>);
 
-/// What is known here: the operation, and the action that allows it. (Service Authorization Reference, "Amazon S3".)
+/// What is known here: the operation, and the action that allows it. (Service Authorization
+/// Reference, "Amazon S3".)
 const OPERATIONS: &[(&str, &str)] = &[
     ("PutObject", "s3:PutObject"),
     ("GetObject", "s3:GetObject"),
@@ -182,31 +225,29 @@ const OPERATIONS: &[(&str, &str)] = &[
 #[async_trait::async_trait]
 impl S3Access for Policies {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let Some(seen) = request.extensions_mut().get::<Seen>().cloned() else {
-            return Err(S3ErrorCode::AccessDenied.into());
-        };
+        let call = request.extensions_mut().get::<Call>().cloned();
+        let call = call.ok_or(S3ErrorCode::AccessDenied)?;
+        let caller = call.adopt_verified(request.credentials()).ok_or(S3ErrorCode::AccessDenied)?;
         let name = request.s3_op().name();
-        // The signature was checked before this.
-        seen.set("Unknown");
         let Some(&(operation, action)) = OPERATIONS.iter().find(|(known, _)| *known == name) else {
             let message = format!("the local AWS does not know S3's {name}");
             return Err(S3Error::with_message(S3ErrorCode::NotImplemented, message));
         };
-        seen.set(operation);
+        call.set_operation(operation);
         let (bucket, resource) = match request.s3_path() {
             S3Path::Root => return Err(S3ErrorCode::MethodNotAllowed.into()),
             S3Path::Bucket { bucket } => (bucket, bucket_arn(bucket)),
             S3Path::Object { bucket, key } => (bucket, format!("{}/{key}", bucket_arn(bucket))),
         };
-        let mut context = iam::context_of(&seen.key);
+        let mut context = iam::context_of(caller);
         for parameter in ["prefix", "delimiter"] {
-            if let Some(value) = query(request.uri().query().unwrap_or_default(), parameter) {
+            if let Some(value) = call.0.query.get(parameter) {
                 context = context.with(&format!("s3:{parameter}"), value);
             }
         }
-        // Who asks for a bucket that is nowhere learns that, whatever the policies say.
+        // As at AWS, every caller learns that a bucket does not exist, whatever its policies say.
         let account = self.0.s3().owner(bucket)?;
-        iam::authorize(&seen.key, action, &resource, &account, &context)
+        iam::authorize(caller, action, &resource, &account, &context)
             .map_err(|message| S3Error::with_message(S3ErrorCode::AccessDenied, message))
     }
 }
@@ -215,19 +256,12 @@ fn bucket_arn(bucket: &str) -> String {
     format!("arn:aws:s3:::{bucket}")
 }
 
-fn query(query: &str, name: &str) -> Option<String> {
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
-    let spaced = value.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(Into::into)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_is_in_the_host_or_in_the_path() {
+    fn bucket_is_parsed_from_host() {
         for (host, bucket) in [
             ("127.0.0.1:4000", None),
             ("localhost:4000", None),
@@ -243,12 +277,5 @@ mod tests {
             let parsed = Hosts.parse_host_header(host).unwrap();
             assert_eq!(parsed.bucket(), bucket, "{host}");
         }
-    }
-
-    #[test]
-    fn a_query_is_decoded() {
-        assert_eq!(query("list-type=2&prefix=a%2Fb+c", "prefix").as_deref(), Some("a/b c"));
-        assert_eq!(query("list-type=2", "prefix"), None);
-        assert_eq!(query("prefix", "prefix").as_deref(), Some(""));
     }
 }

@@ -25,7 +25,9 @@ pub(crate) static SERVICE: Service = Service {
 };
 
 impl Account {
-    /// With a secret in a Region, with this text. It gets an ARN that ends in `-` and six random characters.
+    /// Adds a secret with this text in a Region. Its ARN ends in `-` and six random characters.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_testkit::Account;
@@ -86,14 +88,14 @@ impl Store {
         for account in accounts {
             for (region, name, text) in &account.secrets {
                 let wrong = |why: &str| {
-                    SetupError::World(format!("account {}: secret {name:?}: {why}", account.id))
+                    SetupError::Invalid(format!("account {}: secret {name:?}: {why}", account.id))
                 };
                 let content = Content::Text(text.clone());
                 check(name, &content).map_err(|fault| wrong(&fault.message))?;
                 let place = (account.id.clone(), region.clone(), name.clone());
                 let version = Version { id: request_id(), value: content, created: now };
                 if store.0.contains_key(&place) {
-                    return Err(wrong("there are two of this name"));
+                    return Err(wrong("the name is used twice"));
                 }
                 let secret = Secret::new(&place, None, version, now);
                 store.0.insert(place, secret);
@@ -159,7 +161,8 @@ fn not_found() -> Fault {
     Fault::new(400, "ResourceNotFoundException", message)
 }
 
-/// Secrets Manager API Reference, CreateSecret: the patterns and lengths of `Name` and `SecretString`.
+/// Secrets Manager API Reference, CreateSecret: the patterns and lengths of `Name` and
+/// `SecretString`.
 fn check(name: &str, content: &Content) -> Result<(), Fault> {
     let known = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b);
     if name.is_empty() || name.len() > 512 || !name.bytes().all(known) {
@@ -207,7 +210,8 @@ fn content(text: Option<String>, binary: Option<String>) -> Result<Content, Faul
     }
 }
 
-/// The version's id, which SDKs make up. (Secrets Manager API Reference, CreateSecret: `ClientRequestToken`.)
+/// The version's id, which SDKs make up. (Secrets Manager API Reference, CreateSecret:
+/// `ClientRequestToken`.)
 fn version_id(token: Option<String>) -> Result<String, Fault> {
     let Some(token) = token else {
         let message =

@@ -1,4 +1,4 @@
-//! The server: loopback, a free port, ended by whoever started it.
+//! The server: it listens on a free port of the loopback address until it is dropped.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,34 +23,44 @@ use crate::wire::{self, Fault};
 use crate::world::{Account, IamRole, World};
 use crate::{sigv4, sts};
 
-/// What kept a local AWS or an issuer from starting.
+/// An error in the setup of a [`LocalAws`] or an [`OidcIssuer`](crate::OidcIssuer).
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// use rolecall_testkit::{Account, IamRole, LocalAws};
-/// let wrong = Account::new("111122223333").role(IamRole::new("orders").trust("{}"));
-/// let error = LocalAws::builder().account(wrong).start().await.unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     r#"account 111122223333: role "orders", trust policy: the document: it has no Statement"#,
-/// );
+///
+/// let invalid = Account::new("111122223333").role(IamRole::new("orders").trust("{}"));
+/// let error = LocalAws::builder().account(invalid).start().await.unwrap_err();
+/// assert!(error.to_string().starts_with(r#"account 111122223333: role "orders", trust policy: "#));
 /// # }
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// An account, a user, a role or a policy is not one.
+    /// An account, a policy or a fault rule is invalid.
     #[error("{0}")]
-    World(String),
+    Invalid(String),
     /// No port could be opened on the loopback address.
-    #[error("cannot listen on 127.0.0.1")]
+    #[error("failed to listen on 127.0.0.1")]
     Listen(#[source] std::io::Error),
-    /// A key could not be made or used.
+    /// A signing key could not be generated or used.
     #[error("{0}")]
     Key(String),
 }
 
-/// A local AWS: STS on the loopback address. It ends when it is dropped.
+/// A local AWS on the loopback address, which serves until it is dropped.
+///
+/// It is STS and, with features, S3, Secrets Manager and ECR, at one endpoint URL. Signatures, web
+/// identity tokens and policies are verified as at AWS.
+///
+/// # Runtime
+///
+/// Requires a Tokio runtime with I/O and time enabled. The server's tasks end when the value is
+/// dropped.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
@@ -66,66 +76,84 @@ pub struct LocalAws {
 }
 
 impl LocalAws {
-    /// Sets one up.
+    /// Returns a builder without accounts, on the system clock.
     pub fn builder() -> LocalAwsBuilder {
-        LocalAwsBuilder { accounts: Vec::new(), clock: Clock::system(), remembers: None }
+        LocalAwsBuilder { accounts: Vec::new(), clock: Clock::system(), max_retained: None }
     }
 
-    /// Where it listens: the endpoint URL for SDKs, as in `AWS_ENDPOINT_URL`.
+    /// Returns the endpoint URL for SDKs, as in `AWS_ENDPOINT_URL`.
     pub fn endpoint_url(&self) -> &str {
         &self.shared.url
     }
 
-    /// The access key of a user.
+    /// Returns the access key of a user, or `None` if the account has no such user.
     pub fn user_credentials(&self, account: &str, user: &str) -> Option<Credentials> {
         self.shared.world().user(account, user)
     }
 
-    /// What a user's MFA device shows now, by the server's clock. Each code is taken once.
+    /// Returns the current code of a user's MFA device, by the server's clock.
+    ///
+    /// Returns `None` if the user has no device. As at AWS, a code is accepted once: advance the
+    /// clock by 30 seconds for the next one.
     pub fn mfa_code(&self, account: &str, user: &str) -> Option<String> {
         self.shared.world().mfa_code(account, user, self.shared.clock.wall())
     }
 
-    /// The newest calls, oldest first; at most 10,000.
+    /// Returns the most recent calls, oldest first. At most 10,000 are retained; see
+    /// [`LocalAwsBuilder::max_retained`].
     pub fn calls(&self) -> Vec<Call> {
         self.shared.record().calls()
     }
 
-    /// How many calls of this operation there were, denied ones included.
+    /// Returns the number of calls of an operation, including denied ones.
     pub fn count(&self, operation: &str) -> usize {
         self.shared.record().counts().get(operation).copied().unwrap_or(0)
     }
 
-    /// How many calls there were of each operation.
+    /// Returns the number of calls of each operation, including denied ones.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         self.shared.record().counts()
     }
 
-    /// From now on, STS has this fault, too. A rule that can befall nothing is refused: an operation that it does not have,
-    /// a probability that is none.
+    /// Injects a fault into STS, in addition to those injected before.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Invalid`] if the rule can never apply: its operation is not one of
+    /// STS, its call number is zero, or its probability is not between 0.0 and 1.0.
     pub fn inject(&self, rule: FaultRule) -> Result<(), SetupError> {
         rule.check(&sts::OPERATIONS)?;
         locked(&self.shared.faults).add(rule, self.shared.clock.wall());
         Ok(())
     }
 
-    /// From now on, STS has none.
+    /// Removes all injected faults.
     pub fn clear_faults(&self) {
         locked(&self.shared.faults).clear();
     }
 
-    /// How many calls were in work at once, at most.
-    pub fn most_at_once(&self) -> usize {
+    /// Returns the highest number of calls that were processed concurrently.
+    pub fn max_concurrent_calls(&self) -> usize {
         self.shared.in_work.most.load(Ordering::Relaxed)
     }
 
-    /// From now on, every answer takes at least this long.
+    /// Delays every later response of every service. Defaults to zero.
     pub fn set_latency(&self, latency: Duration) {
         *locked(&self.shared.latency) = latency;
     }
 
-    /// Makes a role, which may have the ARN of one that was deleted. It is another then: trust policies of before that name
-    /// that ARN do not trust it, as AWS's hold the unique id of whom they name.
+    /// Creates a role in an account while the server runs.
+    ///
+    /// A role with the ARN of a deleted one is a different role, as at AWS: an existing trust
+    /// policy that names the ARN refers to the unique id of the deleted role, and does not trust
+    /// the new one.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Invalid`] if the role or a policy is invalid, or if the account
+    /// already has a role of this name.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
@@ -141,13 +169,17 @@ impl LocalAws {
         self.shared.world().create_role(account, &role)
     }
 
-    /// Deletes the role with this ARN: no key of a session of it is known any more. Whether there was one.
+    /// Deletes the role with this ARN, and invalidates the keys of its sessions.
+    ///
+    /// Returns `true` if there was such a role.
     pub fn delete_role(&self, arn: &str) -> bool {
         self.shared.world().delete_role(arn)
     }
 
-    /// Every secret key and session token that it knows or has issued, and ECR's passwords: what must be found in no
-    /// output of what is under test.
+    /// Returns every secret key and session token that the server knows or has issued, and the
+    /// passwords of ECR.
+    ///
+    /// None of them may appear in the logs or the output of the code under test.
     pub fn secrets(&self) -> Vec<String> {
         #[cfg_attr(not(feature = "ecr"), expect(unused_mut, reason = "ECR adds to it"))]
         let mut secrets = self.shared.world().secrets();
@@ -157,16 +189,21 @@ impl LocalAws {
     }
 }
 
-/// Sets up a [`LocalAws`].
+/// A builder for [`LocalAws`].
+///
+/// # Examples
+///
+/// Sessions expire and signatures become stale by the server's clock, which a test can advance with
+/// a `ManualClock` (feature `test-util` of rolecall-core):
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
 /// use rolecall_core::ManualClock;
 /// use rolecall_testkit::{Account, IamUser, LocalAws};
 ///
-/// let hands = ManualClock::new();
+/// let manual = ManualClock::new();
 /// let aws = LocalAws::builder()
-///     .clock(hands.clock())
+///     .clock(manual.clock())
 ///     .account(Account::new("111122223333").user(IamUser::new("ann")))
 ///     .start()
 ///     .await?;
@@ -179,30 +216,41 @@ impl LocalAws {
 pub struct LocalAwsBuilder {
     accounts: Vec<Account>,
     clock: Clock,
-    remembers: Option<usize>,
+    max_retained: Option<usize>,
 }
 
 impl LocalAwsBuilder {
-    /// With an account.
+    /// Adds an account.
     pub fn account(mut self, account: Account) -> Self {
         self.accounts.push(account);
         self
     }
 
-    /// The server's clock: sessions end, tokens expire and signatures grow old by it.
+    /// Sets the clock that sessions, tokens and signatures expire by. Defaults to the system clock.
+    ///
+    /// Give the client under test the same clock: a signature that is more than 15 minutes off, in
+    /// either direction, is refused.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How many calls and how many sessions it remembers, the newest: for tests that run long and watch their memory.
-    /// 10,000 calls and 200,000 sessions unless set (of calls no more); a session that is forgotten is unknown, as one of another partition.
-    pub fn remembers(mut self, newest: usize) -> Self {
-        self.remembers = Some(newest);
+    /// Sets the number of calls and of sessions that are retained. Defaults to 10,000 calls and
+    /// 200,000 sessions.
+    ///
+    /// The oldest are dropped first, and the keys of a dropped session are unknown to the server. A
+    /// lower number bounds the memory of a long test; more than 10,000 calls are never retained.
+    pub fn max_retained(mut self, newest: usize) -> Self {
+        self.max_retained = Some(newest);
         self
     }
 
-    /// Checks what was set up, and listens.
+    /// Checks the setup, and starts the server on a free port.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Invalid`] if an account or anything in it is invalid, and
+    /// [`SetupError::Listen`] if no port could be opened on the loopback address.
     pub async fn start(self) -> Result<LocalAws, SetupError> {
         #[cfg(feature = "s3")]
         let s3 = Mutex::new(crate::s3::Store::of(&self.accounts)?);
@@ -211,7 +259,7 @@ impl LocalAwsBuilder {
         #[cfg(feature = "ecr")]
         let ecr = Mutex::new(crate::ecr::Store::of(&self.accounts)?);
         let mut world = World::of(self.accounts)?;
-        let record = match self.remembers {
+        let record = match self.max_retained {
             Some(newest) => {
                 world.most_sessions = newest;
                 Record::of_the_newest(newest)
@@ -241,7 +289,7 @@ impl LocalAwsBuilder {
     }
 }
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) url: String,
@@ -283,9 +331,9 @@ impl Shared {
         locked(&self.record)
     }
 
-    /// The fault that befalls this call.
+    /// Returns the effect of the fault rule that applies to this call.
     pub(crate) fn fault(&self, operation: &str) -> Option<Effect> {
-        locked(&self.faults).befall(operation, self.clock.wall())
+        locked(&self.faults).next_effect(operation, self.clock.wall())
     }
 
     fn latency(&self) -> Duration {
@@ -297,7 +345,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many calls are in work, and were at most.
+/// The number of calls that are being processed, and its maximum.
 #[derive(Debug, Default)]
 struct InWork {
     now: AtomicUsize,
@@ -320,7 +368,7 @@ impl Drop for Working<'_> {
     }
 }
 
-/// What a service made of a request.
+/// The outcome of a request, for the caller and for the record.
 #[derive(Debug)]
 pub(crate) struct Answer {
     operation: &'static str,
@@ -338,18 +386,18 @@ impl Answer {
         Self { fault: Some(fault), ..Self::done(response) }
     }
 
-    /// What came of a fault instead of the work.
-    pub(crate) fn disturbed(response: Response<Body>, name: String) -> Self {
+    /// Returns the answer of an injected fault, for a request that was not processed.
+    pub(crate) fn of_fault(response: Response<Body>, name: String) -> Self {
         let status = response.status().as_u16();
         Self::failed(response, Fault::new(status, name, ""))
     }
 
-    /// The work was done; the fault befalls its answer.
-    pub(crate) async fn under(self, effect: Effect) -> Self {
+    /// Applies an injected fault to the answer of a request that was processed.
+    pub(crate) async fn with_fault(self, effect: Effect) -> Self {
         let name = effect.name();
         let Self { operation, caller, fault, response } = self;
         let fault = fault.or_else(|| Some(Fault::new(200, name, "")));
-        Self { operation, caller, fault, response: effect.upon(response).await }
+        Self { operation, caller, fault, response: effect.alter(response).await }
     }
 
     pub(crate) fn of(self, operation: &'static str) -> Self {
@@ -378,7 +426,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<
     tokio::time::sleep(shared.latency()).await;
     let mut date = Some(shared.clock.wall());
     match response.extensions().get::<Leaves>() {
-        Some(Leaves::DateOff { seconds }) => date = date.map(|date| off_by(date, *seconds)),
+        Some(Leaves::DateOffset { seconds }) => date = date.map(|date| off_by(date, *seconds)),
         Some(Leaves::NoDate) => date = None,
         Some(Leaves::Not) | None => {}
     }
@@ -391,30 +439,42 @@ fn off_by(time: SystemTime, seconds: i64) -> SystemTime {
     if seconds < 0 { time - by } else { time + by }
 }
 
-/// Which service a request is for: what it is signed for, as there is one endpoint for all; STS has an operation
-/// that is not signed. Who does not sign is told so in the words of the service.
+/// Routes a request to the service that it is signed for, as there is one endpoint for all. STS has
+/// an operation that is not signed. An unsigned request is refused in the words of the service that
+/// it seems to be for.
 async fn ask(shared: &Arc<Shared>, request: Request, request_id: &str) -> (&'static str, Answer) {
-    let signed_for = sigv4::scope(request.headers()).map(|(service, _)| service);
+    let (head, body) = request.into_parts();
+    // The one time that the signature's headers are parsed: every service below is handed the
+    // claim, and the key that comes of it is what it authorizes.
+    let claim = sigv4::Claim::parse(&head);
+    let signed_for = claim.as_ref().ok().map(sigv4::Claim::service).map(str::to_owned);
+    // A claim that cannot be parsed is refused by whatever service it is sent to; only the words of
+    // the refusal depend on this guess.
+    let signed_for = signed_for.or_else(|| sigv4::guess_service(&head.headers));
     #[cfg(any(feature = "secrets-manager", feature = "ecr"))]
-    let signed_for = signed_for.or_else(|| targeted(request.headers()));
-    let service = signed_for.map(str::to_owned);
-    match service.as_deref() {
+    let signed_for = signed_for.or_else(|| targeted(&head.headers).map(str::to_owned));
+    let request = Request::from_parts(head, body);
+    match signed_for.as_deref() {
         #[cfg(feature = "s3")]
-        Some("s3") => ("s3", crate::s3::serve(shared, request).await),
+        Some("s3") => ("s3", crate::s3::serve(shared, claim, request).await),
         #[cfg(feature = "secrets-manager")]
         Some("secretsmanager") => {
             let service = &crate::secrets::SERVICE;
-            ("secretsmanager", crate::json::serve(shared, service, request).await)
+            ("secretsmanager", crate::json::serve(shared, service, claim, request).await)
         }
         #[cfg(feature = "ecr")]
-        Some("ecr") => ("ecr", crate::json::serve(shared, &crate::ecr::SERVICE, request).await),
+        Some("ecr") => {
+            ("ecr", crate::json::serve(shared, &crate::ecr::SERVICE, claim, request).await)
+        }
         #[cfg(feature = "ecr")]
         None if request.uri().path().starts_with(crate::ecr::LAYERS) => {
             ("ecr", crate::ecr::download(shared, &request))
         }
         #[cfg(feature = "s3")]
-        None if request.method() != "POST" => ("s3", crate::s3::serve(shared, request).await),
-        Some("sts") | None => ("sts", sts::serve(shared, request, request_id).await),
+        None if request.method() != "POST" => {
+            ("s3", crate::s3::serve(shared, claim, request).await)
+        }
+        Some("sts") | None => ("sts", sts::serve(shared, claim, request, request_id).await),
         Some(other) => {
             let message = format!(
                 "the local AWS has no service {other:?}: services beside STS are features of rolecall-testkit (s3, \
@@ -426,7 +486,7 @@ async fn ask(shared: &Arc<Shared>, request: Request, request_id: &str) -> (&'sta
     }
 }
 
-/// The service that an operation of the JSON protocol belongs to.
+/// Returns the service of the JSON protocol that `X-Amz-Target` names.
 #[cfg(any(feature = "secrets-manager", feature = "ecr"))]
 fn targeted(headers: &axum::http::HeaderMap) -> Option<&'static str> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
@@ -442,7 +502,7 @@ fn targeted(headers: &axum::http::HeaderMap) -> Option<&'static str> {
     Some(service.name)
 }
 
-/// A server that ends with this value, its connections with it.
+/// A server that stops when this value is dropped, and closes its connections.
 #[derive(Debug)]
 pub(crate) struct Listening(AbortHandle);
 

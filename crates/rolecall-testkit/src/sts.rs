@@ -9,7 +9,7 @@ use axum::extract::Request;
 
 use crate::grant::{Asked, Carried};
 use crate::server::{Answer, Shared};
-use crate::sigv4::{self, Dialect, Signed};
+use crate::sigv4::{Claim, Dialect, Refusal, Signed, Verified};
 use crate::wire::{self, Fault, Form, escape, timestamp};
 use crate::world::{Key, host_and_path};
 use crate::{iam, mfa, web_identity};
@@ -26,7 +26,12 @@ struct Outcome {
 const LONGEST_REQUEST: usize = 256 * 1024;
 
 /// STS: `POST /` alone.
-pub(crate) async fn serve(shared: &Shared, request: Request, request_id: &str) -> Answer {
+pub(crate) async fn serve(
+    shared: &Shared,
+    claim: Result<Claim, Refusal>,
+    request: Request,
+    request_id: &str,
+) -> Answer {
     let (head, body) = request.into_parts();
     let refused = |fault: Fault| Answer::failed(wire::failure(&fault, request_id), fault);
     let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
@@ -38,17 +43,17 @@ pub(crate) async fn serve(shared: &Shared, request: Request, request_id: &str) -
     let effect =
         operation_of(&body).and_then(|operation| Some((operation, shared.fault(operation)?)));
     if let Some((operation, effect)) = &effect
-        && let Some(response) = effect.instead(request_id).await
+        && let Some(response) = effect.replace_response(request_id).await
     {
-        return Answer::disturbed(response, effect.name()).of(operation);
+        return Answer::of_fault(response, effect.name()).of(operation);
     }
-    let outcome = answer(shared, &Signed::of(&head, &body)).await;
+    let outcome = answer(shared, claim, &Signed::of(&head, &body)).await;
     let answer = match outcome.result {
         Ok(result) => Answer::done(wire::success(outcome.operation, &result, request_id)),
         Err(fault) => refused(fault),
     };
     let answer = match effect {
-        Some((_, effect)) => answer.under(effect).await,
+        Some((_, effect)) => answer.with_fault(effect).await,
         None => answer,
     };
     answer.of(outcome.operation).by(outcome.caller)
@@ -62,7 +67,7 @@ fn operation_of(body: &[u8]) -> Option<&'static str> {
     OPERATIONS.into_iter().find(|operation| *operation == action)
 }
 
-async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
+async fn answer(shared: &Shared, claim: Result<Claim, Refusal>, request: &Signed<'_>) -> Outcome {
     let refused = |result| Outcome { operation: "Unknown", caller: None, result: Err(result) };
     let Some(mut form) = Form::parse(request.body) else {
         return refused(Fault::new(400, "MalformedInput", "the body is no form"));
@@ -75,17 +80,25 @@ async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
     let now = shared.clock.wall();
     match action.as_str() {
         "AssumeRole" => {
-            signed("AssumeRole", shared, request, now, |key| assume_role(shared, form, key, now))
+            let caller = claim.and_then(|claim| claim.verify(request, &shared.world(), now));
+            signed("AssumeRole", caller, |key| assume_role(shared, form, key, now))
         }
-        "GetCallerIdentity" => signed("GetCallerIdentity", shared, request, now, |key| {
-            all_taken(&form)?;
-            Ok(caller_identity(key))
-        }),
-        "AssumeRoleWithWebIdentity" => Outcome {
-            operation: "AssumeRoleWithWebIdentity",
-            caller: None,
-            result: assume_role_with_web_identity(shared, form, now).await,
-        },
+        "GetCallerIdentity" => {
+            let caller = claim.and_then(|claim| claim.verify(request, &shared.world(), now));
+            signed("GetCallerIdentity", caller, |key| {
+                all_taken(&form)?;
+                Ok(caller_identity(key))
+            })
+        }
+        "AssumeRoleWithWebIdentity" => {
+            // It is not signed, yet a request that names two callers is refused here, too: what
+            // such a request means depends on the reader.
+            let result = match claim {
+                Err(refusal @ Refusal::Repeated(_)) => Err(refusal.fault(Dialect::Query)),
+                _ => assume_role_with_web_identity(shared, form, now).await,
+            };
+            Outcome { operation: "AssumeRoleWithWebIdentity", caller: None, result }
+        }
         other => {
             let message = format!("Could not find operation {other} for version 2011-06-15");
             refused(Fault::new(400, "InvalidAction", message))
@@ -93,21 +106,18 @@ async fn answer(shared: &Shared, request: &Signed<'_>) -> Outcome {
     }
 }
 
-/// An operation whose caller is who signed the request.
+/// Runs an operation as the caller whose signature was verified.
 fn signed(
     operation: &'static str,
-    shared: &Shared,
-    request: &Signed<'_>,
-    now: SystemTime,
+    verified: Result<Verified, Refusal>,
     run: impl FnOnce(&Key) -> Result<String, Fault>,
 ) -> Outcome {
-    let key = sigv4::verify(request, &shared.world(), now);
-    match key {
+    match verified {
         Err(refusal) => {
             let fault = refusal.fault(Dialect::Query);
             Outcome { operation, caller: None, result: Err(fault) }
         }
-        Ok(key) => {
+        Ok(Verified { key, .. }) => {
             let caller = Some(key.owner.caller.arn().to_owned());
             Outcome { operation, caller, result: run(&key) }
         }
@@ -149,7 +159,7 @@ fn assume_role(
         Fault::new(403, "AccessDenied", message).because(reason)
     };
     let denied = |reason: String| denied_to("sts:AssumeRole", reason);
-    // Whoever asks does not learn whether there is such a role.
+    // As at AWS, the error does not tell an absent role from one that does not trust the caller.
     let role =
         world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role".into()))?;
     let trusted = world.as_trusted(&key.owner, role);
@@ -217,7 +227,7 @@ async fn assume_role_with_web_identity(
         .with("sts:RoleSessionName", name.as_str())
         .with("aws:FederatedProvider", &provider.arn)
         .with(&format!("{issuer}:sub"), &claims.subject);
-    // An audience of somebody else's beside ours proves nothing.
+    // Only a registered audience counts: a second one in the token was issued for another service.
     for audience in claims.audiences().iter().filter(|a| provider.client_ids.contains(a)) {
         context = context.with(&format!("{issuer}:aud"), audience);
     }

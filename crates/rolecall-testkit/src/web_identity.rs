@@ -135,7 +135,8 @@ async fn verify_signature(token: &str, issuer: &str) -> Result<(), Fault> {
     let key = DecodingKey::from_rsa_components(&key.n, &key.e)
         .map_err(|error| no_key(error.to_string()))?;
     let mut validation = Validation::new(Algorithm::RS256);
-    // Times are by our own clock, and the rest by the provider: the signature alone is looked at here.
+    // Times are by our own clock, and the rest by the provider: the signature alone is looked at
+    // here.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
@@ -175,8 +176,8 @@ async fn keys_of(issuer: &str) -> Result<Vec<PublicKey>, String> {
 
 async fn fetch<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, String> {
     let get = async {
-        let uri: hyper::Uri = url.parse().map_err(|_| format!("{url} is no URL"))?;
-        // The local AWS calls nobody but this machine.
+        let uri: hyper::Uri = url.parse().map_err(|_| format!("{url} is not a URL"))?;
+        // A test must not reach the network, whatever issuer a token names.
         let host = uri.host().unwrap_or_default();
         if uri.scheme_str() != Some("http") || !matches!(host, "127.0.0.1" | "localhost" | "[::1]")
         {
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_local_aws_calls_nobody_but_this_machine() {
+    async fn issuer_off_loopback_is_not_contacted() {
         for url in
             ["http://192.0.2.1/keys", "https://127.0.0.1/keys", "http://localhost.example/keys"]
         {

@@ -35,6 +35,25 @@ impl Form {
         Some(self.0.swap_remove(index).1)
     }
 
+    /// Returns the decoded names of all fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(field, _)| field.as_str())
+    }
+
+    /// Returns the value of a field, and leaves it in the form.
+    #[cfg(feature = "s3")]
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the name of a field that is given more than once.
+    #[cfg(feature = "s3")]
+    pub(crate) fn repeated(&self) -> Option<&str> {
+        let mut names: Vec<&str> = self.names().collect();
+        names.sort_unstable();
+        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    }
+
     /// A field that was not taken.
     pub(crate) fn left_over(&self) -> Option<&str> {
         self.0.first().map(|(field, _)| field.as_str())
@@ -100,7 +119,8 @@ pub(crate) fn respond(
     response
 }
 
-/// What every response carries: the time by the server's own clock, which may be a turned one, and the request's id.
+/// What every response carries: the time by the server's own clock, which may be a turned one, and
+/// the request's id.
 pub(crate) fn stamp(response: &mut Response<Body>, request_id: &str, now: Option<SystemTime>) {
     let date = now.and_then(|now| DateTime::from(now).fmt(Format::HttpDate).ok());
     for (name, value) in [
@@ -155,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_decoded_and_what_is_not_taken_is_left_over() {
+    fn form_is_decoded_and_untaken_fields_remain() {
         let mut form = Form::parse(b"Action=A&Name=a+b%2Fc&Empty=").unwrap();
         assert_eq!(form.take("Name").as_deref(), Some("a b/c"));
         assert_eq!(form.take("Name"), None);
@@ -165,8 +185,19 @@ mod tests {
         assert!(Form::parse(b"a=%ff").is_none());
     }
 
+    #[cfg(feature = "s3")]
     #[test]
-    fn text_in_xml_is_escaped() {
+    fn repeated_field_is_found_by_decoded_name() {
+        let form = |text: &str| Form::parse(text.as_bytes()).unwrap();
+        assert_eq!(form("list-type=2&prefix=a%2Fb+c").get("prefix"), Some("a/b c"));
+        assert_eq!(form("list-type=2").get("prefix"), None);
+        assert_eq!(form("prefix").get("prefix"), Some(""));
+        assert_eq!(form("prefix=a&list-type=2").repeated(), None);
+        assert_eq!(form("prefix=a&list-type=2&prefi%78=b").repeated(), Some("prefix"));
+    }
+
+    #[test]
+    fn xml_text_is_escaped() {
         assert_eq!(escape("<a href='x'>&\"\n"), "&lt;a href=&apos;x&apos;&gt;&amp;&quot; ");
     }
 }

@@ -18,7 +18,13 @@ use crate::oidc::OidcIssuer;
 use crate::server::SetupError;
 use crate::wire::{BASE64, Fault, ID, random};
 
-/// An account: who is in it, and which identity providers it trusts.
+/// An AWS account with its users, roles, managed policies and identity providers.
+///
+/// Policies are JSON documents. They are parsed when the
+/// [`LocalAws`](crate::LocalAws) starts, and a document that IAM would refuse, or that uses a
+/// condition key which the local AWS does not evaluate, fails the start.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_testkit::{Account, IamRole, IamUser};
@@ -45,24 +51,27 @@ pub struct Account {
 }
 
 impl Account {
-    /// An empty account with this 12-digit id.
+    /// Creates an empty account with this 12-digit id.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), ..Self::default() }
     }
 
-    /// With a user, who gets an access key.
+    /// Adds a user. [`LocalAws::user_credentials`](crate::LocalAws::user_credentials) returns its
+    /// access key.
     pub fn user(mut self, user: IamUser) -> Self {
         self.users.push(user);
         self
     }
 
-    /// With a role.
+    /// Adds a role.
     pub fn role(mut self, role: IamRole) -> Self {
         self.roles.push(role);
         self
     }
 
-    /// With a managed policy, as JSON, which can be a session policy by its ARN. A path may stand before the name.
+    /// Adds a managed policy, which sessions can be limited to by its ARN (`PolicyArns`).
+    ///
+    /// The name may have a path before it, as in `team/read-only`.
     pub fn managed_policy(
         mut self,
         path_and_name: impl Into<String>,
@@ -72,7 +81,8 @@ impl Account {
         self
     }
 
-    /// With an OIDC identity provider: tokens of this issuer for one of these client ids (audiences).
+    /// Adds an OIDC identity provider for `issuer`, which accepts tokens for one of these client
+    /// ids (audiences).
     pub fn oidc_provider<C: Into<String>>(
         self,
         issuer: &OidcIssuer,
@@ -81,7 +91,10 @@ impl Account {
         self.oidc_provider_at(issuer.url(), client_ids)
     }
 
-    /// The same, of an issuer that is elsewhere: its keys are read there, over HTTP.
+    /// Adds an OIDC identity provider for the issuer at a URL, for an issuer that is not an
+    /// [`OidcIssuer`] of this process.
+    ///
+    /// Its keys are read over HTTP, from the loopback address only.
     pub fn oidc_provider_at<C: Into<String>>(
         mut self,
         issuer: impl Into<String>,
@@ -93,7 +106,9 @@ impl Account {
     }
 }
 
-/// An IAM user, with an access key that the local AWS makes.
+/// An IAM user, with an access key that the local AWS generates.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_testkit::IamUser;
@@ -110,21 +125,34 @@ pub struct IamUser {
 }
 
 impl IamUser {
-    /// A user who may do nothing.
+    /// Creates a user without permissions.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), policies: Vec::new(), mfa: false }
     }
 
-    /// With one more identity policy, as JSON.
+    /// Adds an identity policy, a JSON document.
     pub fn policy(mut self, json: impl Into<String>) -> Self {
         self.policies.push(json.into());
         self
     }
-}
 
-impl IamUser {
-    /// With a virtual MFA device, `arn:aws:iam::<account>:mfa/<user>`: [`LocalAws::mfa_code`](crate::LocalAws::mfa_code)
-    /// says what it shows.
+    /// Adds a virtual MFA device (TOTP) with the serial number `arn:aws:iam::<account>:mfa/<user>`.
+    ///
+    /// [`LocalAws::mfa_code`](crate::LocalAws::mfa_code) returns its current code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
+    /// use rolecall_testkit::{Account, IamUser, LocalAws};
+    ///
+    /// let account = Account::new("111122223333").user(IamUser::new("ann").mfa_device());
+    /// let aws = LocalAws::builder().account(account).start().await?;
+    /// let code = aws.mfa_code("111122223333", "ann").unwrap();
+    /// assert_eq!(code.len(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn mfa_device(mut self) -> Self {
         self.mfa = true;
         self
@@ -228,9 +256,9 @@ impl World {
 
     fn add(&mut self, account: Account) -> Result<(), SetupError> {
         let wrong = |what: &str, why: &dyn std::fmt::Display| {
-            SetupError::World(format!("account {}: {what}: {why}", account.id))
+            SetupError::Invalid(format!("account {}: {what}: {why}", account.id))
         };
-        AccountId::parse(&account.id).map_err(|error| SetupError::World(error.to_string()))?;
+        AccountId::parse(&account.id).map_err(|error| SetupError::Invalid(error.to_string()))?;
         let issuers: Vec<&str> =
             account.providers.iter().map(|(url, _)| host_and_path(url)).collect();
         let unknown_key = |keys: &mut dyn Iterator<Item = &str>| match unknown(keys, &issuers) {
@@ -268,7 +296,7 @@ impl World {
             let key = credentials.access_key_id().to_owned();
             let name = (account.id.clone(), user.name.clone());
             if self.users.insert(name, key.clone()).is_some() {
-                return Err(wrong(&what, &"there are two of this name"));
+                return Err(wrong(&what, &"the name is used twice"));
             }
             self.keys.insert(key, Key { credentials, owner });
         }
@@ -282,7 +310,7 @@ impl World {
             let policy = PermissionPolicy::parse(json).map_err(|error| wrong(&what, &error))?;
             unknown_key(&mut policy.condition_keys()).map_err(|error| wrong(&what, &error))?;
             if self.managed.insert(arn.to_string(), policy).is_some() {
-                return Err(wrong(&what, &"there are two of this name"));
+                return Err(wrong(&what, &"the name is used twice"));
             }
         }
         for (issuer, client_ids) in &account.providers {
@@ -291,7 +319,10 @@ impl World {
             let provider = Provider { arn, client_ids: client_ids.clone() };
             let key = (account.id.clone(), issuer.clone());
             if self.providers.insert(key, provider).is_some() {
-                return Err(wrong(issuer, &"there are two identity providers for this issuer"));
+                return Err(wrong(
+                    issuer,
+                    &"the account has two identity providers for this issuer",
+                ));
             }
         }
         Ok(())
@@ -392,8 +423,8 @@ pub(crate) fn host_and_path(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
-/// The condition keys that a request to the local AWS has, or rightly has not, since the parameter that would bring
-/// them is refused. Any other would be absent here and present at AWS.
+/// The condition keys that a request to the local AWS has, or rightly has not, since the parameter
+/// that would bring them is refused. Any other would be absent here and present at AWS.
 const CONDITION_KEYS: &[&str] = &[
     "sts:ExternalId",
     "sts:RoleSessionName",

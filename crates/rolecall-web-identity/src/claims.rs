@@ -9,28 +9,30 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What a token says of itself. Nothing was verified: for people and for error messages, never for a decision.
+/// The claims of a token, read without verification of its signature.
+///
+/// They are for messages, and must never decide on access: anyone can write a token with any
+/// claims.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_web_identity::UnverifiedClaims;
 ///
-/// // {"iss":"https://shop.example","sub":"system:serviceaccount:shop:checkout","aud":["sts.amazonaws.com"]}
-/// let payload = "eyJpc3MiOiJodHRwczovL3Nob3AuZXhhbXBsZSIsInN1YiI6InN5c3RlbTpzZXJ2aWNlYWNjb3VudDpzaG9wOmNoZWNrb3V0IiwiYXVkIjpbInN0cy5hbWF6b25hd3MuY29tIl19";
+/// // {"iss":"https://shop.example","sub":"checkout"}
+/// let payload = "eyJpc3MiOiJodHRwczovL3Nob3AuZXhhbXBsZSIsInN1YiI6ImNoZWNrb3V0In0";
 /// let claims = UnverifiedClaims::of(&format!("e30.{payload}.c2ln")).unwrap();
-/// assert_eq!(claims.subject(), Some("system:serviceaccount:shop:checkout"));
-/// assert_eq!(
-///     claims.to_string(),
-///     "iss https://shop.example, sub system:serviceaccount:shop:checkout, aud sts.amazonaws.com",
-/// );
+/// assert_eq!(claims.subject(), Some("checkout"));
+/// assert_eq!(claims.to_string(), "iss https://shop.example, sub checkout, aud (none)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnverifiedClaims {
     issuer: Option<String>,
     subject: Option<String>,
     audiences: Vec<String>,
-    expires: Option<u64>,
-    issued: Option<u64>,
-    begins: Option<u64>,
+    expires_at: Option<u64>,
+    issued_at: Option<u64>,
+    not_before: Option<u64>,
     kubernetes: Option<KubernetesClaims>,
     github: Option<GitHubClaims>,
     source_identity: Option<String>,
@@ -38,28 +40,34 @@ pub struct UnverifiedClaims {
     transitive_tag_keys: Vec<String>,
 }
 
-/// What Kubernetes says of the pod that a token was made for: the claim `kubernetes.io`. Not verified.
+/// The claim `kubernetes.io` of a token, about the pod that it was issued for. It is not verified.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_web_identity::UnverifiedClaims;
 /// // {"kubernetes.io":{"namespace":"shop"}}
-/// let claims = UnverifiedClaims::of("e30.eyJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6InNob3AifX0.c2ln").unwrap();
+/// let token = "e30.eyJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6InNob3AifX0.c2ln";
+/// let claims = UnverifiedClaims::of(token).unwrap();
 /// assert_eq!(claims.kubernetes().unwrap().namespace, "shop");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KubernetesClaims {
-    /// The namespace.
+    /// Namespace of the pod.
     pub namespace: String,
-    /// The service account's name.
+    /// Name of the service account.
     pub service_account: Option<String>,
-    /// The pod's name.
+    /// Name of the pod.
     pub pod: Option<String>,
-    /// The node's name.
+    /// Name of the node.
     pub node: Option<String>,
 }
 
-/// What GitHub Actions says of the job that a token was made for. Not verified.
+/// The claims of a GitHub Actions token, about the job that it was issued for. They are not
+/// verified.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_web_identity::UnverifiedClaims;
@@ -70,26 +78,28 @@ pub struct KubernetesClaims {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct GitHubClaims {
-    /// `owner/name`.
+    /// Repository, as `owner/name`.
     pub repository: String,
-    /// As `refs/heads/main`.
+    /// Git ref, such as `refs/heads/main`.
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,
-    /// The reusable workflow that the job is of, with its own ref.
+    /// Reusable workflow of the job, with its own ref.
     pub job_workflow_ref: Option<String>,
-    /// The deployment environment.
+    /// Deployment environment.
     pub environment: Option<String>,
 }
 
+/// The payload of a JWT.
 #[derive(Deserialize)]
-struct Wire {
+struct Payload {
     iss: Option<String>,
     sub: Option<String>,
     aud: Option<Audience>,
     exp: Option<f64>,
     iat: Option<f64>,
     nbf: Option<f64>,
-    // What is of another form is somebody else's: the token is read all the same.
+    // Other issuers may use these names for claims of another form. As typed fields, they would
+    // make the whole payload unreadable, and `iss` and `sub` with it.
     #[serde(rename = "kubernetes.io")]
     kubernetes: Option<Value>,
     #[serde(rename = "https://aws.amazon.com/source_identity")]
@@ -105,8 +115,8 @@ struct TagClaims {
     transitive_tag_keys: Vec<String>,
 }
 
-fn kubernetes(claim: &Value) -> Option<KubernetesClaims> {
-    let name = |of: &str| claim[of]["name"].as_str().map(str::to_owned);
+fn read_kubernetes(claim: &Value) -> Option<KubernetesClaims> {
+    let name = |object: &str| claim[object]["name"].as_str().map(str::to_owned);
     Some(KubernetesClaims {
         namespace: claim["namespace"].as_str()?.to_owned(),
         service_account: name("serviceaccount"),
@@ -123,118 +133,129 @@ enum Audience {
 }
 
 impl UnverifiedClaims {
-    /// Reads a JWT's payload; `None` if there is none to read.
+    /// Reads the claims of a JWT. Returns `None` if the token is not a JWT with a readable payload.
     pub fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
-        let payload = parts.nth(1)?;
-        let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        let wire: Wire = serde_json::from_slice(&json).ok()?;
-        let tags = wire.tags.and_then(|tags| serde_json::from_value(tags).ok());
+        let encoded = parts.nth(1)?;
+        let json = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
+        let payload: Payload = serde_json::from_slice(&json).ok()?;
+        let tags = payload.tags.and_then(|tags| serde_json::from_value(tags).ok());
         let tags: TagClaims = tags.unwrap_or_default();
-        // Saturates: no number makes a panic.
+        // `exp` may be any number, also a negative or a huge one. The cast saturates.
         let seconds = |number: Option<f64>| number.map(|seconds| seconds as u64);
         Some(Self {
-            kubernetes: wire.kubernetes.as_ref().and_then(kubernetes),
+            kubernetes: payload.kubernetes.as_ref().and_then(read_kubernetes),
             github: serde_json::from_slice(&json).ok(),
-            source_identity: wire.source_identity.and_then(|id| id.as_str().map(str::to_owned)),
+            source_identity: payload.source_identity.and_then(|id| id.as_str().map(str::to_owned)),
             tags: tags.principal_tags,
             transitive_tag_keys: tags.transitive_tag_keys,
-            issued: seconds(wire.iat),
-            begins: seconds(wire.nbf),
-            issuer: wire.iss,
-            subject: wire.sub,
-            audiences: match wire.aud {
+            issued_at: seconds(payload.iat),
+            not_before: seconds(payload.nbf),
+            issuer: payload.iss,
+            subject: payload.sub,
+            audiences: match payload.aud {
                 None => Vec::new(),
                 Some(Audience::One(one)) => vec![one],
                 Some(Audience::Many(many)) => many,
             },
-            expires: seconds(wire.exp),
+            expires_at: seconds(payload.exp),
         })
     }
 
-    /// `iss`.
+    /// Returns the issuer (`iss`).
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// `sub`.
+    /// Returns the subject (`sub`).
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
-    /// `aud`: one or many.
+    /// Returns the audiences (`aud`).
     pub fn audiences(&self) -> &[String] {
         &self.audiences
     }
 
-    /// `exp`.
+    /// Returns when the token expires (`exp`).
     pub fn expires_at(&self) -> Option<SystemTime> {
-        time(self.expires)
+        to_time(self.expires_at)
     }
 
-    /// `iat`.
+    /// Returns when the token was issued (`iat`).
     pub fn issued_at(&self) -> Option<SystemTime> {
-        time(self.issued)
+        to_time(self.issued_at)
     }
 
-    /// `nbf`.
+    /// Returns when the token becomes valid (`nbf`).
     pub fn not_before(&self) -> Option<SystemTime> {
-        time(self.begins)
+        to_time(self.not_before)
     }
 
-    /// The pod, of a Kubernetes token.
+    /// Returns the claims about the pod, if this is a Kubernetes token.
     pub fn kubernetes(&self) -> Option<&KubernetesClaims> {
         self.kubernetes.as_ref()
     }
 
-    /// The job, of a GitHub Actions token.
+    /// Returns the claims about the job, if this is a GitHub Actions token.
     pub fn github(&self) -> Option<&GitHubClaims> {
         self.github.as_ref()
     }
 
-    /// The source identity that the session will have, if STS believes the token.
+    /// Returns the source identity that sessions have if STS accepts the token.
     pub fn source_identity(&self) -> Option<&str> {
         self.source_identity.as_deref()
     }
 
-    /// The session tags that the session will have, if STS believes the token; it takes one value for each.
+    /// Returns the session tags that sessions have if STS accepts the token. STS accepts one value
+    /// for each key.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.tags.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
     }
 
-    /// The keys of those tags that go on to sessions assumed from that one.
+    /// Returns the keys of the tags that are transitive: sessions assumed from this one inherit
+    /// them.
     pub fn transitive_tag_keys(&self) -> &[String] {
         &self.transitive_tag_keys
     }
 }
 
-fn time(seconds: Option<u64>) -> Option<SystemTime> {
+fn to_time(seconds: Option<u64>) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds?))
 }
 
 impl fmt::Display for UnverifiedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |claim: &Option<String>| claim.as_deref().map_or("(none)".into(), shown);
-        write!(f, "iss {}, sub {}, aud ", or_none(&self.issuer), or_none(&self.subject))?;
-        match self.audiences.as_slice() {
-            [] => f.write_str("(none)")?,
-            many => f.write_str(&shown(&many.join(" ")))?,
-        }
-        let Some(expires) = self.expires else { return Ok(()) };
-        let date = i64::try_from(expires).ok().map(DateTime::from_secs);
+        let audiences = match self.audiences.as_slice() {
+            [] => None,
+            many => Some(many.join(" ")),
+        };
+        write!(
+            f,
+            "iss {}, sub {}, aud {}",
+            display_claim(self.issuer()),
+            display_claim(self.subject()),
+            display_claim(audiences.as_deref())
+        )?;
+        let Some(expires_at) = self.expires_at else { return Ok(()) };
+        let date = i64::try_from(expires_at).ok().map(DateTime::from_secs);
         match date.and_then(|date| date.fmt(Format::DateTime).ok()) {
-            Some(date) => write!(f, ", ends {date}"),
-            None => write!(f, ", ends {expires} s after 1970"),
+            Some(date) => write!(f, ", expires {date}"),
+            // Later than the last year that a date can have.
+            None => write!(f, ", expires {expires_at} s after 1970"),
         }
     }
 }
 
-/// A claim is whatever the token's author wrote: on one line, and of bounded length.
-fn shown(claim: &str) -> String {
-    const LONGEST: usize = 200;
+/// Formats a claim for messages, on one line and with a bounded length.
+///
+/// A claim contains what its author wrote, which includes line breaks that would forge log lines.
+pub(crate) fn display_claim(claim: Option<&str>) -> String {
+    const MAX_LENGTH: usize = 200;
+    let Some(claim) = claim else { return "(none)".to_owned() };
     let clean = claim.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut shown: String = clean.take(LONGEST).collect();
-    if claim.chars().nth(LONGEST).is_some() {
+    let mut shown: String = clean.take(MAX_LENGTH).collect();
+    if claim.chars().nth(MAX_LENGTH).is_some() {
         shown.push_str("...");
     }
     shown
@@ -250,10 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_every_form() {
+    fn display_shows_claims_of_every_form() {
         let claims =
             UnverifiedClaims::of(&token(r#"{"iss":"i","aud":"a","exp":1700000000}"#)).unwrap();
-        assert_eq!(claims.to_string(), "iss i, sub (none), aud a, ends 2023-11-14T22:13:20Z");
+        assert_eq!(claims.to_string(), "iss i, sub (none), aud a, expires 2023-11-14T22:13:20Z");
         let many = UnverifiedClaims::of(&token(r#"{"sub":"s","aud":["a","b"]}"#)).unwrap();
         assert_eq!(many.to_string(), "iss (none), sub s, aud a b");
         let long = format!(r#"{{"sub":"a\n\u001b[31m{}"}}"#, "x".repeat(5000));
@@ -265,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_kubernetes_github_and_aws() {
+    fn kubernetes_github_and_aws_claims_are_read() {
         let claims = UnverifiedClaims::of(&token(
             r#"{"iat": 1, "nbf": 2, "exp": 3, "kubernetes.io": {"namespace": "shop",
                 "serviceaccount": {"name": "checkout", "uid": "1"}, "pod": {"name": "checkout-7f9c"}},
@@ -298,16 +319,13 @@ mod tests {
         );
         assert_eq!(job.job_workflow_ref.as_deref(), Some("shop/ci/x.yml@v1"));
 
-        let foreign = r#"{"sub": "s", "kubernetes.io": 1, "https://aws.amazon.com/tags": [], "repository": 2}"#;
-        let foreign = UnverifiedClaims::of(&token(foreign)).unwrap();
-        assert_eq!(
-            (foreign.subject(), foreign.kubernetes(), foreign.github()),
-            (Some("s"), None, None)
-        );
+        let other = r#"{"sub": "s", "kubernetes.io": 1, "https://aws.amazon.com/tags": [], "repository": 2}"#;
+        let other = UnverifiedClaims::of(&token(other)).unwrap();
+        assert_eq!((other.subject(), other.kubernetes(), other.github()), (Some("s"), None, None));
     }
 
     #[test]
-    fn what_is_no_jwt_has_no_claims() {
+    fn other_text_has_no_claims() {
         for text in ["", "abc", "a.b.c", "a.!!.c", &token("[]"), &token("{\"iss\":1}")] {
             assert_eq!(UnverifiedClaims::of(text), None, "{text}");
         }
@@ -315,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic_and_none_shows_the_signature(
+        fn any_text_is_read_without_panic_or_signature(
             payload in any::<String>(), exp in any::<f64>(), text in any::<String>(),
         ) {
             let _ = UnverifiedClaims::of(&text);
@@ -327,7 +345,7 @@ mod tests {
         }
 
         #[test]
-        fn any_claims_are_shown_on_one_line_of_bounded_length(
+        fn any_claims_display_on_one_bounded_line(
             texts in proptest::collection::vec(any::<String>(), 6),
             long in 0_usize..5000,
             depth in 0_usize..5000,

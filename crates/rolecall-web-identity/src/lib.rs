@@ -1,30 +1,42 @@
-//! From a web identity token to a session: AssumeRoleWithWebIdentity.
+//! Sessions from web identity tokens, by AssumeRoleWithWebIdentity.
 //!
-//! [`WebIdentityConfig`] says which role and which token file, by the variables that EKS sets or by hand;
-//! [`WebIdentity`] is the source. The file is read anew for each fetch, off the async threads: the kubelet replaces it
-//! while the process runs.
+//! A [`WebIdentityConfig`] names the role and the token file, as the variables that EKS sets do. A
+//! [`WebIdentityProvider`] exchanges the token for sessions of the role. It reads the token for
+//! each fetch, since the kubelet replaces the file while the process runs. Tokens from elsewhere
+//! implement [`ProvideWebIdentityToken`].
+//!
+//! # Examples
 //!
 //! ```no_run
-//! use rolecall_core::{Environment, FetchContext, FetchError, SessionSource};
+//! use rolecall_core::{Environment, FetchContext, ProvideSession, SessionError};
 //! use rolecall_sts::{Endpoint, StsClient};
-//! use rolecall_web_identity::{WebIdentity, WebIdentityConfig};
+//! use rolecall_web_identity::{WebIdentityConfig, WebIdentityProvider};
 //!
-//! # async fn show() -> Result<(), FetchError> {
+//! # async fn show() -> Result<(), SessionError> {
 //! let env = Environment::process();
 //! if let Some(config) = WebIdentityConfig::from_environment(&env)? {
 //!     let sts = StsClient::new(Endpoint::from_environment(&env)?);
-//!     let session = WebIdentity::new(config, sts, env).session(FetchContext::caller()).await?;
+//!     let provider = WebIdentityProvider::new(config, sts, env);
+//!     let session = provider.provide_session(FetchContext::foreground()).await?;
 //! }
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod claims;
-mod source;
+mod config;
+mod identity;
+mod provider;
+#[cfg(feature = "spiffe")]
+mod spiffe;
 mod token;
-mod tokens;
+mod token_providers;
 
 pub use claims::{GitHubClaims, KubernetesClaims, UnverifiedClaims};
-pub use source::{WebIdentity, WebIdentityConfig};
+pub use config::WebIdentityConfig;
+pub use provider::WebIdentityProvider;
+#[cfg(feature = "spiffe")]
+pub use spiffe::SpiffeToken;
 pub use token::WebIdentityToken;
-pub use tokens::{TokenFile, TokenFn, TokenSource, TokenVariable};
+pub use token_providers::{ProvideWebIdentityToken, TokenFile, TokenFn, TokenVariable};

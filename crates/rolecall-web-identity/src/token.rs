@@ -1,68 +1,86 @@
 use std::fmt;
 use std::path::Path;
 
-use rolecall_core::{Environment, ErrorKind, FetchError, FileFault, limits};
+use rolecall_core::{Environment, ErrorKind, FileFault, SessionError, limits};
 use zeroize::Zeroizing;
 
-/// A token that proves who a workload is. Shown by nothing; this copy is wiped from memory when it is dropped.
+/// A token that proves the identity of a workload, usually a JWT.
+///
+/// The token is a secret: `Debug` shows its length only, and each copy is wiped from memory when it
+/// is dropped.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_web_identity::WebIdentityToken;
+///
 /// let token = WebIdentityToken::parse("  eyJhbGciOiJSUzI1NiJ9.e30.c2ln\n").unwrap();
-/// assert_eq!(token.expose(), "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "white space around it is not part of it");
+/// assert_eq!(token.expose(), "eyJhbGciOiJSUzI1NiJ9.e30.c2ln");
 /// assert_eq!(format!("{token:?}"), "WebIdentityToken(29 characters)");
 /// ```
 #[derive(Clone)]
 pub struct WebIdentityToken(Zeroizing<String>);
 
-/// Room for the longest token and white space around it.
-const LARGEST_FILE: usize = 64 * 1024;
+/// Size limit of a token file: the longest token, and white space around it.
+const MAX_FILE_SIZE: usize = 64 * 1024;
 
-/// How often a file that is missing is looked for again, at once.
-const MISSED: usize = 2;
+/// Number of times that a missing file is opened again, without a pause.
+const MISSING_RETRIES: usize = 2;
 
-const ONE_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE: it must name a file that holds one token";
+const CHECK_FILE: &str =
+    "check that AWS_WEB_IDENTITY_TOKEN_FILE is the path of a file that contains one token";
 
 impl WebIdentityToken {
-    /// Takes a token, with white space around it or not. The error ([`ErrorKind::TokenUnavailable`]) says what is wrong
-    /// and shows nothing of the text.
-    pub fn parse(text: &str) -> Result<Self, FetchError> {
+    /// Parses a token. White space around it is removed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::TokenUnavailable`] if the text is empty, contains characters other than
+    /// printable ASCII, or has a length that STS does not accept. The error does not show the text.
+    pub fn parse(text: &str) -> Result<Self, SessionError> {
         Self::checked(text).map_err(|fault| {
-            let message = format!("the web identity token: {fault}");
-            FetchError::new(ErrorKind::TokenUnavailable, message)
+            let message = format!("invalid web identity token: {fault}");
+            SessionError::new(ErrorKind::TokenUnavailable, message)
         })
     }
 
-    /// The error is the fault alone.
+    /// Parses a token. The error is the fault alone, without a subject.
     pub(crate) fn checked(text: &str) -> Result<Self, String> {
         let token = text.trim();
         if token.is_empty() {
             return Err("it is empty".into());
         }
         if let Some(at) = token.bytes().position(|byte| !byte.is_ascii_graphic()) {
-            return Err(format!("it is no token: character {at} is not printable ASCII"));
+            return Err(format!("character {at} is not printable ASCII"));
         }
         let allowed = limits::WEB_IDENTITY_TOKEN_LENGTH;
         if !allowed.contains(&token.len()) {
-            let (from, to) = (allowed.start(), allowed.end());
-            return Err(format!("it has {} characters, STS takes {from} to {to}", token.len()));
+            let (min, max) = (allowed.start(), allowed.end());
+            return Err(format!("it has {} characters, STS accepts {min} to {max}", token.len()));
         }
         Ok(Self(Zeroizing::new(token.to_owned())))
     }
 
     /// Reads a token file.
-    pub(crate) async fn read(path: &Path, environment: &Environment) -> Result<Self, FetchError> {
+    ///
+    /// The kubelet replaces a token by a rename: the file is a link into `..data`, which is a link
+    /// to a directory with the current token, and the directory as a whole is replaced. A reader
+    /// that opened the file sees the whole old token, so that a token is never torn.
+    pub(crate) async fn read(path: &Path, environment: &Environment) -> Result<Self, SessionError> {
         let unavailable = |fault: String| {
-            let message = format!("the web identity token file {}: {fault}", path.display());
-            FetchError::new(ErrorKind::TokenUnavailable, message)
+            let message =
+                format!("cannot read the web identity token file {}: {fault}", path.display());
+            SessionError::new(ErrorKind::TokenUnavailable, message)
         };
-        let mut contents = environment.read_file(path, LARGEST_FILE).await;
-        // The kubelet takes the old directory away as soon as the link points to the new one: who was on the way
-        // through the old finds nothing there.
-        for _ in 0..MISSED {
+        let mut contents = environment.read_file(path, MAX_FILE_SIZE).await;
+        // The kubelet removes the old directory right after it replaced the link. A reader that
+        // resolved the link before, and opens the file after, finds nothing. Without another
+        // attempt, that race would fail a fetch although a valid token exists. The second retry is
+        // for a reader that loses the race to the next swap as well.
+        for _ in 0..MISSING_RETRIES {
             match &contents {
                 Err(error) if error.fault == FileFault::Missing => {
-                    contents = environment.read_file(path, LARGEST_FILE).await;
+                    contents = environment.read_file(path, MAX_FILE_SIZE).await;
                 }
                 _ => break,
             }
@@ -72,23 +90,22 @@ impl WebIdentityToken {
             Err(error) => {
                 let hint = match error.fault {
                     FileFault::Missing => {
-                        "whether the service account's token is mounted there, and AWS_WEB_IDENTITY_TOKEN_FILE"
+                        "check that the service account's token is mounted there, and AWS_WEB_IDENTITY_TOKEN_FILE"
                     }
                     FileFault::PermissionDenied => {
-                        "the file's owner and the user that this process runs as (in a pod: securityContext.fsGroup)"
+                        "check the owner of the file and the user of this process (in a pod, set securityContext.fsGroup)"
                     }
-                    _ => ONE_TOKEN,
+                    _ => CHECK_FILE,
                 };
                 return Err(unavailable(error.fault.to_string()).with_hint(hint));
             }
         };
-        let text = std::str::from_utf8(&contents)
-            .map_err(|_| unavailable("it is no token: it is not text".into()));
+        let text = std::str::from_utf8(&contents).map_err(|_| unavailable("it is not text".into()));
         text.and_then(|text| Self::checked(text).map_err(unavailable))
-            .map_err(|error| error.with_hint(ONE_TOKEN))
+            .map_err(|error| error.with_hint(CHECK_FILE))
     }
 
-    /// The token itself, to be sent and not to be shown.
+    /// Returns the token itself, to be sent. It must not be logged.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -107,13 +124,13 @@ mod tests {
     #[cfg(unix)]
     mod swaps;
 
-    async fn read(contents: impl Into<Vec<u8>>) -> Result<WebIdentityToken, FetchError> {
+    async fn read(contents: impl Into<Vec<u8>>) -> Result<WebIdentityToken, SessionError> {
         let env = Environment::fixed([("A", "b")]).with_file("/token", contents);
         WebIdentityToken::read(Path::new("/token"), &env).await
     }
 
     #[tokio::test]
-    async fn a_file_that_holds_no_token_says_why_and_shows_nothing() {
+    async fn file_without_token_names_the_fault() {
         let long = "x".repeat(20_001);
         for (contents, fault) in [
             (b"".to_vec(), "it is empty"),
@@ -123,7 +140,7 @@ mod tests {
             (b"two words-hidden".to_vec(), "character 3 is not printable ASCII"),
             (b"abc".to_vec(), "it has 3 characters"),
             (long.into_bytes(), "it has 20001 characters"),
-            (vec![b'x'; 1_000_000], "it is larger than 65536 bytes"),
+            (vec![b'x'; 1_000_000], "65536 bytes"),
         ] {
             let error = read(contents).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
@@ -137,15 +154,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_file_and_a_directory() {
+    async fn missing_file_and_directory_are_named() {
         let env = Environment::process();
         let missing = WebIdentityToken::read(Path::new("/no/such/token"), &env).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::TokenUnavailable);
         assert_eq!(
-            missing.to_string(),
-            "the web identity token file /no/such/token: it does not exist; look at: whether the service account's \
-             token is mounted there, and AWS_WEB_IDENTITY_TOKEN_FILE"
+            missing.message(),
+            format!(
+                "cannot read the web identity token file /no/such/token: {}",
+                FileFault::Missing
+            )
+        );
+        assert_eq!(
+            missing.hint(),
+            Some(
+                "check that the service account's token is mounted there, and AWS_WEB_IDENTITY_TOKEN_FILE"
+            )
         );
         let directory = WebIdentityToken::read(Path::new("/"), &env).await.unwrap_err();
-        assert!(directory.to_string().contains("it is a directory"), "{directory}");
+        assert!(directory.to_string().contains(&FileFault::Directory.to_string()), "{directory}");
+        assert_eq!(directory.hint(), Some(CHECK_FILE));
     }
 }

@@ -1,60 +1,68 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rolecall_assume_role::{AssumeRole, Hops, MfaCodes, Role};
-use rolecall_cache::{Cached, Refresh};
-use rolecall_core::{Clock, FetchContext, FetchError, Observer, Place, SessionName, SessionSource};
-use rolecall_sts::{CallerIdentity, StsClient, refuses_signer};
+use async_trait::async_trait;
+use aws_config::{ConfigLoader, Region as SdkRegion};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use rolecall_assume_role::{AssumeRoleProvider, ProvideMfaCode, Role};
+use rolecall_cache::{CachedProvider, Refresh};
+use rolecall_core::{
+    Clock, ErrorLocation, FetchContext, FetchMode, Observer, ProvideSession, Session, SessionError,
+    SessionName,
+};
+use rolecall_sts::{CallerIdentity, StsClient, is_invalid_signer};
 
-use crate::RolePool;
+use crate::ChainBuilder;
+use crate::sdk::{default_http_client, sdk_config};
 
-/// A cached way to a session: a `ProvideCredentials` for the SDK, and a [`SessionSource`].
+/// Base credentials and the roles assumed on top of them.
 ///
-/// ```no_run
-/// use aws_credential_types::provider::ProvideCredentials;
+/// Every hop has a cache entry of its own: the refresh of a hop is signed with the cached session
+/// of its parent. Clones are cheap and share the cache entries.
 ///
-/// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
-/// let provider: rolecall::Provider = rolecall::from_env()?.cached();
-/// let credentials = provider.provide_credentials().await?;
-/// # Ok(())
-/// # }
-/// ```
-pub type Provider = Cached<Arc<dyn SessionSource>>;
-
-/// A base, and hops on it. Every one of them has a slot of its own: a hop's refresh uses its parent's held session.
+/// A chain acts with one identity. Its base credentials come from one provider, and all callers of
+/// the chain share the sessions.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use rolecall::Role;
 ///
-/// # fn show() -> Result<(), rolecall::FetchError> {
+/// # fn show() -> Result<(), rolecall::SessionError> {
 /// let chain = rolecall::from_env()?
-///     .assume(Role::new("arn:aws:iam::111122223333:role/hub")?)
-///     .assume(Role::new("arn:aws:iam::444455556666:role/orders")?.external_id("shop-4711")?);
-/// let (base, orders) = (chain.base(), chain.cached());
+///     .assume_role(Role::new("arn:aws:iam::111122223333:role/hub")?)
+///     .assume_role(Role::new("arn:aws:iam::444455556666:role/orders")?.external_id("shop-4711")?);
+/// let (base, orders) = (chain.base_provider(), chain.provider());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct Chain {
-    base: Provider,
-    last: Provider,
+    base: CachedProvider,
+    last: CachedProvider,
     hops: usize,
     description: Arc<str>,
-    with: With,
+    shared: Arc<Shared>,
 }
 
-/// What all hops of a chain share.
-#[derive(Clone, Debug)]
-pub(crate) struct With {
-    pub(crate) sts: StsClient,
+/// The settings that all hops of a chain share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The error says that no Region is set. Only a hop needs STS: a chain without one works.
+    pub(crate) sts: Result<StsClient, SessionError>,
     pub(crate) clock: Clock,
     pub(crate) session_name: SessionName,
+    pub(crate) refresh: Refresh,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Shared by the SDK configurations of the chain: a client each would open connections of its
+    /// own for every configuration.
+    pub(crate) http: OnceLock<SharedHttpClient>,
 }
 
-impl With {
-    fn cached(&self, source: Arc<dyn SessionSource>, refresh: Refresh) -> Provider {
-        let cached = Cached::builder(source).clock(self.clock.clone()).refresh(refresh);
+impl Shared {
+    fn cache(&self, provider: Arc<dyn ProvideSession>, refresh: Refresh) -> CachedProvider {
+        let cached = CachedProvider::builder_from_arc(provider);
+        let cached = cached.clock(self.clock.clone()).refresh(refresh);
         match &self.observer {
             Some(observer) => cached.observer(Arc::clone(observer)),
             None => cached,
@@ -64,115 +72,190 @@ impl With {
 }
 
 impl Chain {
-    pub(crate) fn on(base: Arc<dyn SessionSource>, description: String, with: With) -> Self {
-        let base = with.cached(base, Refresh::default());
-        Self { last: base.clone(), base, hops: 0, description: description.into(), with }
+    /// Creates a builder, to set up a chain in another way than [`from_env`](crate::from_env) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall::{Chain, Environment, ErrorKind};
+    ///
+    /// let env = Environment::fixed([("AWS_EC2_METADATA_DISABLED", "true")]);
+    /// let error = Chain::builder().environment(env).from_env().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
+    /// ```
+    pub fn builder() -> ChainBuilder {
+        ChainBuilder::new()
     }
 
-    /// One hop further. The session is named after the application and the host (`AWS_ROLE_SESSION_NAME`, if set)
-    /// where the role says nothing else.
+    pub(crate) fn new(base: Arc<dyn ProvideSession>, description: String, shared: Shared) -> Self {
+        let base = shared.cache(base, shared.refresh);
+        let description = description.into();
+        Self { last: base.clone(), base, hops: 0, description, shared: Arc::new(shared) }
+    }
+
+    /// Adds a hop that assumes `role`.
+    ///
+    /// Sessions have the session name of the chain unless the role sets one; see
+    /// [`ChainBuilder::session_name`].
+    ///
+    /// A hop needs STS. In a chain without a Region, every session of this hop fails with
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig).
     #[must_use]
-    pub fn assume(self, role: Role) -> Self {
-        self.hop(role, Refresh::default(), |hop| hop)
+    pub fn assume_role(self, role: Role) -> Self {
+        let refresh = self.shared.refresh;
+        self.add_hop(role, refresh, |hop| hop)
     }
 
-    /// One hop further, to a role that asks for MFA ([`Role::mfa_serial`]): the codes come from `codes`. The session is
-    /// handed out to its end and not refreshed ahead, as a person may have to be asked for the next code
-    /// ([`Refresh::Never`]).
+    /// Adds a hop that assumes `role` with an MFA code from `codes`.
+    ///
+    /// The role must set [`Role::mfa_serial`]; its sessions fail with
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) otherwise. A session is used until it
+    /// expires and is not refreshed before, since a person may have to enter the next code
+    /// ([`Refresh::Never`](crate::cache::Refresh::Never)).
     #[must_use]
-    pub fn assume_with_mfa(self, role: Role, codes: impl MfaCodes) -> Self {
-        self.hop(role, Refresh::Never, |hop| hop.mfa_codes(codes))
+    pub fn assume_role_with_mfa(self, role: Role, codes: impl ProvideMfaCode) -> Self {
+        self.add_hop(role, Refresh::Never, |hop| hop.with_mfa(codes))
     }
 
-    fn hop(
+    fn add_hop(
         self,
         role: Role,
         refresh: Refresh,
-        with_more: impl FnOnce(AssumeRole) -> AssumeRole,
+        configure: impl FnOnce(AssumeRoleProvider) -> AssumeRoleProvider,
     ) -> Self {
-        let Self { base, last, hops, description, with } = self;
-        let hops = hops + 1;
-        let description = format!("{description} -> {}", role.arn()).into();
-        let hop =
-            Hops::new(last, with.sts.clone(), with.session_name.clone()).at_hop(hops).to(role);
-        let hop: Arc<dyn SessionSource> = Arc::new(with_more(hop));
-        let last = with.cached(hop, refresh);
-        Self { base, last, hops, description, with }
+        let description = format!("{} -> {}", self.description, role.arn()).into();
+        let provider: Arc<dyn ProvideSession> = match self.hop_provider(role.clone()) {
+            Ok(provider) => Arc::new(configure(provider)),
+            Err(error) => Arc::new(UnavailableHop { role, error }),
+        };
+        let last = self.shared.cache(provider, refresh);
+        Self { last, hops: self.hops + 1, description, ..self }
     }
 
-    /// The sessions at the end of the chain.
-    pub fn cached(&self) -> Provider {
+    /// Creates the provider of the next hop.
+    pub(crate) fn hop_provider(&self, role: Role) -> Result<AssumeRoleProvider, SessionError> {
+        let index = self.hops + 1;
+        match &self.shared.sts {
+            Ok(sts) => {
+                let name = self.shared.session_name.clone();
+                let provider = AssumeRoleProvider::new(self.last.clone(), role, sts.clone(), name);
+                Ok(provider.with_hop_index(index))
+            }
+            Err(error) => Err(error.clone().at(ErrorLocation::hop(index, role.arn().clone()))),
+        }
+    }
+
+    /// Returns the cached provider of the sessions at the end of the chain.
+    pub fn provider(&self) -> CachedProvider {
         self.last.clone()
     }
 
-    /// The sessions of the base: the same slot that the first hop uses.
-    pub fn base(&self) -> Provider {
+    /// Returns the cached provider of the base credentials. It shares the cache entry that the
+    /// first hop uses.
+    pub fn base_provider(&self) -> CachedProvider {
         self.base.clone()
     }
 
-    /// Sessions of many roles, each one hop from the end of this chain, which is held once for all: the pool to ask for
-    /// a role that is known only with the request. [`RolePool::builder`] sets its size and more.
+    /// Creates a pool of roles that are assumed from the end of this chain, with default settings.
+    ///
+    /// Use it for roles that are known only with a request, such as one per tenant.
+    /// [`RolePool::builder`](crate::RolePool::builder) sets the capacity and more.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use rolecall::Role;
     ///
-    /// # fn show() -> Result<(), rolecall::FetchError> {
+    /// # fn show() -> Result<(), rolecall::SessionError> {
     /// let pool = rolecall::from_env()?.pool();
     /// let orders = pool.role(&Role::new("arn:aws:iam::444455556666:role/orders")?);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn pool(&self) -> RolePool {
-        RolePool::builder(self).build()
+    #[cfg(feature = "pool")]
+    pub fn pool(&self) -> crate::RolePool {
+        crate::RolePool::builder(self).build()
     }
 
-    /// Hops on the end of the chain.
-    pub(crate) fn hops(&self) -> Hops {
-        let With { sts, session_name, .. } = &self.with;
-        Hops::new(self.last.clone(), sts.clone(), session_name.clone()).at_hop(self.hops + 1)
+    /// Creates a loader of SDK configuration with the credentials at the end of the chain.
+    ///
+    /// The configuration has no second identity cache and the Region of the chain, if it has one.
+    /// All configurations of one chain share an HTTP client, and thus its connections. Everything
+    /// else is as in [`sdk_config`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn show() -> Result<(), rolecall::SessionError> {
+    /// let config = rolecall::from_env()?.sdk_config().load().await;
+    /// // let s3 = aws_sdk_s3::Client::new(&config);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sdk_config(&self) -> ConfigLoader {
+        self.sdk_config_for(self.provider())
     }
 
-    /// What sessions are called where a role says nothing else.
-    pub(crate) fn session_name(&self) -> &SessionName {
-        &self.with.session_name
+    pub(crate) fn sdk_config_for(&self, provider: CachedProvider) -> ConfigLoader {
+        let http = self.shared.http.get_or_init(default_http_client);
+        let loader = sdk_config(provider).http_client(http.clone());
+        match self.region() {
+            Some(region) => loader.region(region),
+            None => loader,
+        }
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.with.clock
+    fn region(&self) -> Option<SdkRegion> {
+        let sts = self.shared.sts.as_ref().ok()?;
+        Some(SdkRegion::new(sts.endpoint().region().as_str().to_owned()))
     }
 
-    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
-        self.with.observer.as_ref()
+    #[cfg(feature = "pool")]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
-    /// Which base was chosen, and why, and the hops on it.
-    pub fn describe(&self) -> &str {
+    /// Returns which base credentials were selected, why, and the roles assumed on top of them.
+    pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// The client that all hops call STS by.
-    pub fn sts(&self) -> &StsClient {
-        &self.with.sts
+    /// Returns the STS client that all hops share.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if no Region is set.
+    pub fn sts_client(&self) -> Result<&StsClient, SessionError> {
+        self.shared.sts.as_ref().map_err(Clone::clone)
     }
 
-    /// Who the session at the end of the chain is, by STS's own word (GetCallerIdentity).
-    pub async fn caller_identity(&self) -> Result<CallerIdentity, FetchError> {
-        let cx = FetchContext::caller();
-        let session = self.last.session(cx).await?;
-        let result = match self.with.sts.caller_identity(&session, cx).await {
-            // As a hop does: another session, once.
-            Err(error) if refuses_signer(&error) => {
-                self.last.reject(&session);
-                let another = self.last.session(cx).await?;
-                match another.access_key_id() == session.access_key_id() {
+    /// Asks STS which identity the session at the end of the chain has (GetCallerIdentity).
+    ///
+    /// If STS rejects the session, it is invalidated, and the call is repeated once with the next.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the fetch if no session is available, and the error of the call
+    /// otherwise.
+    pub async fn caller_identity(&self) -> Result<CallerIdentity, SessionError> {
+        let sts = self.sts_client()?;
+        let session = self.last.session().await?;
+        let result = match sts.caller_identity(&session, FetchMode::Foreground).await {
+            Err(error) if is_invalid_signer(&error) => {
+                self.last.invalidate(&session);
+                let next = self.last.session().await?;
+                // The cache has no other session yet. STS would reject the same one again.
+                match next.access_key_id() == session.access_key_id() {
                     true => Err(error),
-                    false => self.with.sts.caller_identity(&another, cx).await,
+                    false => sts.caller_identity(&next, FetchMode::Foreground).await,
                 }
             }
             result => result,
         };
-        let place = || Place::Base(format!("GetCallerIdentity, {}", session.lineage()));
-        result.map_err(|error| error.at(place()))
+        result.map_err(|error| {
+            let name = format!("GetCallerIdentity, {}", session.lineage());
+            error.at(ErrorLocation::Base(name))
+        })
     }
 }
 
@@ -180,7 +263,25 @@ impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chain")
             .field("description", &self.description)
-            .field("sts", self.with.sts.endpoint())
+            .field("sts", &self.shared.sts.as_ref().map(StsClient::endpoint).ok())
             .finish_non_exhaustive()
+    }
+}
+
+/// A hop of a chain that has no STS endpoint. Every fetch fails with the reason.
+#[derive(Debug)]
+pub(crate) struct UnavailableHop {
+    pub(crate) role: Role,
+    pub(crate) error: SessionError,
+}
+
+#[async_trait]
+impl ProvideSession for UnavailableHop {
+    async fn provide_session(&self, _context: FetchContext) -> Result<Session, SessionError> {
+        Err(self.error.clone())
+    }
+
+    fn name(&self) -> &str {
+        self.role.arn().as_str()
     }
 }

@@ -1,4 +1,5 @@
-//! The SDKs' default order of identities, beside the two that are rolecall's own: profiles, containers, instances.
+//! The providers of the SDKs' default order that aws-config implements: profiles, containers and
+//! instances.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,67 +13,81 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use rolecall_core::{
-    Environment, ErrorKind, FetchContext, FetchError, ProviderSource, RoleArn, Session,
-    SessionName, SessionSource,
+    Environment, ErrorKind, ErrorLocation, FetchContext, ProvideSession, RoleArn, SdkProvider,
+    Session, SessionError, SessionName,
 };
 use rolecall_sts::Endpoint;
 use rolecall_web_identity::WebIdentityConfig;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
+use crate::metadata_http;
 use crate::profile::Profile;
 
-/// A source, and why it was chosen.
-type Chosen<T> = Option<(T, String)>;
+/// A provider, and why it was selected.
+type Selected<T> = Option<(T, String)>;
 
-/// What a profile says who this process is by.
+/// The identity that a profile configures.
 pub(crate) enum FromProfile {
     WebIdentity(WebIdentityConfig),
-    Source(Arc<dyn SessionSource>),
+    Provider(Arc<dyn ProvideSession>),
 }
 
-/// Who the profile says that this process is, and why it was asked; `None` if it says nothing of it.
+/// Selects the identity of the profile. Returns `None` if the profile configures none.
 pub(crate) fn from_profile(
     environment: &Environment,
-    endpoint: impl FnOnce() -> Result<Endpoint, FetchError>,
-) -> Result<Chosen<FromProfile>, FetchError> {
+    endpoint: impl FnOnce() -> Result<Endpoint, SessionError>,
+) -> Result<Selected<FromProfile>, SessionError> {
     let Some(profile) = Profile::read(environment)?.filter(Profile::has_credentials) else {
         return Ok(None);
     };
     let name = &profile.name;
-    let why = match profile.asked_for {
+    let reason = match profile.is_explicit {
         true => format!("the profile {name:?}, which AWS_PROFILE names"),
-        false => format!("the profile {name:?} holds credentials"),
+        false => format!("the profile {name:?} has credentials"),
     };
     let from = match web_identity(environment, &profile)? {
         Some(config) => FromProfile::WebIdentity(config),
         None => {
             let provider = ProfileFileCredentialsProvider::builder()
-                .configure(&provider_config(&endpoint()?))
+                .configure(
+                    &provider_config(Some(&endpoint()?))
+                        .with_http_client(metadata_http::routing_client(environment)?),
+                )
                 .profile_files(profile.files.clone())
                 .profile_name(name.as_str())
                 .build();
-            FromProfile::Source(configured(provider, &format!("profile {name:?}")))
+            let name = format!("profile {name:?}");
+            let provider = configured(provider, &name);
+            FromProfile::Provider(match profile.uses_credential_process() {
+                true => Arc::new(CredentialProcess { provider, name }),
+                false => provider,
+            })
         }
     };
-    Ok(Some((from, why)))
+    Ok(Some((from, reason)))
 }
 
 fn web_identity(
     environment: &Environment,
     profile: &Profile,
-) -> Result<Option<WebIdentityConfig>, FetchError> {
-    let of_profile = |key: &str| format!("{key} of the profile {:?}", profile.name);
+) -> Result<Option<WebIdentityConfig>, SessionError> {
+    let key_of_profile = |key: &str| format!("{key} of the profile {:?}", profile.name);
     let Some(file) = profile.get("web_identity_token_file") else { return Ok(None) };
     let Some(role) = profile.get("role_arn") else {
         let message =
-            format!("{} is set and role_arn is not", of_profile("web_identity_token_file"));
-        return Err(FetchError::new(ErrorKind::InvalidConfig, message)
+            format!("{} is set, but role_arn is not", key_of_profile("web_identity_token_file"));
+        return Err(SessionError::new(ErrorKind::InvalidConfig, message)
             .with_hint("set role_arn too, or remove web_identity_token_file"));
     };
-    let role = RoleArn::parse(role)
-        .map_err(|error| FetchError::from(error).with_hint(of_profile("role_arn")))?;
+    let role = RoleArn::parse(role).map_err(|error| {
+        SessionError::from(error).with_hint(format!("correct {}", key_of_profile("role_arn")))
+    })?;
     let session_name = match profile.get("role_session_name") {
-        Some(name) => SessionName::parse(name)
-            .map_err(|error| FetchError::from(error).with_hint(of_profile("role_session_name")))?,
+        Some(name) => SessionName::parse(name).map_err(|error| {
+            let key = key_of_profile("role_session_name");
+            SessionError::from(error).with_hint(format!("correct {key}"))
+        })?,
         None => SessionName::from_environment(environment)?,
     };
     Ok(Some(WebIdentityConfig::new(role, PathBuf::from(file), session_name)))
@@ -82,57 +97,108 @@ const CONTAINER_VARIABLES: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 const METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
 
-/// What stands last in the order: a container's endpoint (ECS, EKS Pod Identity), else the instance's.
-pub(crate) fn from_surroundings(
+/// Selects the last identities of the default order: the container's endpoint (ECS, EKS Pod
+/// Identity), then the instance's metadata.
+pub(crate) fn from_metadata(
     environment: &Environment,
-    endpoint: impl FnOnce() -> Result<Endpoint, FetchError>,
-) -> Result<Chosen<Arc<dyn SessionSource>>, FetchError> {
+    endpoint: impl FnOnce() -> Result<Option<Endpoint>, SessionError>,
+) -> Result<Selected<Arc<dyn ProvideSession>>, SessionError> {
     for variable in CONTAINER_VARIABLES {
         if environment.var(variable)?.is_some() {
-            let provider = EcsCredentialsProvider::builder();
-            let provider = provider.configure(&provider_config(&endpoint()?)).build();
-            let source = configured(provider, "container credentials");
-            return Ok(Some((source, format!("container credentials ({variable} is set)"))));
+            let provider = EcsCredentialsProvider::builder()
+                .configure(&metadata_config(endpoint()?.as_ref()))
+                .build();
+            let provider = configured(provider, "container credentials");
+            return Ok(Some((provider, format!("container credentials ({variable} is set)"))));
         }
     }
     if environment.var(METADATA_DISABLED)?.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
-    let provider = ImdsCredentialsProvider::builder();
-    let provider = provider.configure(&provider_config(&endpoint()?)).build();
-    let source = ProviderSource::new(provider).named("EC2 instance metadata");
-    let why = "EC2 instance metadata (nothing else is configured)";
-    Ok(Some((Arc::new(source), why.to_owned())))
+    let provider = ImdsCredentialsProvider::builder()
+        .configure(&metadata_config(endpoint()?.as_ref()))
+        .build();
+    let provider = SdkProvider::new(provider).with_name("EC2 instance metadata");
+    let reason = "EC2 instance metadata (no other identity is configured)";
+    Ok(Some((Arc::new(provider), reason.to_owned())))
 }
 
-fn provider_config(endpoint: &Endpoint) -> ProviderConfig {
-    let region = Region::new(endpoint.region().as_str().to_owned());
-    ProviderConfig::without_region().with_region(Some(region))
+/// Returns the configuration of a metadata provider, which never uses a proxy: the request carries
+/// the pod's bearer token, and a proxy could not reach the machine's own metadata service anyway.
+fn metadata_config(endpoint: Option<&Endpoint>) -> ProviderConfig {
+    provider_config(endpoint).with_http_client(metadata_http::direct_client())
 }
 
-fn configured(provider: impl ProvideCredentials + 'static, name: &str) -> Arc<dyn SessionSource> {
-    Arc::new(Configured(ProviderSource::new(provider).named(name)))
+/// Passes the endpoint settings on to a provider of aws-config. A provider that got the Region
+/// alone would send a profile's calls to the non-FIPS endpoint.
+fn provider_config(endpoint: Option<&Endpoint>) -> ProviderConfig {
+    let Some(endpoint) = endpoint else { return ProviderConfig::without_region() };
+    ProviderConfig::without_region()
+        .with_region(Some(Region::new(endpoint.region().as_str().to_owned())))
+        .with_use_fips(Some(endpoint.uses_fips()))
+        .with_use_dual_stack(Some(endpoint.uses_dual_stack()))
 }
 
-/// One that is configured: if it has nothing, no other identity may take its place.
+fn configured(provider: impl ProvideCredentials + 'static, name: &str) -> Arc<dyn ProvideSession> {
+    Arc::new(Configured(SdkProvider::new(provider).with_name(name)))
+}
+
+/// A provider that is configured explicitly. If it has no credentials, that is an error: an SDK
+/// provider chain must not continue with another identity.
 #[derive(Debug)]
-struct Configured<S>(S);
+struct Configured<P>(P);
 
 #[async_trait]
-impl<S: SessionSource> SessionSource for Configured<S> {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        self.0.session(cx).await.map_err(FetchError::of_configured)
+impl<P: ProvideSession> ProvideSession for Configured<P> {
+    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+        self.0.provide_session(context).await.map_err(SessionError::configured)
     }
 
-    fn reject(&self, rejected: &Session) {
-        self.0.reject(rejected);
+    fn invalidate(&self, session: &Session) {
+        self.0.invalidate(session);
     }
 
-    fn limit(&self) -> Duration {
-        self.0.limit()
+    fn timeout(&self) -> Duration {
+        self.0.timeout()
     }
 
-    fn label(&self) -> &str {
-        self.0.label()
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+/// A profile provider that runs a `credential_process`.
+///
+/// aws-config puts the standard error of the process into its error text, and the process may print
+/// secrets there. Its errors are replaced as a whole: to cut the text at a marker would leak again
+/// with the next change of its format.
+#[derive(Debug)]
+struct CredentialProcess {
+    provider: Arc<dyn ProvideSession>,
+    name: String,
+}
+
+#[async_trait]
+impl ProvideSession for CredentialProcess {
+    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+        // aws-config also logs the failure as a warning, with the standard error in it.
+        let silent = NoSubscriber::default();
+        self.provider.provide_session(context).with_subscriber(silent).await.map_err(|error| {
+            let message = "the credential_process, or a role on top of it, failed";
+            SessionError::new(error.kind(), message)
+                .with_hint(
+                    "run the command yourself to see its output, which is not shown here since it \
+                     may contain secrets",
+                )
+                .at(ErrorLocation::Base(self.name.clone()))
+        })
+    }
+
+    fn timeout(&self) -> Duration {
+        self.provider.timeout()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 }

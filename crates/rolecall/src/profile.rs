@@ -1,4 +1,4 @@
-//! The shared configuration files: what the chosen profile says of who this process is and where STS is.
+//! The shared configuration files: the identity and the endpoint settings of the selected profile.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -10,20 +10,21 @@ use aws_runtime::env_config::property::PropertiesKey;
 use aws_runtime::env_config::section::EnvConfigSections;
 use aws_runtime::env_config::source;
 use aws_types::os_shim_internal::{Env, Fs};
-use rolecall_core::{Environment, ErrorKind, FetchError, FileFault};
+use rolecall_core::{Environment, ErrorKind, FileFault, SessionError};
 use rolecall_sts::ProfileSettings;
 
-/// More than this is no configuration file, in bytes.
-const LARGEST: usize = 1024 * 1024;
+/// Size limit of a configuration file in bytes. A larger file is not one, and would be read into
+/// memory as a whole.
+const MAX_FILE_SIZE: usize = 1024 * 1024;
 const PROFILE: &str = "AWS_PROFILE";
 
-/// Which file, the variable that names it, and where it is otherwise.
+/// The files: kind, variable that names the file, and default path below the home directory.
 const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
     (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", ".aws/config"),
     (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
 ];
 
-/// Any of these means that a profile says who this process is.
+/// Keys that make a profile configure an identity.
 const CREDENTIAL_KEYS: &[&str] = &[
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -39,68 +40,87 @@ const CREDENTIAL_KEYS: &[&str] = &[
     "login_session",
 ];
 
-/// The chosen profile.
+/// The selected profile.
 pub(crate) struct Profile {
     pub(crate) name: String,
-    /// Whether `AWS_PROFILE` named it.
-    pub(crate) asked_for: bool,
-    /// The files' text, for the SDK's provider.
+    /// Whether `AWS_PROFILE` names it.
+    pub(crate) is_explicit: bool,
+    /// The contents of the files, for the profile provider of aws-config.
     pub(crate) files: EnvConfigFiles,
     sections: EnvConfigSections,
 }
 
 impl Profile {
-    /// The profile that `AWS_PROFILE` names, else `default`. `None`: there is none, and none was asked for.
-    pub(crate) fn read(environment: &Environment) -> Result<Option<Self>, FetchError> {
-        let asked_for = environment.var(PROFILE)?;
-        let name = asked_for.clone().unwrap_or_else(|| "default".to_owned());
+    /// The profile that `AWS_PROFILE` names, else `default`. `None`: there is none, and none was
+    /// asked for.
+    pub(crate) fn read(environment: &Environment) -> Result<Option<Self>, SessionError> {
+        let named = environment.var(PROFILE)?;
+        let name = named.clone().unwrap_or_else(|| "default".to_owned());
         let mut files = EnvConfigFiles::builder();
         let mut paths = Vec::new();
-        for (kind, variable, place) in FILES {
-            let path = path(environment, variable, place)?;
+        for (kind, variable, default) in FILES {
+            let path = path(environment, variable, default)?;
             let text = match &path {
-                Some(path) => text(environment, path)?,
+                Some(path) => read_text(environment, path)?,
                 None => String::new(),
             };
             if let Some(path) = path {
                 let alone = EnvConfigFiles::builder().with_contents(kind, text.as_str()).build();
-                sections(&alone).map_err(|fault| wrong(&path, &fault))?;
+                parse_sections(&alone).map_err(|fault| invalid_file(&path, &fault))?;
                 paths.push(path.display().to_string());
             }
             files = files.with_contents(kind, text);
         }
         let files = files.build();
-        let all =
-            sections(&files).map_err(|fault| FetchError::new(ErrorKind::InvalidConfig, fault))?;
+        let all = parse_sections(&files)
+            .map_err(|fault| SessionError::new(ErrorKind::InvalidConfig, fault))?;
         if all.get_profile(&name).is_some() {
-            let asked_for = asked_for.is_some();
-            return Ok(Some(Self { name, asked_for, files, sections: all }));
+            let is_explicit = named.is_some();
+            return Ok(Some(Self { name, is_explicit, files, sections: all }));
         }
-        if asked_for.is_none() {
+        if named.is_none() {
             return Ok(None);
         }
-        let looked = match paths.is_empty() {
-            true => "no home directory is known to look in".to_owned(),
-            false => format!("looked for in {}", paths.join(" and ")),
+        let searched = match paths.is_empty() {
+            true => "no home directory is set".to_owned(),
+            false => format!("searched in {}", paths.join(" and ")),
         };
         let message = format!("{PROFILE} names the profile {name:?}, which does not exist");
-        Err(FetchError::new(ErrorKind::InvalidConfig, message)
-            .with_hint(format!("the name ({looked}), or unset {PROFILE}")))
+        Err(SessionError::new(ErrorKind::InvalidConfig, message)
+            .with_hint(format!("correct the name ({searched}), or unset {PROFILE}")))
     }
 
-    /// A setting of the profile; an empty one is unset.
+    /// Returns a setting of the profile. An empty setting counts as unset.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let value = self.sections.get_profile(&self.name)?.get(key)?;
         Some(value).filter(|value| !value.is_empty())
     }
 
-    /// Whether it says who this process is.
+    /// Returns `true` if the profile configures an identity.
     pub(crate) fn has_credentials(&self) -> bool {
         CREDENTIAL_KEYS.iter().any(|key| self.get(key).is_some())
     }
 
-    /// What it says of STS.
-    pub(crate) fn sts(&self) -> ProfileSettings {
+    /// Returns `true` if the profile, or a profile that it is based on, runs a
+    /// `credential_process`.
+    pub(crate) fn uses_credential_process(&self) -> bool {
+        let mut name = self.name.as_str();
+        // A profile may name itself, and profiles may name each other in a circle.
+        for _ in 0..self.sections.profiles().count() {
+            let Some(profile) = self.sections.get_profile(name) else { return false };
+            if profile.get("credential_process").is_some() {
+                return true;
+            }
+            match profile.get("source_profile") {
+                Some(source) if source != name => name = source,
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// Returns the STS endpoint settings of the profile.
+    pub(crate) fn sts_settings(&self) -> ProfileSettings {
         let settings = ProfileSettings::new(&self.name);
         ProfileSettings::keys().fold(settings, |settings, key| match self.setting(key) {
             Some(value) => settings.set(key, value),
@@ -126,8 +146,8 @@ impl Profile {
 fn path(
     environment: &Environment,
     variable: &str,
-    place: &str,
-) -> Result<Option<PathBuf>, FetchError> {
+    default: &str,
+) -> Result<Option<PathBuf>, SessionError> {
     let home = match environment.var("HOME")? {
         None if cfg!(windows) => environment.var("USERPROFILE")?,
         home => home,
@@ -138,38 +158,41 @@ fn path(
             (Some(rest), Some(home)) => Some(home.join(rest)),
             _ => Some(PathBuf::from(named)),
         },
-        None => home.map(|home| home.join(place)),
+        None => home.map(|home| home.join(default)),
     })
 }
 
-fn text(environment: &Environment, path: &Path) -> Result<String, FetchError> {
-    match environment.read_file_now(path, LARGEST) {
+fn read_text(environment: &Environment, path: &Path) -> Result<String, SessionError> {
+    match environment.read_file_now(path, MAX_FILE_SIZE) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(text),
-            Err(_) => Err(wrong(path, "it is not UTF-8 text")),
+            Err(_) => Err(invalid_file(path, "it is not UTF-8 text")),
         },
-        // Every SDK takes a missing file for an empty one; and /dev/null is how to have none.
+        // The SDKs treat a missing file as an empty one. /dev/null, which is not a regular file, is
+        // a common way to disable a file.
         Err(error) if matches!(error.fault, FileFault::Missing | FileFault::NotRegular) => {
             Ok(String::new())
         }
-        Err(error) => Err(wrong(path, &error.fault.to_string())),
+        Err(error) => Err(invalid_file(path, &error.fault.to_string())),
     }
 }
 
-fn wrong(path: &Path, fault: &str) -> FetchError {
-    let message = format!("the configuration file {}: {fault}", path.display());
-    FetchError::new(ErrorKind::InvalidConfig, message).with_hint(
-        "the file, or the variables that name it (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)",
+fn invalid_file(path: &Path, fault: &str) -> SessionError {
+    let message = format!("the configuration file {} is not valid: {fault}", path.display());
+    SessionError::new(ErrorKind::InvalidConfig, message).with_hint(
+        "correct the file, or the variable that names it (AWS_CONFIG_FILE, \
+         AWS_SHARED_CREDENTIALS_FILE)",
     )
 }
 
-/// The SDK's own parser, on text that is here already: it has nothing to wait for.
-fn sections(files: &EnvConfigFiles) -> Result<EnvConfigSections, String> {
+/// Parses the files with the SDK's parser. Its loader is async, but has nothing to wait for when
+/// the contents are given.
+fn parse_sections(files: &EnvConfigFiles) -> Result<EnvConfigSections, String> {
     let (env, fs) = (Env::from_slice(&[]), Fs::from_slice(&[]));
     let load = pin!(source::load(&env, &fs, files));
     match load.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(source)) => EnvConfigSections::parse(source).map_err(|e| e.to_string()),
         Poll::Ready(Err(error)) => Err(error.to_string()),
-        Poll::Pending => Err("it could not be read at once".to_owned()),
+        Poll::Pending => Err("the SDK's parser did not complete".to_owned()),
     }
 }

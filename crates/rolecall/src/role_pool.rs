@@ -1,37 +1,48 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rolecall_assume_role::Role;
-use rolecall_cache::{PoolStatus, Refresh, SessionPool, SessionPoolBuilder, Status, Warmed};
-use rolecall_core::{InvalidParameter, Observer, SessionPolicy, SessionSource};
+use aws_config::ConfigLoader;
+use rolecall_assume_role::{AssumeRoleProvider, Role};
+use rolecall_cache::{
+    CachedProvider, PoolStatus, Refresh, SessionPool, SessionPoolBuilder, Status, WarmReport,
+};
+use rolecall_core::{Observer, ProvideSession};
 
-use crate::{Chain, Provider};
+use crate::Chain;
+use crate::chain::UnavailableHop;
 
-/// Sessions of many roles on one base: a role per tenant, or one role narrowed to each tenant's data.
+/// A pool of roles that are assumed from one chain: a role per tenant, or one role limited to the
+/// data of each tenant.
 ///
-/// The base's session is held once, and one STS client with one budget serves all roles. Each role has a slot of its own,
-/// found by all that the role asks for: ARN, external id, tags, policies, and so on, compared in full. So there is one
-/// call to STS for each role whoever asks and however often, and nobody gets the session of another role.
+/// The session at the end of the chain is cached once, and one STS client with one rate limit
+/// serves all roles. Each role has a cache entry of its own. The key is the whole role: ARN,
+/// external id, tags, policies and all other parameters. STS is called once per role, however many
+/// callers there are, and no caller receives the session of another role.
 ///
-/// A slot lives while a handle of it lives, and, with no handle, while the pool retains it: up to
-/// [`capacity`](RolePoolBuilder::capacity), and [`idle`](RolePoolBuilder::idle) after its last use. While STS throttles or
-/// is down, callers go on with the sessions that are held; refreshes are put off and tried again.
+/// A cache entry exists while a provider for it exists. Without one, the pool retains up to
+/// [`capacity`](RolePoolBuilder::capacity) entries, each until it was
+/// [`idle`](RolePoolBuilder::idle) for some time. While STS throttles or is unavailable, callers
+/// keep receiving cached sessions; refreshes are deferred and retried.
+///
+/// Clones share everything. The pool ends with its last clone; providers keep working without it.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use rolecall::{Role, RolePool};
 ///
-/// /// Of a tenant, once it is known who asks.
-/// async fn client(pool: &RolePool, role: &Role) -> Result<(), rolecall::FetchError> {
-///     let config = rolecall::sdk_config(pool.role(role)).load().await;
+/// /// Creates the client of a tenant.
+/// async fn client(pool: &RolePool, role: &Role) {
+///     let config = pool.sdk_config(role).load().await;
 ///     // let s3 = aws_sdk_s3::Client::new(&config);
 /// #   let _ = config;
-///     Ok(())
 /// }
 /// ```
 ///
-/// Clones share everything. The pool ends with its last clone; handles live on without it.
+/// To serve requests, create one SDK client and override its credentials per request; see
+/// [`manual::tenants`](crate::manual::tenants).
 #[derive(Clone)]
 pub struct RolePool {
     sessions: SessionPool<Role>,
@@ -39,83 +50,113 @@ pub struct RolePool {
 }
 
 impl RolePool {
-    /// Sets up a pool on the end of a chain. [`Chain::pool`] is one as it is.
+    /// Creates a builder of a pool on the end of `chain`. [`Chain::pool`] creates one with default
+    /// settings.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use std::time::Duration;
     /// use rolecall::RolePool;
     ///
-    /// # fn show() -> Result<(), rolecall::FetchError> {
+    /// # fn show() -> Result<(), rolecall::SessionError> {
     /// let chain = rolecall::from_env()?;
-    /// let pool = RolePool::builder(&chain).capacity(50_000).idle(Duration::from_secs(900)).build();
+    /// let idle = Duration::from_secs(900);
+    /// let pool = RolePool::builder(&chain).capacity(50_000).idle(idle).build();
     /// # Ok(())
     /// # }
     /// ```
     pub fn builder(chain: &Chain) -> RolePoolBuilder {
-        let hops = chain.hops();
-        let source =
-            move |role: &Role| -> Arc<dyn SessionSource> { Arc::new(hops.to(role.clone())) };
-        let mut sessions = SessionPool::builder(source).clock(chain.clock().clone());
-        if let Some(observer) = chain.observer() {
+        let chain = Arc::new(chain.clone());
+        let mut sessions =
+            SessionPool::builder(providers(&chain)).clock(chain.shared().clock.clone());
+        if let Some(observer) = &chain.shared().observer {
             sessions = sessions.observer(Arc::clone(observer));
         }
-        RolePoolBuilder { sessions, chain: Arc::new(chain.clone()) }
+        let sessions = sessions.refresh(chain.shared().refresh);
+        RolePoolBuilder { sessions, chain }
     }
 
-    /// The handle of a role: a `ProvideCredentials` for the SDK, and a [`SessionSource`]. Nothing is fetched before it is
-    /// asked. It is cheap for a role that the pool knows, most of all if the same [`Role`] or a clone of it is given each
-    /// time, which then knows its hash.
+    /// Returns the cached provider of `role`, creating its cache entry if absent.
     ///
-    /// What STS would refuse is the handle's error, as with [`Chain::assume`]: more than an hour in a chain, a role of
-    /// another partition, MFA with nobody to ask for a code.
-    pub fn role(&self, role: &Role) -> Provider {
+    /// No session is fetched before the provider is asked for one. The call is cheap for a role
+    /// that the pool knows, in particular if you pass clones of one [`Role`], which remember their
+    /// hash.
+    ///
+    /// A request that STS would reject fails when the provider is asked, as with
+    /// [`Chain::assume_role`]: a session of more than one hour, a role of another partition, or a
+    /// role that requires MFA, which a pool cannot provide.
+    pub fn role(&self, role: &Role) -> CachedProvider {
         self.sessions.get(&self.canonical(role))
     }
 
-    /// The handle of a role whose session may do no more than this policy allows: to vend credentials that reach one
-    /// tenant's data and no other's. Each policy text has a slot of its own.
+    /// Returns the cached provider of `role`, whose sessions are limited to what `policy` allows.
     ///
-    /// An error for a role that has an inline policy already: a session has one, and this in its place could allow more.
+    /// Use it to issue credentials that reach the data of one tenant. Each policy has a cache entry
+    /// of its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`](crate::params::InvalidParameter) if the role already has an
+    /// inline policy, which a second one would replace, or if the policy is larger than STS
+    /// accepts.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use rolecall::policy::{PermissionPolicy, S3Access};
-    /// use rolecall::{Provider, Role, RolePool};
+    /// use rolecall::{CachedProvider, Role, RolePool};
     ///
-    /// /// `tenant` is a checked id: a prefix that somebody may choose is somebody else's data.
-    /// fn vend(pool: &RolePool, role: &Role, tenant: u64) -> Result<Provider, Box<dyn std::error::Error>> {
+    /// /// `tenant` is a validated id: a prefix that a caller may choose could be another tenant's.
+    /// fn issue(
+    ///     pool: &RolePool,
+    ///     role: &Role,
+    ///     tenant: u64,
+    /// ) -> Result<CachedProvider, Box<dyn std::error::Error>> {
     ///     let data = S3Access::under("shop-data", [format!("tenants/{tenant}/")])?.list().read();
-    ///     let narrowed = PermissionPolicy::builder().s3(data).build()?;
-    ///     Ok(pool.narrowed(role, rolecall::session_policy(&narrowed)?)?)
+    ///     let policy = PermissionPolicy::builder().s3(data).build()?;
+    ///     Ok(pool.narrowed(role, &policy)?)
     /// }
     /// ```
-    pub fn narrowed<P>(&self, role: &Role, policy: P) -> Result<Provider, InvalidParameter>
-    where
-        P: TryInto<SessionPolicy, Error: Into<InvalidParameter>>,
-    {
-        if let Some(own) = role.inline_policy() {
-            let rule = "a session has one inline policy, and another in its place could allow more";
-            return Err(InvalidParameter::of(
+    #[cfg(feature = "policy")]
+    pub fn narrowed(
+        &self,
+        role: &Role,
+        policy: &rolecall_policy::PermissionPolicy,
+    ) -> Result<CachedProvider, rolecall_core::InvalidParameter> {
+        if let Some(existing) = role.get_policy() {
+            return Err(rolecall_core::InvalidParameter::new(
                 "session policy",
-                own.as_str(),
-                "the role has it already",
-                rule,
+                existing.as_str(),
+                "the role already has an inline policy",
+                "a role without an inline policy, since a session has only one and another one could allow more",
             ));
         }
-        Ok(self.role(&role.clone().policy(policy)?))
+        Ok(self.role(&role.clone().policy(crate::policy::session_policy(policy)?)?))
     }
 
-    /// Loads the sessions of these roles before they are asked for, 64 at once. `progress` hears of each that is done. Those
-    /// that are held already cost nothing.
+    /// Creates a loader of SDK configuration with the credentials of `role`.
     ///
-    /// Each waits for its turn of the STS client's budget as a caller does, 9 s at most: where that lets fewer than seven
-    /// through in a second, warm in parts. Of more roles than the pool's [`capacity`](RolePoolBuilder::capacity) some are
-    /// let go again.
+    /// As with [`Chain::sdk_config`], the configuration has the chain's Region and no second
+    /// identity cache. All configurations of one pool and its chain share an HTTP client.
+    pub fn sdk_config(&self, role: &Role) -> ConfigLoader {
+        self.chain.sdk_config_for(self.role(role))
+    }
+
+    /// Fetches the sessions of `roles` before they are asked for, 64 at a time. Calls `progress`
+    /// after each. Roles whose session is cached cost nothing.
+    ///
+    /// Each fetch waits up to nine seconds for a permit of the STS client's rate limit, as callers
+    /// do. If the rate limit is below seven calls per second, warm in parts. If `roles` exceeds the
+    /// pool's [`capacity`](RolePoolBuilder::capacity), some are evicted again.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// # async fn show(pool: rolecall::RolePool, roles: Vec<rolecall::Role>) {
-    /// let all = roles.len();
-    /// let warmed = pool.warm(roles, |so_far| eprint!("\r{} of {all} roles", so_far.done())).await;
-    /// for (role, error) in &warmed.failed {
+    /// let total = roles.len();
+    /// let report = pool.warm(roles, |so_far| eprint!("\r{} of {total}", so_far.done())).await;
+    /// for (role, error) in &report.failed {
     ///     eprintln!("{}: {}", role.arn(), error.report());
     /// }
     /// # }
@@ -123,61 +164,86 @@ impl RolePool {
     pub async fn warm(
         &self,
         roles: impl IntoIterator<Item = Role>,
-        progress: impl FnMut(&Warmed<Role>),
-    ) -> Warmed<Role> {
+        progress: impl FnMut(&WarmReport<Role>),
+    ) -> WarmReport<Role> {
         let roles = roles.into_iter().map(|role| self.canonical(&role).into_owned());
         self.sessions.warm(roles, progress).await
     }
 
-    /// How all roles stand together, for a health page. How the session stands that they are assumed with is
-    /// `pool.chain().cached().status()`.
+    /// Returns the status of all roles together, for a health endpoint.
+    ///
+    /// The status of the session that assumes the roles is `pool.chain().provider().status()`.
     pub fn status(&self) -> PoolStatus {
         self.sessions.status()
     }
 
-    /// How a role stands, if the pool has a slot for it.
+    /// Returns the status of `role`, or `None` if it has no cache entry.
     pub fn status_of(&self, role: &Role) -> Option<Status> {
         self.sessions.status_of(&self.canonical(role))
     }
 
-    /// How each role stands, in no order. A copy of all of it: for a page, not for every request.
+    /// Returns the status of each role, in no particular order.
+    ///
+    /// Copies the whole list: use it for a status page, not for every request.
     pub fn statuses(&self) -> Vec<(Role, Status)> {
         self.sessions.statuses()
     }
 
-    /// Closes a role's slot, as of a tenant that is no more: handles of it answer
-    /// [`Removed`](crate::ErrorKind::Removed), and who asks for the role again starts anew. Whether there was one.
+    /// Removes the cache entry of `role`, such as that of a deleted tenant. Returns `true` if there
+    /// was one.
     ///
-    /// What was narrowed has a slot of its own: give the role with its policy, or see [`remove_where`](Self::remove_where).
+    /// Providers for it return [`Removed`](crate::ErrorKind::Removed). The next call of
+    /// [`role`](Self::role) creates a new entry. A role with a session policy is another role: see
+    /// [`remove_where`](Self::remove_where).
     pub fn remove(&self, role: &Role) -> bool {
         self.sessions.remove(&self.canonical(role))
     }
 
-    /// [`remove`](Self::remove)s every role that `which` names, as all that was narrowed from one. How many there were. It
-    /// looks at each role: not for every request.
+    /// Removes the cache entries of all roles for which `predicate` returns `true`. Returns how
+    /// many there were.
+    ///
+    /// Checks every role: do not call it for every request.
+    ///
+    /// # Examples
     ///
     /// ```no_run
-    /// # fn show(pool: rolecall::RolePool, gone: rolecall::RoleArn) {
-    /// let closed = pool.remove_where(|role| role.arn() == &gone);
+    /// # fn show(pool: rolecall::RolePool, deleted: rolecall::params::RoleArn) {
+    /// let removed = pool.remove_where(|role| role.arn() == &deleted);
     /// # }
     /// ```
-    pub fn remove_where(&self, which: impl Fn(&Role) -> bool) -> usize {
-        self.sessions.remove_where(which)
+    pub fn remove_where(&self, predicate: impl Fn(&Role) -> bool) -> usize {
+        self.sessions.remove_where(predicate)
     }
 
-    /// The chain that it stands on.
+    /// Returns the chain from which the roles are assumed.
     pub fn chain(&self) -> &Chain {
         &self.chain
     }
 
-    /// The role as it is asked for: the session's name that all have, said or left out, makes the same request.
+    /// Returns the key of `role`. A role that sets the chain's own session name makes the same
+    /// request as one that sets none, and must share its cache entry.
     fn canonical<'a>(&self, role: &'a Role) -> Cow<'a, Role> {
-        match role.own_session_name() {
-            Some(name) if name == self.chain.session_name() => {
+        match role.get_session_name() {
+            Some(name) if *name == self.chain.shared().session_name => {
                 Cow::Owned(role.clone().without_session_name())
             }
             _ => Cow::Borrowed(role),
         }
+    }
+}
+
+/// Returns the function that creates the provider of a role.
+fn providers(chain: &Chain) -> impl Fn(&Role) -> Arc<dyn ProvideSession> + Send + Sync + 'static {
+    let chain = chain.clone();
+    // All roles share the state of the first provider: thousands of copies of it would dominate the
+    // memory of a pool.
+    let template: OnceLock<AssumeRoleProvider> = OnceLock::new();
+    move |role| match template.get() {
+        Some(template) => Arc::new(template.with_role(role.clone())),
+        None => match chain.hop_provider(role.clone()) {
+            Ok(provider) => Arc::new(template.get_or_init(|| provider).with_role(role.clone())),
+            Err(error) => Arc::new(UnavailableHop { role: role.clone(), error }),
+        },
     }
 }
 
@@ -190,11 +256,14 @@ impl fmt::Debug for RolePool {
     }
 }
 
-/// Sets up a [`RolePool`].
+/// Builds a [`RolePool`].
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
-/// use rolecall::{Refresh, RolePool};
+/// use rolecall::RolePool;
+/// use rolecall::cache::Refresh;
 ///
 /// # fn show(chain: &rolecall::Chain) {
 /// let pool = RolePool::builder(chain)
@@ -212,34 +281,36 @@ pub struct RolePoolBuilder {
 }
 
 impl RolePoolBuilder {
-    /// How many sessions are retained with no handle, about, and at least one; 10,000 unless set.
+    /// Sets about how many sessions are retained that no provider uses, at least one. Defaults to
+    /// 10,000.
     pub fn capacity(mut self, sessions: u64) -> Self {
         self.sessions = self.sessions.capacity(sessions);
         self
     }
 
-    /// How long a session is retained that nobody uses, to a quarter of this or a quarter of a minute; one hour unless
-    /// set.
+    /// Sets how long an unused session is retained, accurate to a quarter of this time or of a
+    /// minute. Defaults to one hour.
     pub fn idle(mut self, time: Duration) -> Self {
         self.sessions = self.sessions.idle(time);
         self
     }
 
-    /// Who keeps the sessions fresh.
+    /// Sets when sessions are refreshed. Defaults to the setting of the chain.
     pub fn refresh(mut self, refresh: Refresh) -> Self {
         self.sessions = self.sessions.refresh(refresh);
         self
     }
 
-    /// Who is told of what happens to the sessions, in place of the chain's observer. The source that events name is the
-    /// role's ARN, whatever it was narrowed to: [`statuses`](RolePool::statuses) tells tenants of one role apart, by a
-    /// session name that each has.
-    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+    /// Sets the observer that receives the events of the sessions. Defaults to that of the chain.
+    ///
+    /// Events name the role's ARN, whatever its session policy is: [`statuses`](RolePool::statuses)
+    /// distinguishes the tenants of one role.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
         self.sessions = self.sessions.observer(observer);
         self
     }
 
-    /// The pool, empty.
+    /// Builds the pool. It is empty.
     pub fn build(self) -> RolePool {
         RolePool { sessions: self.sessions.build(), chain: self.chain }
     }

@@ -1,14 +1,31 @@
+//! Plug-ins for the AWS SDK.
+
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// A loader for the SDK's configuration with these credentials and no second cache: ours is the one.
+pub use rolecall_cache::{
+    IdentityCache, IdentityCacheBuilder, InvalidSessionRetry, ReportSessionUse,
+    retry_invalid_session,
+};
+
+/// Creates a loader of SDK configuration with the credentials of `provider` and no identity cache.
 ///
-/// Everything else (Region, endpoint, retries) is as the loader of aws-config has it, from the process's environment and
-/// not from the chain's, and can be changed on it. Its behaviour version is that of 2026-01-12.
+/// The SDK's own identity cache must be left out: it asks for credentials only seconds before they
+/// expire, and keeps a session that a service has rejected. The loader's behavior version is that
+/// of 2026-01-12. All other settings (Region, endpoint, retries) are loaded by aws-config from the
+/// process's environment and can be changed on the loader.
+///
+/// Each loader without an `http_client` opens connections of its own. If you create configurations
+/// per request or per tenant, use [`Chain::sdk_config`](crate::Chain::sdk_config) or
+/// [`RolePool::sdk_config`](crate::RolePool::sdk_config), which share one HTTP client.
+///
+/// # Examples
 ///
 /// ```no_run
-/// # async fn show() -> Result<(), rolecall::FetchError> {
-/// let provider = rolecall::from_env()?.cached();
+/// # async fn show() -> Result<(), rolecall::SessionError> {
+/// let provider = rolecall::from_env()?.provider();
 /// let config = rolecall::sdk_config(provider).load().await;
 /// // let s3 = aws_sdk_s3::Client::new(&config);
 /// # Ok(())
@@ -18,4 +35,11 @@ pub fn sdk_config(provider: impl ProvideCredentials + 'static) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .credentials_provider(provider)
         .identity_cache(aws_config::identity::IdentityCache::no_cache())
+}
+
+/// Creates the HTTP client that aws-config creates by default, to be shared.
+pub(crate) fn default_http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https()
 }

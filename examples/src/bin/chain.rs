@@ -1,18 +1,18 @@
-//! A chain of roles, each assumed with the session of the one before.
+//! Assumes a chain of roles, each with the session of the previous one.
 #![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use std::process::ExitCode;
 
 use rolecall::Role;
-use rolecall_examples::Plain;
+use rolecall_examples::ExampleError;
 
-/// Assumes one role after the other, and says who we are after each.
+/// Assumes one role after the other and prints the caller identity of each session.
 #[derive(clap::Parser)]
 struct Arguments {
-    /// A role; once for each hop, in order
+    /// Role to assume; repeat for each hop, in order
     #[arg(long, env, required = true, value_delimiter = ',')]
     role_arn: Vec<String>,
-    /// The external id that the last role asks for
+    /// External id that the last role's trust policy requires
     #[arg(long, env)]
     external_id: Option<String>,
 }
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     rolecall_examples::main(run)
 }
 
-async fn run(arguments: Arguments) -> Result<(), Plain> {
+async fn run(arguments: Arguments) -> Result<(), ExampleError> {
     let mut roles = Vec::new();
     for arn in &arguments.role_arn {
         roles.push(Role::new(arn)?);
@@ -35,7 +35,7 @@ async fn run(arguments: Arguments) -> Result<(), Plain> {
     let mut chain = rolecall::from_env()?;
     println!("{}", chain.caller_identity().await?.principal);
     for role in roles {
-        chain = chain.assume(role);
+        chain = chain.assume_role(role);
         println!("-> {}", chain.caller_identity().await?.principal);
     }
     Ok(())

@@ -1,23 +1,24 @@
-//! The tour: from a web identity token to a session two roles further, and what that is for.
+//! Runs the tour and prints its report. The exit code is 1 if a step had an unexpected result.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rolecall_examples::Plain;
-use rolecall_examples::tour::{self, Account, Format, Stage, Trouble};
+use rolecall_examples::ExampleError;
+use rolecall_examples::tour::{self, Account, Format, Stage};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Shows what rolecall does, on an embedded local AWS: no account, no network. With --live, on the account that the
-/// environment points to; docs/live.md says what it needs.
+/// Shows what rolecall does, on an embedded local AWS, without an account or a network. With
+/// --live, runs in the AWS account that the environment selects; see docs/live.md for the
+/// prerequisites.
 #[derive(Parser)]
 #[command(name = "tour", version)]
 struct Arguments {
-    /// Print a line of JSON for each step, and a last one that sums up.
+    /// Print a line of JSON for each step, and a summary as the last line.
     #[arg(long)]
     json: bool,
-    /// Run on the account that the environment points to; what is made there is taken away again.
+    /// Run in the AWS account that the environment selects; created resources are deleted.
     #[arg(long)]
     live: bool,
     #[command(flatten)]
@@ -28,7 +29,8 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut filter = EnvFilter::builder().with_env_var("RUST_LOG").from_env_lossy();
-    // At TRACE the SDK writes out what services answer: a registry's password is in some of it.
+    // At TRACE, the SDK logs the bodies of responses. That of ECR's GetAuthorizationToken contains
+    // a password.
     if filter.max_level_hint() == Some(LevelFilter::TRACE)
         && let Ok(no_bodies) = "aws_smithy_runtime=debug".parse()
     {
@@ -36,24 +38,23 @@ async fn main() -> ExitCode {
     }
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
-    match tour(&arguments).await {
-        // What failed stands in the report.
+    match run_tour(&arguments).await {
+        // The report has shown the failed steps.
         Ok(failed) => ExitCode::from(u8::from(failed > 0)),
         Err(error) => {
-            // If standard error is gone too, there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "tour: it could not go on: {error}");
+            // Standard error may be closed, too; the exit code still reports the failure.
+            let _ = writeln!(std::io::stderr(), "tour: {error}");
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-async fn tour(arguments: &Arguments) -> Result<usize, Plain> {
-    let trouble = |trouble: Trouble| Plain::new(trouble.to_string());
+async fn run_tour(arguments: &Arguments) -> Result<usize, ExampleError> {
     let report = if arguments.live {
         tour::live(&arguments.account).await?
     } else {
-        let stage = Stage::set().await.map_err(trouble)?;
-        tour::run(&stage).await.map_err(trouble)?
+        let stage = Stage::start().await?;
+        tour::run(&stage).await?
     };
     let format = if arguments.json { Format::Json } else { Format::Table };
     report.print(format, &mut std::io::stdout().lock())?;

@@ -1,11 +1,11 @@
-//! Who the environment says we are, by STS's own word.
+//! Prints the configured identity and the result of GetCallerIdentity.
 #![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use std::process::ExitCode;
 
-use rolecall_examples::Plain;
+use rolecall_examples::ExampleError;
 
-/// Says who the environment says we are.
+/// Prints the identity that the environment selects, and what STS calls it.
 #[derive(clap::Parser)]
 struct Arguments {}
 
@@ -13,10 +13,10 @@ fn main() -> ExitCode {
     rolecall_examples::main(run)
 }
 
-async fn run(_: Arguments) -> Result<(), Plain> {
+async fn run(_: Arguments) -> Result<(), ExampleError> {
     let chain = rolecall::from_env()?;
     let identity = chain.caller_identity().await?;
-    println!("{}", chain.describe());
+    println!("{}", chain.description());
     println!("{} in account {}", identity.principal, identity.account);
     Ok(())
 }

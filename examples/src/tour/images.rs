@@ -1,8 +1,8 @@
-//! An image of one layer: pushed, read back byte for byte, and taken away.
+//! Steps that push an image of one layer to ECR, pull it, compare it and delete it.
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest as hash};
+use aws_lc_rs::digest::{SHA256, digest as sha256};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::primitives::Blob;
 use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
@@ -12,8 +12,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 
 use super::report::{Expected, Report};
-use super::target::{Login, Target};
-use crate::plain::Plain;
+use super::target::{RegistryLogin, Target};
+use crate::error::ExampleError;
 
 const NAMES: [&str; 8] = [
     "ECR: log in",
@@ -28,7 +28,7 @@ const NAMES: [&str; 8] = [
 
 pub(crate) async fn run_all(target: &Target, report: &mut Report) {
     let Some(repository) = &target.repository else {
-        NAMES.iter().for_each(|name| report.not_asked_for(name, "--repository"));
+        NAMES.iter().for_each(|name| report.skip(name, "--repository"));
         return;
     };
     let [login, absent, upload, push, manifest, layer, delete, outside] = NAMES;
@@ -39,35 +39,42 @@ pub(crate) async fn run_all(target: &Target, report: &mut Report) {
 
     let registry = format!("{}.dkr.ecr.{}.amazonaws.com", target.account, target.region);
     let expected = format!("user AWS, for about 12 hours, registry {registry}");
-    report.does(login, Expected::Exactly(expected), log_in(target, &client)).await;
+    report.expect_success(login, Expected::Exactly(expected), log_in(target, &client)).await;
     let exactly = |text: &str| Expected::Exactly(text.to_owned());
-    report.does(absent, exactly("unavailable"), ecr.availability(&image.layer)).await;
+    report.expect_success(absent, exactly("unavailable"), ecr.availability(&image.layer)).await;
     let uploaded = async {
         Box::pin(ecr.upload(&image.layer)).await?;
         Box::pin(ecr.upload(&image.config)).await?;
         Ok("uploaded".to_owned())
     };
-    report.does(upload, exactly("uploaded"), uploaded).await;
-    report.does(push, Expected::Exactly(digest(image.manifest.as_bytes())), ecr.push(&image)).await;
-    report.does(manifest, exactly("the same manifest"), ecr.pull_manifest(&image)).await;
-    report.does(layer, exactly("the same bytes"), ecr.pull_layer(&image.layer)).await;
-    report.does(delete, exactly("deleted"), ecr.delete(&image)).await;
+    report.expect_success(upload, exactly("uploaded"), uploaded).await;
+    report
+        .expect_success(
+            push,
+            Expected::Exactly(digest(image.manifest.as_bytes())),
+            ecr.push(&image),
+        )
+        .await;
+    report.expect_success(manifest, exactly("the same manifest"), ecr.pull_manifest(&image)).await;
+    report.expect_success(layer, exactly("the same bytes"), ecr.pull_layer(&image.layer)).await;
+    report.expect_success(delete, exactly("deleted"), ecr.delete(&image)).await;
 
     let elsewhere = Repository { name: &target.outside.repository, ..ecr };
-    report.is_denied(outside, elsewhere.pull_manifest(&image)).await;
+    report.expect_service_denial(outside, elsewhere.pull_manifest(&image)).await;
 }
 
-async fn log_in(target: &Target, client: &Client) -> Result<String, Plain> {
-    let Login { user, registry, expires, .. } = Login::get(client).await?;
+async fn log_in(target: &Target, client: &Client) -> Result<String, ExampleError> {
+    let RegistryLogin { user, registry, expires_at, .. } = RegistryLogin::fetch(client).await?;
     let now = target.config.time_source().map(|source| source.now());
     let now = now.unwrap_or_else(std::time::SystemTime::now);
     let now = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "hours, for people")]
-    let hours = ((expires as f64 - now) / 3600.0).round();
+    #[expect(clippy::cast_precision_loss, reason = "the result is rounded to hours")]
+    let hours = ((expires_at as f64 - now) / 3600.0).round();
     Ok(format!("user {user}, for about {hours} hours, registry {registry}"))
 }
 
-/// An image's parts. Its one layer is a tar with one file, and like no other.
+/// The parts of an image. Its layer is a tar archive with one file, which differs for each run: ECR
+/// would not accept an upload of a layer that exists.
 struct Image {
     tag: String,
     layer: Vec<u8>,
@@ -77,8 +84,10 @@ struct Image {
 
 impl Image {
     fn new(run: &str) -> Self {
-        let layer =
-            tar("rolecall.txt", format!("pushed by rolecall's tour, run {run}\n").as_bytes());
+        let layer = create_tar(
+            "rolecall.txt",
+            format!("pushed by rolecall's tour, run {run}\n").as_bytes(),
+        );
         let config = json!({
             "architecture": "amd64",
             "os": "linux",
@@ -110,12 +119,12 @@ impl Image {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = hash(&SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let hex: String = sha256(&SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect();
     format!("sha256:{hex}")
 }
 
-/// A tar of one file. (POSIX.1-1988, ustar.)
-fn tar(name: &str, content: &[u8]) -> Vec<u8> {
+/// Returns a tar archive with one file, in the format ustar of POSIX.1-1988.
+fn create_tar(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; 512];
     let mut write = |at: usize, text: &str| {
         header[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -126,28 +135,28 @@ fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     write(116, "0000000");
     write(124, &format!("{:011o}", content.len()));
     write(136, "00000000000");
-    // The checksum counts itself as spaces.
+    // The checksum is computed with its own field filled with spaces.
     write(148, "        ");
     write(156, "0");
     write(257, "ustar");
     write(263, "00");
     let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut tar = header.to_vec();
-    tar.extend_from_slice(content);
-    tar.resize(tar.len().next_multiple_of(512) + 1024, 0);
-    tar
+    let mut archive = header.to_vec();
+    archive.extend_from_slice(content);
+    archive.resize(archive.len().next_multiple_of(512) + 1024, 0);
+    archive
 }
 
 struct Repository<'a> {
     client: &'a Client,
     name: &'a str,
-    /// If it is not AWS's own.
+    /// Endpoint of the server, if it is not AWS.
     endpoint: Option<&'a str>,
 }
 
 impl Repository<'_> {
-    async fn availability(&self, blob: &[u8]) -> Result<String, Plain> {
+    async fn availability(&self, blob: &[u8]) -> Result<String, ExampleError> {
         let request = self.client.batch_check_layer_availability().repository_name(self.name);
         let output = request.layer_digests(digest(blob)).send().await?;
         Ok(match output.layers().first().and_then(|layer| layer.layer_availability()) {
@@ -157,11 +166,15 @@ impl Repository<'_> {
         })
     }
 
-    /// Uploads a layer, or the configuration, which is one to ECR; in parts of the size that ECR asks for.
-    async fn upload(&self, blob: &[u8]) -> Result<(), Plain> {
-        let begun = self.client.initiate_layer_upload().repository_name(self.name).send().await?;
-        let id = begun.upload_id().ok_or_else(|| Plain::new("ECR began an upload without id"))?;
-        let size = begun.part_size().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+    /// Uploads a layer in parts of the size that ECR requests. ECR treats the configuration of an
+    /// image as a layer, too.
+    async fn upload(&self, blob: &[u8]) -> Result<(), ExampleError> {
+        let initiated =
+            self.client.initiate_layer_upload().repository_name(self.name).send().await?;
+        let id = initiated
+            .upload_id()
+            .ok_or_else(|| ExampleError::new("the response of ECR has no upload id"))?;
+        let size = initiated.part_size().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
         let mut first = 0_i64;
         for part in blob.chunks(size.max(5 * 1024 * 1024)) {
             let next = first + i64::try_from(part.len()).unwrap_or(0);
@@ -170,19 +183,19 @@ impl Repository<'_> {
             request.layer_part_blob(Blob::new(part)).send().await?;
             first = next;
         }
-        let done = self.client.complete_layer_upload().repository_name(self.name).upload_id(id);
-        done.layer_digests(digest(blob)).send().await?;
+        let complete = self.client.complete_layer_upload().repository_name(self.name).upload_id(id);
+        complete.layer_digests(digest(blob)).send().await?;
         Ok(())
     }
 
-    async fn push(&self, image: &Image) -> Result<String, Plain> {
+    async fn push(&self, image: &Image) -> Result<String, ExampleError> {
         let request = self.client.put_image().repository_name(self.name);
         let output = request.image_manifest(&image.manifest).image_tag(&image.tag).send().await?;
         let id = output.image().and_then(|image| image.image_id());
         Ok(id.and_then(|id| id.image_digest()).unwrap_or("no digest").to_owned())
     }
 
-    async fn pull_manifest(&self, image: &Image) -> Result<String, Plain> {
+    async fn pull_manifest(&self, image: &Image) -> Result<String, ExampleError> {
         let request = self.client.batch_get_image().repository_name(self.name);
         let output = request.image_ids(image.id()).send().await?;
         let manifest = output.images().first().and_then(|image| image.image_manifest());
@@ -193,20 +206,23 @@ impl Repository<'_> {
         })
     }
 
-    async fn pull_layer(&self, layer: &[u8]) -> Result<String, Plain> {
+    async fn pull_layer(&self, layer: &[u8]) -> Result<String, ExampleError> {
         let request = self.client.get_download_url_for_layer().repository_name(self.name);
         let output = request.layer_digest(digest(layer)).send().await?;
-        let url = output.download_url().ok_or_else(|| Plain::new("ECR sent no URL"))?;
+        let url = output
+            .download_url()
+            .ok_or_else(|| ExampleError::new("the response of ECR has no download URL"))?;
+        // A server that imitates ECR may return a URL of AWS. It must not be followed: the tour
+        // would leave the local network, and report the result of another server.
         if let Some(endpoint) = self.endpoint.filter(|endpoint| host(endpoint) != host(url)) {
-            let text =
-                format!("the layer's URL leads from {endpoint} to {}: not followed", host(url));
-            return Err(Plain::new(text));
+            let text = format!("the layer's URL is not followed from {endpoint} to {}", host(url));
+            return Err(ExampleError::new(text));
         }
         let got = download(url, layer.len()).await?;
         Ok(if got == layer { "the same bytes".into() } else { "other bytes".into() })
     }
 
-    async fn delete(&self, image: &Image) -> Result<String, Plain> {
+    async fn delete(&self, image: &Image) -> Result<String, ExampleError> {
         let request = self.client.batch_delete_image().repository_name(self.name);
         let output = request.image_ids(image.id()).send().await?;
         let failures = output.failures().iter().filter_map(|failure| failure.failure_reason());
@@ -215,36 +231,40 @@ impl Repository<'_> {
     }
 }
 
-/// The host of a URL, without its port.
+/// Returns the host of a URL, without the port.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', ':', '?']).next().unwrap_or_default()
 }
 
-/// How long a download may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a download.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Gets a presigned URL, which needs no signature and must be shown to nobody.
-async fn download(url: &str, longest: usize) -> Result<Vec<u8>, Plain> {
-    let failed = |why: &str| Plain::new(format!("the layer's URL cannot be read: {why}"));
+/// Downloads at most `max_length` bytes from a presigned URL.
+///
+/// The URL grants access to anyone who has it, so no error contains it. The errors of the HTTP
+/// client are dropped for this reason.
+async fn download(url: &str, max_length: usize) -> Result<Vec<u8>, ExampleError> {
+    let failed = |why: &str| ExampleError::new(format!("the download of the layer failed: {why}"));
     let tls = hyper_rustls::HttpsConnectorBuilder::new()
         .with_native_roots()
-        .map_err(|_| failed("there are no root certificates"))?
+        .map_err(|_| failed("no root certificates were found"))?
         .https_or_http()
         .enable_http1()
         .build();
     let http: Http<_, Empty<bytes::Bytes>> = Http::builder(TokioExecutor::new()).build(tls);
-    let url = url.parse().map_err(|_| failed("it is no URL"))?;
+    let url = url.parse().map_err(|_| failed("its URL is invalid"))?;
     let get = async {
-        let response = http.get(url).await.map_err(|_| failed("the server cannot be reached"))?;
+        let response = http.get(url).await.map_err(|_| failed("the connection failed"))?;
         if !response.status().is_success() {
             return Err(failed(&format!("HTTP status {}", response.status())));
         }
-        let body = Limited::new(response.into_body(), longest + 1).collect().await;
-        body.map(|body| body.to_bytes().to_vec()).map_err(|_| failed("it is longer than the layer"))
+        let body = Limited::new(response.into_body(), max_length + 1).collect().await;
+        body.map(|body| body.to_bytes().to_vec())
+            .map_err(|_| failed("the response is longer than the layer or incomplete"))
     };
-    let got = tokio::time::timeout(PATIENCE, get).await;
-    got.unwrap_or_else(|_| Err(failed("the server did not answer in time")))
+    let result = tokio::time::timeout(DOWNLOAD_TIMEOUT, get).await;
+    result.unwrap_or_else(|_| Err(failed("the request timed out")))
 }
 
 #[cfg(test)]
@@ -252,21 +272,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_runs_have_two_layers() {
+    fn layers_of_two_runs_differ() {
         let (one, two) = (Image::new("1"), Image::new("2"));
         assert_ne!(digest(&one.layer), digest(&two.layer));
         assert!(one.manifest.contains(&digest(&one.layer)));
     }
 
     #[test]
-    fn the_layer_is_a_tar() {
-        let tar = tar("a.txt", b"hello");
+    fn layer_is_a_valid_tar() {
+        let tar = create_tar("a.txt", b"hello");
         assert_eq!(tar.len(), 512 + 512 + 1024);
         assert_eq!(&tar[257..262], b"ustar");
         assert_eq!(&tar[512..517], b"hello");
         let field = std::str::from_utf8(&tar[148..154]).unwrap();
         let sum: u32 = tar[..512].iter().map(|b| u32::from(*b)).sum();
-        let own: u32 = tar[148..156].iter().map(|b| u32::from(*b)).sum();
-        assert_eq!(u32::from_str_radix(field, 8).unwrap(), sum - own + 8 * u32::from(b' '));
+        let checksum_field: u32 = tar[148..156].iter().map(|b| u32::from(*b)).sum();
+        assert_eq!(
+            u32::from_str_radix(field, 8).unwrap(),
+            sum - checksum_field + 8 * u32::from(b' ')
+        );
     }
 }

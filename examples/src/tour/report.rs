@@ -1,3 +1,5 @@
+//! The report of the tour: one row per step, as a table or as JSON.
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, Write};
@@ -5,104 +7,106 @@ use std::time::Instant;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
-use rolecall::{ErrorKind, FetchError};
+use rolecall::{ErrorKind, SessionError};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::plain::Plain;
+use crate::error::ExampleError;
 
-/// How the report is printed.
+/// Output format of a [`Report`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// A table for a terminal.
     Table,
-    /// A line of JSON for each step, and a last one that sums up.
+    /// A line of JSON for each step, and a summary as the last line.
     Json,
 }
 
-/// One step, and how it went.
+/// A step and its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
-    /// What was done.
+    /// Name of the step.
     #[serde(rename = "step")]
     pub name: String,
-    /// What should come of it.
+    /// Expected result.
     pub expected: String,
-    /// What came of it.
+    /// Actual result.
     pub got: String,
-    /// Whether that is what should have; true of a step that was not asked for.
+    /// `true` if the result was as expected, or if the step was skipped.
     pub ok: bool,
-    /// Whether it was asked for; if not, nothing was done.
-    pub asked: bool,
-    /// How long it took, in milliseconds.
+    /// `true` if the step was skipped, since an argument for it is missing.
+    pub skipped: bool,
+    /// Duration in milliseconds.
     pub ms: f64,
 }
 
-/// All steps, and what the local AWS counted.
+/// The steps of a tour, and the STS calls that the local AWS counted.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     steps: Vec<Step>,
     calls: BTreeMap<String, usize>,
 }
 
-/// A denial that should come: its kind, STS's code, and what the message must say.
+/// An expected denial by STS: its kind, its code, and parts of its message.
+///
+/// The message must name what to fix, so a denial for another reason does not count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Denied<'a> {
+pub(crate) struct ExpectedDenial<'a> {
     pub(crate) kind: ErrorKind,
     pub(crate) code: &'a str,
     pub(crate) says: &'a [&'a str],
 }
 
-/// What should come of a step that succeeds.
+/// Expected result of a step that succeeds.
 #[derive(Clone, Debug)]
 pub(crate) enum Expected {
-    /// Exactly this.
+    /// Exactly this text.
     Exactly(String),
-    /// Something of this kind, which an account of one's own decides.
+    /// Any result of this kind: the value depends on the AWS account.
     Any(&'static str),
 }
 
 impl Report {
-    pub(crate) fn count(&mut self, calls: BTreeMap<String, usize>) {
+    pub(crate) fn set_calls(&mut self, calls: BTreeMap<String, usize>) {
         self.calls = calls;
     }
 
-    /// The steps, in order.
+    /// Returns the steps in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// How many went another way than they should.
+    /// Returns the number of steps with an unexpected result.
     pub fn failed(&self) -> usize {
         self.steps.iter().filter(|step| !step.ok).count()
     }
 
-    /// A step that must give exactly this.
-    pub(crate) async fn expect(
+    /// Runs a step on sessions that must return exactly `expected`.
+    pub(crate) async fn expect_session(
         &mut self,
         name: &str,
         expected: &str,
-        work: impl Future<Output = Result<String, FetchError>>,
+        work: impl Future<Output = Result<String, SessionError>>,
     ) {
-        self.timed(name, expected.to_owned(), work, |result| match result {
+        self.run(name, expected.to_owned(), work, |result| match result {
             Ok(got) => (got.clone(), got == expected),
             Err(error) => (error.report(), false),
         })
         .await;
     }
 
-    /// A step on a service that must succeed.
-    pub(crate) async fn does(
+    /// Runs a step on a service that must succeed.
+    pub(crate) async fn expect_success(
         &mut self,
         name: &str,
         expected: Expected,
-        work: impl Future<Output = Result<String, Plain>>,
+        work: impl Future<Output = Result<String, ExampleError>>,
     ) {
         let shown = match &expected {
             Expected::Exactly(text) => text.clone(),
             Expected::Any(kind) => (*kind).to_owned(),
         };
-        self.timed(name, shown, work, |result| match (result, expected) {
+        self.run(name, shown, work, |result| match (result, expected) {
             (Ok(got), Expected::Exactly(expected)) => (got.clone(), got == expected),
             (Ok(got), Expected::Any(_)) => (got, true),
             (Err(error), _) => (error.to_string(), false),
@@ -110,46 +114,47 @@ impl Report {
         .await;
     }
 
-    /// A step on a service that must be denied, as such: not for want of the thing.
-    pub(crate) async fn is_denied(
+    /// Runs a step on a service that must be denied by a policy. Other errors, such as a missing
+    /// resource, do not count.
+    pub(crate) async fn expect_service_denial(
         &mut self,
         name: &str,
-        work: impl Future<Output = Result<String, Plain>>,
+        work: impl Future<Output = Result<String, ExampleError>>,
     ) {
-        self.timed(name, "denied".into(), work, |result| match result {
+        self.run(name, "denied".into(), work, |result| match result {
             Ok(got) => (format!("allowed: {got}"), false),
             Err(error) => (error.to_string(), error.is_denied()),
         })
         .await;
     }
 
-    /// A step for which an argument is missing.
-    pub(crate) fn not_asked_for(&mut self, name: &str, missing: &str) {
+    /// Records a step as skipped, since the argument `missing` was not given.
+    pub(crate) fn skip(&mut self, name: &str, missing: &str) {
         self.steps.push(Step {
             name: name.to_owned(),
             expected: String::new(),
-            got: format!("not asked for: give {missing}"),
+            got: format!("skipped; hint: pass {missing}"),
             ok: true,
-            asked: false,
+            skipped: true,
             ms: 0.0,
         });
     }
 
-    /// A step that must be denied.
-    pub(crate) async fn expect_denied(
+    /// Runs a step on sessions that STS must deny.
+    pub(crate) async fn expect_sts_denial(
         &mut self,
         name: &str,
-        denied: Denied<'_>,
-        work: impl Future<Output = Result<String, FetchError>>,
+        denied: ExpectedDenial<'_>,
+        work: impl Future<Output = Result<String, SessionError>>,
     ) {
-        let Denied { kind, code, says } = denied;
-        self.timed(name, format!("{kind} ({code})"), work, |result| match result {
+        let ExpectedDenial { kind, code, says } = denied;
+        self.run(name, format!("{kind} ({code})"), work, |result| match result {
             Ok(got) => (format!("allowed: {got}"), false),
             Err(error) => {
                 let text = error.to_string();
-                let right = error.kind() == kind && error.code() == Some(code);
+                let matches = error.kind() == kind && error.code() == Some(code);
                 let missing: Vec<_> = says.iter().filter(|part| !text.contains(**part)).collect();
-                if right && missing.is_empty() {
+                if matches && missing.is_empty() {
                     return (text, true);
                 }
                 (format!("{text} [kind {kind}, without {missing:?}]"), false)
@@ -158,21 +163,25 @@ impl Report {
         .await;
     }
 
-    async fn timed<T>(
+    async fn run<T>(
         &mut self,
         name: &str,
         expected: String,
         work: impl Future<Output = T>,
-        judge: impl FnOnce(T) -> (String, bool),
+        evaluate: impl FnOnce(T) -> (String, bool),
     ) {
-        let begun = Instant::now();
+        let start = Instant::now();
         let result = work.await;
-        let ms = (begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
-        let (got, ok) = judge(result);
-        self.steps.push(Step { name: name.to_owned(), expected, got, ok, asked: true, ms });
+        let ms = (start.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        let (got, ok) = evaluate(result);
+        self.steps.push(Step { name: name.to_owned(), expected, got, ok, skipped: false, ms });
     }
 
-    /// Prints every step, and a sum.
+    /// Writes every step and a summary to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `out`.
     pub fn print(&self, format: Format, out: &mut impl Write) -> io::Result<()> {
         match format {
             Format::Json => self.print_json(out),
@@ -196,7 +205,7 @@ impl Report {
             .load_style(UTF8_HORIZONTAL_ONLY)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(120)
-            .set_header(["step", "what", "result", "time"])
+            .set_header(["step", "name", "result", "time"])
             .set_constraints([
                 ColumnConstraint::ContentWidth,
                 ColumnConstraint::UpperBoundary(Width::Fixed(32)),
@@ -204,11 +213,11 @@ impl Report {
                 ColumnConstraint::ContentWidth,
             ]);
         for (index, step) in self.steps.iter().enumerate() {
-            let result = match (step.asked, step.ok) {
-                (false, _) => step.got.clone(),
-                (true, true) => format!("ok: {}", step.got),
-                (true, false) => {
-                    format!("NOT AS IT SHOULD: {}\nexpected: {}", step.got, step.expected)
+            let result = match (step.skipped, step.ok) {
+                (true, _) => step.got.clone(),
+                (false, true) => format!("ok: {}", step.got),
+                (false, false) => {
+                    format!("FAILED: {}\nexpected: {}", step.got, step.expected)
                 }
             };
             let number = (index + 1).to_string();
@@ -220,15 +229,15 @@ impl Report {
             let counted: Vec<String> = calls.map(|(name, n)| format!("{n} {name}")).collect();
             writeln!(out, "The local AWS counted {}.", counted.join(", "))?;
         }
-        let asked = self.steps.iter().filter(|step| step.asked).count();
-        let (left_out, failed) = (self.steps.len() - asked, self.failed());
+        let skipped = self.steps.iter().filter(|step| step.skipped).count();
+        let (done, failed) = (self.steps.len() - skipped, self.failed());
         match failed {
-            0 => write!(out, "All {asked} steps did as they should")?,
-            _ => write!(out, "{failed} of {asked} steps did not do as they should")?,
+            0 => write!(out, "All {done} steps had the expected result")?,
+            _ => write!(out, "{failed} of {done} steps had an unexpected result")?,
         }
-        match left_out {
+        match skipped {
             0 => writeln!(out, "."),
-            _ => writeln!(out, "; {left_out} were not asked for."),
+            _ => writeln!(out, "; {skipped} were skipped."),
         }
     }
 }
@@ -237,32 +246,33 @@ impl Report {
 mod tests {
     use super::*;
 
-    const DENIED: Denied<'static> =
-        Denied { kind: ErrorKind::Denied, code: "AccessDenied", says: &["hop 1"] };
+    const DENIED: ExpectedDenial<'static> =
+        ExpectedDenial { kind: ErrorKind::Denied, code: "AccessDenied", says: &["hop 1"] };
 
-    async fn judged(result: Result<String, FetchError>) -> bool {
+    async fn is_accepted(result: Result<String, SessionError>) -> bool {
         let mut report = Report::default();
-        report.expect_denied("x", DENIED, async { result }).await;
+        report.expect_sts_denial("x", DENIED, async { result }).await;
         report.steps[0].ok
     }
 
     #[tokio::test]
-    async fn a_denial_must_be_the_right_one() {
-        let error = |kind, code: &str, text: &str| Err(FetchError::new(kind, text).with_code(code));
-        assert!(judged(error(ErrorKind::Denied, "AccessDenied", "hop 1: no")).await);
-        assert!(!judged(error(ErrorKind::Denied, "AccessDenied", "no")).await);
-        assert!(!judged(error(ErrorKind::Denied, "Other", "hop 1: no")).await);
-        assert!(!judged(error(ErrorKind::Throttled, "AccessDenied", "hop 1: no")).await);
-        assert!(!judged(Ok("a session".into())).await);
+    async fn sts_denial_must_match_kind_code_and_text() {
+        let error =
+            |kind, code: &str, text: &str| Err(SessionError::new(kind, text).with_code(code));
+        assert!(is_accepted(error(ErrorKind::Denied, "AccessDenied", "hop 1: no")).await);
+        assert!(!is_accepted(error(ErrorKind::Denied, "AccessDenied", "no")).await);
+        assert!(!is_accepted(error(ErrorKind::Denied, "Other", "hop 1: no")).await);
+        assert!(!is_accepted(error(ErrorKind::Throttled, "AccessDenied", "hop 1: no")).await);
+        assert!(!is_accepted(Ok("a session".into())).await);
     }
 
     #[tokio::test]
-    async fn the_last_line_of_json_sums_up() {
+    async fn last_json_line_is_the_summary() {
         let mut report = Report::default();
-        report.expect("first", "a", async { Ok("a".into()) }).await;
-        report.expect("second", "a", async { Ok("b".into()) }).await;
+        report.expect_session("first", "a", async { Ok("a".into()) }).await;
+        report.expect_session("second", "a", async { Ok("b".into()) }).await;
         let mut out = Vec::new();
-        report.count(BTreeMap::from([("AssumeRole".to_owned(), 3)]));
+        report.set_calls(BTreeMap::from([("AssumeRole".to_owned(), 3)]));
         report.print(Format::Json, &mut out).unwrap();
         let lines: Vec<serde_json::Value> = String::from_utf8(out)
             .unwrap()

@@ -1,4 +1,5 @@
-//! What the tour plays on: a cluster that signs tokens, three accounts, a clock to turn, a folder for token files.
+//! The environment of the tour: a local AWS with three accounts, an OIDC issuer, a manual clock,
+//! and a folder for token files.
 
 use std::path::PathBuf;
 
@@ -6,26 +7,30 @@ use rolecall::policy::{
     EcrAccess, PermissionPolicy, PolicyError, S3Access, SecretsAccess, TrustPolicy,
     TrustedPrincipal, TrustedServiceAccount,
 };
-use rolecall::{Chain, Clock, Environment, FetchError, ManualClock, Role};
+use rolecall::time::{Clock, ManualClock};
+use rolecall::{Chain, Environment, Role, SessionError};
 use rolecall_testkit::{Account, IamRole, LocalAws, OidcIssuer, SetupError, SigningKey};
 use tempfile::TempDir;
 
 use super::target::{Outside, Secret, Target};
+use crate::error::ExampleError;
 
-/// What kept the tour from going on: not a step that went wrong, but the stage under it.
+/// Error that ends the tour before its last step.
+///
+/// A step with an unexpected result does not end the tour: it is part of the report.
 #[derive(Debug)]
-pub enum Trouble {
-    /// The local AWS or the cluster could not be set up.
+pub enum TourError {
+    /// The local AWS or the issuer could not be started.
     Setup(SetupError),
-    /// A file could not be written, or the report.
+    /// A token file could not be written.
     Io(std::io::Error),
-    /// A policy cannot be written.
+    /// A policy is invalid.
     Policy(PolicyError),
-    /// The stage's own configuration is wrong.
-    Config(FetchError),
+    /// The configuration of a chain is invalid.
+    Config(SessionError),
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for TourError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Setup(error) => write!(f, "{error}"),
@@ -36,99 +41,110 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for TourError {}
 
-impl From<SetupError> for Trouble {
+impl From<TourError> for ExampleError {
+    fn from(error: TourError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<SetupError> for TourError {
     fn from(error: SetupError) -> Self {
         Self::Setup(error)
     }
 }
 
-impl From<std::io::Error> for Trouble {
+impl From<std::io::Error> for TourError {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<PolicyError> for Trouble {
+impl From<PolicyError> for TourError {
     fn from(error: PolicyError) -> Self {
         Self::Policy(error)
     }
 }
 
-impl From<FetchError> for Trouble {
-    fn from(error: FetchError) -> Self {
+impl From<SessionError> for TourError {
+    fn from(error: SessionError) -> Self {
         Self::Config(error)
     }
 }
 
-/// The account of the cluster and its workloads.
+/// Account of the cluster and its workloads.
 pub(crate) const SHOP: &str = "111122223333";
-/// The account of the second role.
+/// Account of the second role.
 pub(crate) const ORDERS: &str = "444455556666";
-/// An account that does not trust the shop.
+/// Account that does not trust the other two.
 pub(crate) const BILLING: &str = "777788889999";
-/// The external id that the second role asks for.
+/// External id that the second role requires.
 pub(crate) const EXTERNAL_ID: &str = "shop-4711";
 
 pub(crate) const CHECKOUT_ROLE: &str = "arn:aws:iam::111122223333:role/checkout";
 pub(crate) const ORDERS_ROLE: &str = "arn:aws:iam::444455556666:role/orders";
-/// What the example `tenants` assumes: it may use the objects of all tenants.
+/// Role of the example `tenants`, with access to the objects of all tenants.
 pub(crate) const TENANTS_ROLE: &str = "arn:aws:iam::444455556666:role/tenants";
 pub(crate) const BILLING_ROLE: &str = "arn:aws:iam::777788889999:role/billing";
 
-/// The Region of everything.
+/// Region of all resources.
 pub(crate) const REGION: &str = "eu-west-1";
-/// What the second role is for.
+/// Resources that the second role can use.
 pub(crate) const BUCKET: &str = "shop-orders";
 pub(crate) const PREFIX: &str = "orders/";
 pub(crate) const SECRETS: [(&str, &str); 2] =
     [("shop/db", "swordfish"), ("common/tls", "a common certificate")];
 pub(crate) const REPOSITORY: &str = "shop/api";
-/// What is there, too, and not for it.
+/// Resources that exist, but that the second role cannot use.
 pub(crate) const OUTSIDE_PREFIX: &str = "invoices/";
 pub(crate) const OUTSIDE_SECRET: &str = "billing/db";
 pub(crate) const OUTSIDE_REPOSITORY: &str = "billing/api";
 
-/// What the second role may: objects under one prefix, secrets under two, repositories under one.
-pub fn orders_policy() -> Result<PermissionPolicy, Trouble> {
+/// Returns the permission policy of the second role: objects under one prefix, secrets under two,
+/// and repositories under one.
+///
+/// # Errors
+///
+/// Returns a [`TourError`] if the builders reject a name.
+pub fn orders_policy() -> Result<PermissionPolicy, TourError> {
     let objects = S3Access::under(BUCKET, [PREFIX])?.list().read().write().delete();
     let secrets = SecretsAccess::under(REGION, ["shop/", "common/"])?.read();
     let images = EcrAccess::under(REGION, ["shop/"])?.account(ORDERS)?.push().pull().delete();
     Ok(PermissionPolicy::builder().s3(objects).secrets(secrets).ecr(images).build()?)
 }
 
-/// A cluster that signs tokens, and three accounts on a local AWS.
+/// A local AWS with three accounts, an issuer that signs tokens, and a folder for token files.
 #[derive(Debug)]
-pub(crate) struct Local {
+pub(crate) struct LocalEnvironment {
     pub(crate) aws: LocalAws,
     pub(crate) cluster: OidcIssuer,
     pub(crate) tokens: TempDir,
 }
 
-impl Local {
-    /// Starts them; the second role has this permission policy.
-    pub(crate) async fn start(clock: Clock, orders_policy: String) -> Result<Self, Trouble> {
-        let cluster = OidcIssuer::start_on(clock.clone()).await?;
+impl LocalEnvironment {
+    /// Starts the servers. The second role has the permission policy `orders_policy`.
+    pub(crate) async fn start(clock: Clock, orders_policy: String) -> Result<Self, TourError> {
+        let cluster = OidcIssuer::start_with_clock(clock.clone()).await?;
         let service_account =
             TrustedServiceAccount::new(&cluster.provider_arn(SHOP), "shop", "checkout")?;
         let checkout_trust = TrustPolicy::builder().service_account(service_account).build()?;
-        let checkout_may = PermissionPolicy::builder()
+        let checkout_policy = PermissionPolicy::builder()
             .assume_roles([ORDERS_ROLE, TENANTS_ROLE, BILLING_ROLE])?
             .build()?;
         let checkout = TrustedPrincipal::role(CHECKOUT_ROLE)?.external_id(EXTERNAL_ID)?;
         let orders_trust = TrustPolicy::builder().principal(checkout).build()?;
-        let nobody_here = TrustedPrincipal::account(ORDERS)?;
-        let billing_trust = TrustPolicy::builder().principal(nobody_here).build()?;
+        let orders_account = TrustedPrincipal::account(ORDERS)?;
+        let billing_trust = TrustPolicy::builder().principal(orders_account).build()?;
 
         let all_tenants = S3Access::under(BUCKET, ["tenants/"])?.list().read().write();
-        let tenants_may = PermissionPolicy::builder().s3(all_tenants).build()?;
+        let tenants_policy = PermissionPolicy::builder().s3(all_tenants).build()?;
 
         let mut orders = Account::new(ORDERS)
-            .role(IamRole::new("tenants").trust(orders_trust.clone()).policy(tenants_may))
+            .role(IamRole::new("tenants").trust(orders_trust.clone()).policy(tenants_policy))
             .role(IamRole::new("orders").trust(orders_trust).policy(orders_policy))
             .bucket(BUCKET)
-            .secret(REGION, OUTSIDE_SECRET, "none of your business")
+            .secret(REGION, OUTSIDE_SECRET, "not readable by the role orders")
             .repository(REGION, REPOSITORY)
             .repository(REGION, OUTSIDE_REPOSITORY);
         for (name, value) in SECRETS {
@@ -136,11 +152,12 @@ impl Local {
         }
         let aws = LocalAws::builder()
             .clock(clock)
-            // The cluster issues tokens for a vault too: known to the account, and not to the role's trust policy.
+            // The audience `vault` is registered in the account, but the role's trust policy does
+            // not accept it: STS must return another error than for an unknown audience.
             .account(
                 Account::new(SHOP)
                     .oidc_provider(&cluster, ["sts.amazonaws.com", "vault"])
-                    .role(IamRole::new("checkout").trust(checkout_trust).policy(checkout_may)),
+                    .role(IamRole::new("checkout").trust(checkout_trust).policy(checkout_policy)),
             )
             .account(orders)
             .account(Account::new(BILLING).role(IamRole::new("billing").trust(billing_trust)))
@@ -149,35 +166,47 @@ impl Local {
         Ok(Self { aws, cluster, tokens: TempDir::new()? })
     }
 
-    /// Writes a token file, as the kubelet does.
-    pub(crate) async fn write_token(&self, name: &str, token: String) -> Result<PathBuf, Trouble> {
+    /// Writes a token file and returns its path.
+    pub(crate) async fn write_token(
+        &self,
+        name: &str,
+        token: String,
+    ) -> Result<PathBuf, TourError> {
         let path = self.tokens.path().join(name);
         tokio::fs::write(&path, token).await?;
         Ok(path)
     }
 }
 
-/// What the tour plays on.
+/// The environment of the tour, and the manual clock of all its parts.
 #[derive(Debug)]
 pub struct Stage {
-    local: Local,
-    hands: ManualClock,
+    local: LocalEnvironment,
+    clock: ManualClock,
 }
 
 impl Stage {
-    /// Starts the cluster's issuer and the local AWS, and sets up the accounts.
-    pub async fn set() -> Result<Self, Trouble> {
+    /// Starts the issuer and the local AWS with its accounts.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`TourError`] if one of them cannot be started.
+    pub async fn start() -> Result<Self, TourError> {
         Self::with_orders_policy(orders_policy()?.to_json()).await
     }
 
-    /// The same, with another permission policy for the second role.
-    pub async fn with_orders_policy(json: String) -> Result<Self, Trouble> {
-        let hands = ManualClock::new();
-        let local = Local::start(hands.clock(), json).await?;
-        Ok(Self { local, hands })
+    /// Starts the same environment with another permission policy for the second role.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`TourError`] if the policy is invalid or a server cannot be started.
+    pub async fn with_orders_policy(json: String) -> Result<Self, TourError> {
+        let clock = ManualClock::new();
+        let local = LocalEnvironment::start(clock.clock(), json).await?;
+        Ok(Self { local, clock })
     }
 
-    /// The local AWS.
+    /// Returns the local AWS.
     pub fn aws(&self) -> &LocalAws {
         &self.local.aws
     }
@@ -186,26 +215,30 @@ impl Stage {
         &self.local.cluster
     }
 
-    pub(crate) fn hands(&self) -> &ManualClock {
-        &self.hands
+    pub(crate) fn clock(&self) -> &ManualClock {
+        &self.clock
     }
 
-    /// A key that is not the cluster's.
-    pub(crate) fn foreign_key() -> Result<SigningKey, Trouble> {
+    /// Generates a signing key that the issuer does not publish.
+    pub(crate) fn generate_unknown_key() -> Result<SigningKey, TourError> {
         Ok(SigningKey::generate()?)
     }
 
-    /// Where the tokens of the tour are written.
+    /// Returns the folder of the token files.
     pub fn token_folder(&self) -> &std::path::Path {
         self.local.tokens.path()
     }
 
-    pub(crate) async fn write_token(&self, name: &str, token: String) -> Result<PathBuf, Trouble> {
-        // Who writes such files by hand often leaves a line's end there.
+    pub(crate) async fn write_token(
+        &self,
+        name: &str,
+        token: String,
+    ) -> Result<PathBuf, TourError> {
+        // Files that are written by hand often end with a newline, which is not part of the token.
         self.local.write_token(name, format!("{token}\n")).await
     }
 
-    /// The variables that EKS sets in a pod, and the local AWS instead of the real one.
+    /// Returns the environment that EKS sets in a pod, with the endpoint of the local AWS.
     pub(crate) fn environment(&self, token_file: &std::path::Path) -> Environment {
         Environment::fixed([
             ("AWS_ROLE_ARN", CHECKOUT_ROLE.as_ref()),
@@ -218,36 +251,37 @@ impl Stage {
         ])
     }
 
-    /// A chain that begins with the token in this file.
-    pub(crate) fn chain(&self, token_file: &std::path::Path) -> Result<Chain, Trouble> {
-        let builder = rolecall::builder().environment(self.environment(token_file));
-        Ok(builder.clock(self.hands.clock()).from_env()?)
+    /// Creates a chain whose base credentials come from the web identity token in `token_file`.
+    pub(crate) fn chain(&self, token_file: &std::path::Path) -> Result<Chain, TourError> {
+        let builder = rolecall::Chain::builder().environment(self.environment(token_file));
+        Ok(builder.clock(self.clock.clock()).from_env()?)
     }
 
-    /// The second role, as it should be asked for.
-    pub(crate) fn orders() -> Result<Role, Trouble> {
+    /// Returns the second role with its external id.
+    pub(crate) fn orders_role() -> Result<Role, TourError> {
         Ok(Role::new(ORDERS_ROLE)
             .and_then(|role| role.external_id(EXTERNAL_ID))
-            .map_err(FetchError::from)?)
+            .map_err(SessionError::from)?)
     }
 
-    /// What the steps on services reach for, with the sessions at the chain's end and at its base.
-    pub(crate) async fn target(&self, chain: &Chain) -> Target {
+    /// Returns the resources for the steps on services, with the sessions of the chain's last role
+    /// and of its base.
+    pub(crate) async fn service_target(&self, chain: &Chain) -> Target {
         let config = |provider| async {
             rolecall::sdk_config(provider)
                 .region(aws_config::Region::new(REGION))
                 .endpoint_url(self.local.aws.endpoint_url())
                 .use_fips(false)
                 .use_dual_stack(false)
-                .time_source(self.hands.clock())
+                .time_source(self.clock.clock())
                 .load()
                 .await
         };
         let secret =
             |(id, value): (&str, &str)| Secret { id: id.into(), value: Some(value.into()) };
         Target {
-            config: config(chain.cached()).await,
-            before: Some(config(chain.base()).await),
+            config: config(chain.provider()).await,
+            before: Some(config(chain.base_provider()).await),
             account: ORDERS.into(),
             region: REGION.into(),
             bucket: Some(BUCKET.into()),

@@ -1,36 +1,37 @@
-//! What the steps on services reach for: the same on the local AWS and on an account.
+//! The resources that the steps on services use, on the local AWS or in an AWS account.
 
 use aws_config::SdkConfig;
 use aws_smithy_types::base64;
 
-use crate::plain::Plain;
+use crate::error::ExampleError;
 
-/// Two sessions, and what the last one may and may not.
+/// Two sessions, and resources that the policies of the last one allow or deny.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Of the last role.
+    /// Configuration with the session of the last role.
     pub(crate) config: SdkConfig,
-    /// Of who assumes it; its session reaches none of this.
+    /// Configuration with the session that assumed the last role. It has no access to the
+    /// resources.
     pub(crate) before: Option<SdkConfig>,
-    /// The last session's account.
+    /// Account of the last role.
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) bucket: Option<String>,
-    /// Under which objects may be. It ends in `/`.
+    /// Prefix of the objects that may be used. It ends with `/`.
     pub(crate) prefix: Option<String>,
-    /// Secrets that may be read.
+    /// Secrets that the last role can read.
     pub(crate) secrets: Vec<Secret>,
     pub(crate) repository: Option<String>,
-    /// Names outside of what is allowed.
+    /// Names that the policies do not cover.
     pub(crate) outside: Outside,
-    /// In names of what is made, so that two runs do not meet.
+    /// Part of the names of created resources, so that concurrent runs do not share any.
     pub(crate) run: String,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Secret {
     pub(crate) id: String,
-    /// Known on the local AWS alone. Never printed.
+    /// Expected value, known only on the local AWS. It is never printed.
     pub(crate) value: Option<String>,
 }
 
@@ -41,37 +42,43 @@ pub(crate) struct Outside {
     pub(crate) repository: String,
 }
 
-/// What `docker login` needs.
+/// Credentials for `docker login`, from ECR.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// Always `AWS`.
+pub struct RegistryLogin {
+    /// User name, always `AWS`.
     pub user: String,
-    /// To be given on standard input.
+    /// Password, for the standard input of `docker login`.
     pub password: String,
-    /// The registry's host name.
+    /// Host name of the registry.
     pub registry: String,
-    /// Seconds since 1970.
-    pub expires: i64,
+    /// Expiration, in seconds since the Unix epoch.
+    pub expires_at: i64,
 }
 
-impl std::fmt::Debug for Login {
+impl std::fmt::Debug for RegistryLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { user, registry, expires, .. } = self;
-        f.debug_struct("Login")
+        let Self { user, registry, expires_at, .. } = self;
+        f.debug_struct("RegistryLogin")
             .field("user", user)
             .field("registry", registry)
-            .field("expires", expires)
+            .field("expires_at", expires_at)
             .finish_non_exhaustive()
     }
 }
 
-impl Login {
-    /// Asks ECR for one.
-    pub async fn get(ecr: &aws_sdk_ecr::Client) -> Result<Self, Plain> {
+impl RegistryLogin {
+    /// Fetches a login from ECR.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the call fails or its response has no valid login.
+    pub async fn fetch(ecr: &aws_sdk_ecr::Client) -> Result<Self, ExampleError> {
         let output = ecr.get_authorization_token().send().await?;
-        let data =
-            output.authorization_data().first().ok_or_else(|| Plain::new("ECR sent no login"))?;
-        let malformed = || Plain::new("ECR sent a login that is none");
+        let data = output
+            .authorization_data()
+            .first()
+            .ok_or_else(|| ExampleError::new("the response of ECR has no login"))?;
+        let malformed = || ExampleError::new("the response of ECR has an invalid login");
         let token = data.authorization_token().ok_or_else(malformed)?;
         let decoded = base64::decode(token).map_err(|_| malformed())?;
         let decoded = String::from_utf8(decoded).map_err(|_| malformed())?;
@@ -81,7 +88,7 @@ impl Login {
             user: user.to_owned(),
             password: password.to_owned(),
             registry: endpoint.trim_start_matches("https://").to_owned(),
-            expires: data.expires_at().ok_or_else(malformed)?.secs(),
+            expires_at: data.expires_at().ok_or_else(malformed)?.secs(),
         })
     }
 }

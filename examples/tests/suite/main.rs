@@ -1,9 +1,10 @@
-//! The programs, as a person runs them.
+//! The example programs, run as commands.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod bad_input;
-mod command;
+mod errors;
+mod identities;
 mod live;
-mod surroundings;
+mod metadata_proxy;
 mod tenants;
+mod tour;

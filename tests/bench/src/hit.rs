@@ -1,4 +1,8 @@
-//! A session in hand: what one call costs, beside the floor.
+//! The cost of a cache hit, relative to the floor.
+//!
+//! All candidates run one after the other in each of many rounds. A ratio is computed within a
+//! round, in which a disturbance of the machine affects both sides alike, and the median over all
+//! rounds is reported, which single disturbed rounds do not change.
 
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
@@ -7,27 +11,29 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use rolecall::Cached;
+use rolecall::CachedProvider;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::unconstrained;
 
 use crate::peers::{
-    AssumeRole, Cache, ObjectStore, Outcome, Peer, Provider, Reqsign, Sdk, components, ours,
+    AssumeRole, Cache, ObjectStore, Outcome, Peer, Provider, Reqsign, Sdk, capture_components,
+    rolecall_cache,
 };
 use crate::pool;
-use crate::report::{Goal, figure, progress, row, table};
+use crate::report::{Goal, print_figure, print_row, print_table, show_progress};
 use crate::sts::{HOUR, Sts, keys};
 
-/// Rounds of all, one after the other: what disturbs one disturbs its neighbours.
 const ROUNDS: usize = 1000;
-const CALLS_A_ROUND: u32 = 2000;
-const ROUNDS_ON_TWO_THREADS: usize = 60;
-/// Few enough that peers whose threads put each other to sleep come to an end: that takes them microseconds a call.
-const CALLS_A_THREAD: u32 = 5_000;
+const CALLS_PER_ROUND: u32 = 2000;
+const TWO_THREAD_ROUNDS: usize = 60;
+/// Calls per thread in a round of two threads. The number is low, since peers with a lock between
+/// their threads need microseconds per call.
+const CALLS_PER_THREAD: u32 = 5_000;
 const COUNTED_CALLS: u32 = 1000;
 
-/// The least that a fresh session can cost through the SDK's trait: find it, look at the clock, clone it.
+/// The least that a cached session can cost through the SDK's trait: load it, read the clock and
+/// clone it.
 #[derive(Debug)]
 struct Floor(ArcSwap<Credentials>);
 
@@ -37,58 +43,66 @@ impl ProvideCredentials for Floor {
     where
         Self: 'a,
     {
-        let held = self.0.load();
-        // One number of it: the whole of it would be written to memory and read again in pieces, which stalls.
+        let credentials = self.0.load();
+        // Only one field passes through the black box. The whole value would be written to memory
+        // and read back in parts of another size, which stalls the CPU and slows the floor down.
         black_box(clock_gettime(ClockId::Boottime).tv_nsec);
-        future::ProvideCredentials::ready(Ok(Credentials::clone(&held)))
+        future::ProvideCredentials::ready(Ok(Credentials::clone(&credentials)))
     }
 }
 
 pub(crate) fn measure() -> Outcome {
-    let runtime = one_thread()?;
-    let all = runtime.block_on(everybody())?;
-    for one in &all {
-        // Loads the session, and shows that there is one.
-        if !one.run(&runtime, 10) {
-            return Err(format!("{}: no session", one.name()).into());
+    let runtime = single_thread_runtime()?;
+    let candidates = runtime.block_on(create_candidates())?;
+    for candidate in &candidates {
+        // The first call fetches the session. A candidate that fails would only measure errors.
+        if !candidate.run(&runtime, 10) {
+            return Err(format!("{}: no session", candidate.name()).into());
         }
     }
-    let times = on_one_thread(&all, &runtime);
-    // Within a round: what disturbs the one disturbs the other.
-    let ratio =
-        |one: usize, to: usize| median(times[one].iter().zip(&times[to]).map(|(one, to)| one / to));
-    let double = on_two_threads(&all)?;
-    let allocations: Vec<u64> = all.iter().map(|one| allocations(one.as_ref(), &runtime)).collect();
+    let times = time_one_thread(&candidates, &runtime);
+    let ratio = |candidate: usize, baseline: usize| {
+        let rounds = times[candidate].iter().zip(&times[baseline]);
+        median(rounds.map(|(time, baseline)| time / baseline))
+    };
+    let throughput = compare_two_threads(&candidates)?;
+    let allocations: Vec<u64> = candidates
+        .iter()
+        .map(|candidate| count_allocations(candidate.as_ref(), &runtime))
+        .collect();
 
-    let of = |name: &str| all.iter().position(|one| one.name() == name).ok_or("not measured");
-    let (floor, slot, handle) = (of(FLOOR)?, of(SLOT)?, of(HANDLE)?);
-    figure("hit_ratio_to_floor", ratio(slot, floor), Goal::AtMost(1.15));
-    figure("pool_hit_ratio_to_floor", ratio(handle, floor), Goal::AtMost(1.15));
-    figure("hit_two_thread_ratio_to_floor", double[slot], Goal::AtLeast(0.9));
-    figure("pool_hit_two_thread_ratio_to_floor", double[handle], Goal::AtLeast(0.9));
-    figure("hit_allocations", (allocations[slot] + allocations[handle]) as f64, Goal::Exactly(0.0));
-    let (in_the_sdk, lazy) = (of(OURS_IN_THE_SDK)?, of(Sdk::NAME)?);
-    figure("identity_cache_speedup", ratio(lazy, in_the_sdk), Goal::AtLeast(3.0));
+    let index_of = |name: &str| {
+        candidates.iter().position(|candidate| candidate.name() == name).ok_or("not measured")
+    };
+    let (floor, cached, handle) = (index_of(FLOOR)?, index_of(CACHED)?, index_of(HANDLE)?);
+    print_figure("hit_ratio_to_floor", ratio(cached, floor), Goal::AtMost(1.15));
+    print_figure("pool_hit_ratio_to_floor", ratio(handle, floor), Goal::AtMost(1.15));
+    print_figure("hit_two_thread_ratio_to_floor", throughput[cached], Goal::AtLeast(0.9));
+    print_figure("pool_hit_two_thread_ratio_to_floor", throughput[handle], Goal::AtLeast(0.9));
+    let allocated = (allocations[cached] + allocations[handle]) as f64;
+    print_figure("hit_allocations", allocated, Goal::Exactly(0.0));
+    let (rolecall, sdk) = (index_of(IDENTITY_CACHE)?, index_of(Sdk::NAME)?);
+    print_figure("identity_cache_speedup", ratio(sdk, rolecall), Goal::AtLeast(3.0));
 
-    let name = "A session in hand";
-    table(
+    let name = "A cache hit";
+    print_table(
         name,
         &[
-            "who",
-            "time of a call : floor",
+            "cache",
+            "time per call, relative to the floor",
             "ns",
-            "throughput on two threads : floor's",
+            "throughput of two threads, relative to the floor's",
             "allocations",
         ],
     );
-    for (index, one) in all.iter().enumerate() {
-        row(
+    for (index, candidate) in candidates.iter().enumerate() {
+        print_row(
             name,
             &[
-                one.name().to_owned(),
+                candidate.name().to_owned(),
                 format!("{:.2}", ratio(index, floor)),
                 format!("{:.0}", median(times[index].iter().copied())),
-                format!("{:.2}", double[index]),
+                format!("{:.2}", throughput[index]),
                 format!("{:.0}", allocations[index] as f64 / f64::from(COUNTED_CALLS)),
             ],
         );
@@ -97,31 +111,33 @@ pub(crate) fn measure() -> Outcome {
 }
 
 const FLOOR: &str = "the floor";
-const SLOT: &str = "rolecall, Cached";
-const HANDLE: &str = "rolecall, a pool's handle";
-const OURS_IN_THE_SDK: &str = "rolecall, identity_cache()";
+const CACHED: &str = "rolecall, CachedProvider";
+const HANDLE: &str = "rolecall, a handle of a pool";
+const IDENTITY_CACHE: &str = "rolecall, identity_cache()";
 
-async fn everybody() -> Outcome<Vec<Box<dyn Measured>>> {
+async fn create_candidates() -> Outcome<Vec<Box<dyn Candidate>>> {
     let sts = Sts::new(Duration::ZERO, HOUR);
     let floor = Floor(ArcSwap::from_pointee(keys(0, None)));
-    let all: Vec<Box<dyn Measured>> = vec![
-        named(FLOOR, Provider::new(floor)),
-        named(SLOT, Provider::new(Cached::new(sts.clone()))),
-        named(HANDLE, Provider::new(pool::of_one(&sts)?)),
-        named(OURS_IN_THE_SDK, Sdk::new(ours(), sts.clone(), components().await?)),
-        of::<Sdk>(&sts).await?,
-        of::<AssumeRole>(&sts).await?,
-        of::<Reqsign>(&sts).await?,
-        of::<ObjectStore>(&sts).await?,
+    let identity_cache = Sdk::new(rolecall_cache(), sts.clone(), capture_components().await?);
+    let candidates: Vec<Box<dyn Candidate>> = vec![
+        // The floor is first: two-thread ratios refer to index 0.
+        with_name(FLOOR, Provider::new(floor)),
+        with_name(CACHED, Provider::new(CachedProvider::new(sts.clone()))),
+        with_name(HANDLE, Provider::new(pool::single_handle(&sts)?)),
+        with_name(IDENTITY_CACHE, identity_cache),
+        create_peer::<Sdk>(&sts).await?,
+        create_peer::<AssumeRole>(&sts).await?,
+        create_peer::<Reqsign>(&sts).await?,
+        create_peer::<ObjectStore>(&sts).await?,
     ];
-    Ok(all)
+    Ok(candidates)
 }
 
-async fn of<P: Peer>(sts: &Sts) -> Outcome<Box<dyn Measured>> {
-    Ok(named(P::NAME, P::on(sts).await?))
+async fn create_peer<P: Peer>(sts: &Sts) -> Outcome<Box<dyn Candidate>> {
+    Ok(with_name(P::NAME, P::create(sts).await?))
 }
 
-fn named<C: Cache>(name: &'static str, cache: C) -> Box<dyn Measured> {
+fn with_name<C: Cache>(name: &'static str, cache: C) -> Box<dyn Candidate> {
     Box::new(Named { name, cache })
 }
 
@@ -130,73 +146,84 @@ struct Named<C> {
     cache: C,
 }
 
-/// A cache of any type, called in one and the same loop.
-trait Measured: Send + Sync {
+/// A cache of any type that is called in the same loop as all others.
+trait Candidate: Send + Sync {
     fn name(&self) -> &'static str;
 
-    /// So many calls: whether there was a session at each.
+    /// Makes this number of calls and returns `true` if each received a session.
     fn run(&self, runtime: &Runtime, calls: u32) -> bool;
 }
 
-impl<C: Cache> Measured for Named<C> {
+impl<C: Cache> Candidate for Named<C> {
     fn name(&self) -> &'static str {
         self.name
     }
 
+    // Dynamic dispatch happens once per round, outside of the loop, and the loop itself is compiled
+    // for each type. Inlining it into the caller would let the optimizer treat candidates
+    // differently.
     #[inline(never)]
     fn run(&self, runtime: &Runtime, calls: u32) -> bool {
-        // Tokio's locks and semaphores would yield at every 128th call, and what a yield costs is the loop's affair.
+        // Tokio's cooperative budget makes its locks and semaphores yield at every 128th call. The
+        // cost of that belongs to this loop and not to the candidate that uses such a lock.
         runtime.block_on(unconstrained(async {
-            let mut all = true;
+            let mut all_succeeded = true;
             for _ in 0..calls {
-                all &= self.cache.call().await;
+                all_succeeded &= self.cache.call().await;
             }
-            all
+            all_succeeded
         }))
     }
 }
 
-/// The time of one call in each round, in nanoseconds.
-fn on_one_thread(all: &[Box<dyn Measured>], runtime: &Runtime) -> Vec<Vec<f64>> {
-    let mut times = vec![Vec::with_capacity(ROUNDS); all.len()];
+/// Returns the position of the `position`-th candidate to run. Odd rounds run in reverse, so that
+/// each candidate runs after both of its neighbors equally often and inherits their cache state.
+fn position_in_round(round: usize, position: usize, candidates: usize) -> usize {
+    if round.is_multiple_of(2) { position } else { candidates - 1 - position }
+}
+
+/// Returns the time per call of each candidate in each round, in nanoseconds.
+fn time_one_thread(candidates: &[Box<dyn Candidate>], runtime: &Runtime) -> Vec<Vec<f64>> {
+    let mut times = vec![Vec::with_capacity(ROUNDS); candidates.len()];
     for round in 0..ROUNDS {
         if round % (ROUNDS / 4) == 0 {
-            progress(format_args!("a session in hand: round {round} of {ROUNDS}"));
+            show_progress(format_args!("cache hits: round {round} of {ROUNDS}"));
         }
-        for turn in 0..all.len() {
-            // Each comes after each of its neighbours as often.
-            let index = if round % 2 == 0 { turn } else { all.len() - 1 - turn };
+        for position in 0..candidates.len() {
+            let index = position_in_round(round, position, candidates.len());
             let start = Instant::now();
-            black_box(all[index].run(runtime, CALLS_A_ROUND));
-            times[index].push(start.elapsed().as_nanos() as f64 / f64::from(CALLS_A_ROUND));
+            black_box(candidates[index].run(runtime, CALLS_PER_ROUND));
+            times[index].push(start.elapsed().as_nanos() as f64 / f64::from(CALLS_PER_ROUND));
         }
     }
     times
 }
 
-/// The throughput of two threads that share one provider, as its ratio to the floor's on two threads.
-fn on_two_threads(all: &[Box<dyn Measured>]) -> Outcome<Vec<f64>> {
-    let runtimes = [one_thread()?, one_thread()?];
-    let mut ratios = vec![Vec::with_capacity(ROUNDS_ON_TWO_THREADS); all.len()];
-    for round in 0..ROUNDS_ON_TWO_THREADS {
-        if round % (ROUNDS_ON_TWO_THREADS / 3) == 0 {
-            progress(format_args!("on two threads: round {round} of {ROUNDS_ON_TWO_THREADS}"));
+/// Returns the throughput of two threads that share one candidate, relative to that of the floor on
+/// two threads.
+fn compare_two_threads(candidates: &[Box<dyn Candidate>]) -> Outcome<Vec<f64>> {
+    let runtimes = [single_thread_runtime()?, single_thread_runtime()?];
+    let mut ratios = vec![Vec::with_capacity(TWO_THREAD_ROUNDS); candidates.len()];
+    for round in 0..TWO_THREAD_ROUNDS {
+        if round % (TWO_THREAD_ROUNDS / 3) == 0 {
+            show_progress(format_args!("on two threads: round {round} of {TWO_THREAD_ROUNDS}"));
         }
-        let mut times = vec![0.0; all.len()];
-        for turn in 0..all.len() {
-            let index = if round % 2 == 0 { turn } else { all.len() - 1 - turn };
-            times[index] = together(all[index].as_ref(), &runtimes).as_secs_f64();
+        let mut times = vec![0.0; candidates.len()];
+        for position in 0..candidates.len() {
+            let index = position_in_round(round, position, candidates.len());
+            times[index] = time_two_threads(candidates[index].as_ref(), &runtimes).as_secs_f64();
         }
         for (ratios, time) in ratios.iter_mut().zip(&times) {
-            // Twice the time is half the throughput.
+            // Throughput is the inverse of time: twice the time is half the throughput.
             ratios.push(times[0] / time);
         }
     }
     Ok(ratios.into_iter().map(median).collect())
 }
 
-/// How long two threads take for their calls, from when both are there until the last is done.
-fn together(one: &dyn Measured, runtimes: &[Runtime; 2]) -> Duration {
+/// Returns the time from the first thread's first call until both threads have finished.
+fn time_two_threads(candidate: &dyn Candidate, runtimes: &[Runtime; 2]) -> Duration {
+    // Without the barrier, the first thread could finish before the second has been created.
     let barrier = Arc::new(Barrier::new(runtimes.len()));
     std::thread::scope(|scope| {
         let threads = runtimes.each_ref().map(|runtime| {
@@ -204,7 +231,7 @@ fn together(one: &dyn Measured, runtimes: &[Runtime; 2]) -> Duration {
             scope.spawn(move || {
                 barrier.wait();
                 let start = Instant::now();
-                black_box(one.run(runtime, CALLS_A_THREAD));
+                black_box(candidate.run(runtime, CALLS_PER_THREAD));
                 (start, Instant::now())
             })
         });
@@ -215,18 +242,19 @@ fn together(one: &dyn Measured, runtimes: &[Runtime; 2]) -> Duration {
     })
 }
 
-fn allocations(one: &dyn Measured, runtime: &Runtime) -> u64 {
-    let counted = |calls: u32| {
+fn count_allocations(candidate: &dyn Candidate, runtime: &Runtime) -> u64 {
+    let count = |calls: u32| {
         allocation_counter::measure(|| {
-            black_box(one.run(runtime, calls));
+            black_box(candidate.run(runtime, calls));
         })
+        .count_total
     };
-    // Entering the runtime is no part of a call.
-    let entering = counted(0).count_total;
-    counted(COUNTED_CALLS).count_total.saturating_sub(entering)
+    // Entering the runtime allocates as well, and is not part of a call.
+    let without_calls = count(0);
+    count(COUNTED_CALLS).saturating_sub(without_calls)
 }
 
-fn one_thread() -> Outcome<Runtime> {
+fn single_thread_runtime() -> Outcome<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 

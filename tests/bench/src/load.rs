@@ -1,4 +1,5 @@
-//! Many callers at once: over a refresh, at the first load, when that fails, and when they have no patience.
+//! Many concurrent callers: during a refresh, at the first load, when the first load fails, and
+//! with a timeout that is shorter than a call to STS.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,110 +9,128 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use crate::peers::{AssumeRole, Cache, ObjectStore, Outcome, Peer, Reqsign, Rolecall, Sdk};
-use crate::report::{Goal, figure, progress, row, table};
+use crate::report::{Goal, print_figure, print_row, print_table, show_progress};
 use crate::sts::{HOUR, Sts};
 
 pub(crate) fn measure() -> Outcome {
-    refresh_under_load()?;
-    first_load()?;
-    failing_first_load()?;
-    impatient()
+    measure_refresh()?;
+    measure_first_load()?;
+    measure_failing_first_load()?;
+    measure_timeouts()
 }
 
 const TASKS: usize = 10_000;
-/// A caller that takes longer was held up.
-const SLOW: Duration = Duration::from_millis(10);
+/// Duration from which a call counts as delayed.
+const DELAY: Duration = Duration::from_millis(10);
 const SLOW_STS: Duration = Duration::from_millis(500);
 
-/// A refresh of rolecall's begins between a half and five sixths of this, and its callers wait from nine tenths on: with
-/// 500 ms for STS it is done before that, as it is for the shortest session that STS issues.
-const SHORT: Duration = Duration::from_secs(9);
-/// The others refresh at the end, less their margin.
-const TILL_THEIRS: Duration = Duration::from_secs(3);
+/// Lifetime of rolecall's session in the benchmark of a refresh.
+///
+/// rolecall refreshes between a half and five sixths of a lifetime this short, and callers wait
+/// from nine tenths on. With an STS that takes 500 ms, the refresh completes before that, as it
+/// does for the shortest lifetime that STS permits.
+const SHORT_LIFETIME: Duration = Duration::from_secs(9);
+/// Time after which the peers refresh: the lifetime of their sessions without their margin.
+const PEER_LIFETIME: Duration = Duration::from_secs(3);
 
-/// What the callers saw.
-struct Seen {
-    slow: usize,
+/// What the callers of one run observed.
+struct LoadResult {
+    /// Tasks with at least one call that took longer than [`DELAY`].
+    delayed: usize,
     longest: Duration,
     calls: usize,
     failed: usize,
     sts_calls: usize,
-    took: Duration,
+    elapsed: Duration,
 }
 
-fn refresh_under_load() -> Outcome {
+fn measure_refresh() -> Outcome {
+    // `cargo xtask bench` draws a chart from the first three columns of the table with this name.
     let name = "A refresh under load";
-    table(
+    print_table(
         name,
-        &["who", "callers held up, of 10,000", "in a control run", "longest call", "STS calls"],
+        &[
+            "cache",
+            "callers delayed by more than 10 ms, of 10,000",
+            "in a control run",
+            "longest call",
+            "STS calls",
+        ],
     );
-    let (seen, control) = undisturbed::<Rolecall>(SHORT)?;
-    // One that was held up by the machine is held up in a control run as well.
-    let more = seen.slow.saturating_sub(control.slow);
-    figure("refresh_slow_callers", more as f64, Goal::Exactly(0.0));
-    figure("refresh_sts_calls", seen.sts_calls as f64, Goal::Exactly(1.0));
-    told::<Rolecall>(name, &seen, &control);
-    let (seen, control) = over_a_refresh::<Sdk>(TILL_THEIRS)?;
-    told::<Sdk>(name, &seen, &control);
-    let (seen, control) = over_a_refresh::<Reqsign>(TILL_THEIRS)?;
-    told::<Reqsign>(name, &seen, &control);
-    let (seen, control) = over_a_refresh::<ObjectStore>(TILL_THEIRS)?;
-    told::<ObjectStore>(name, &seen, &control);
+    let (result, control) = run_undisturbed::<Rolecall>(SHORT_LIFETIME)?;
+    // Callers are delayed by the machine as well. The control run, without a refresh, shows how
+    // many: only those beyond are due to the refresh.
+    let delayed_by_refresh = result.delayed.saturating_sub(control.delayed);
+    print_figure("refresh_slow_callers", delayed_by_refresh as f64, Goal::Exactly(0.0));
+    print_figure("refresh_sts_calls", result.sts_calls as f64, Goal::Exactly(1.0));
+    print_refresh::<Rolecall>(name, &result, &control);
+    let (result, control) = run_with_control::<Sdk>(PEER_LIFETIME)?;
+    print_refresh::<Sdk>(name, &result, &control);
+    let (result, control) = run_with_control::<Reqsign>(PEER_LIFETIME)?;
+    print_refresh::<Reqsign>(name, &result, &control);
+    let (result, control) = run_with_control::<ObjectStore>(PEER_LIFETIME)?;
+    print_refresh::<ObjectStore>(name, &result, &control);
     Ok(())
 }
 
-/// How many control runs the machine may disturb, and how many callers in one that counts.
-const TRIES: usize = 5;
-const DISTURBED: usize = TASKS / 100;
+const MAX_TRIES: usize = 5;
+/// Delayed callers in a control run from which the run says nothing: with a busy machine, any
+/// number of delayed callers would be excused.
+const MAX_DELAYED_IN_CONTROL: usize = TASKS / 100;
 
-/// Beside a control run in which the machine held up next to nobody: else it would excuse whatever was seen.
-fn undisturbed<P: Peer>(lifetime: Duration) -> Outcome<(Seen, Seen)> {
-    for _ in 0..TRIES {
-        let (seen, control) = over_a_refresh::<P>(lifetime)?;
-        if seen.failed > 0 {
-            return Err(format!("{}: {} calls failed over a refresh", P::NAME, seen.failed).into());
+/// Repeats the benchmark until the machine was idle enough during the control run.
+fn run_undisturbed<P: Peer>(lifetime: Duration) -> Outcome<(LoadResult, LoadResult)> {
+    for _ in 0..MAX_TRIES {
+        let (result, control) = run_with_control::<P>(lifetime)?;
+        if result.failed > 0 {
+            return Err(
+                format!("{}: {} calls failed during a refresh", P::NAME, result.failed).into()
+            );
         }
-        if control.slow <= DISTURBED {
-            return Ok((seen, control));
+        if control.delayed <= MAX_DELAYED_IN_CONTROL {
+            return Ok((result, control));
         }
     }
-    Err(format!("{}: the machine is too busy to see who holds up callers", P::NAME).into())
+    Err(format!("{}: the machine is too busy to tell what delays callers", P::NAME).into())
 }
 
-fn told<P: Peer>(table: &str, seen: &Seen, control: &Seen) {
-    row(
+fn print_refresh<P: Peer>(table: &str, result: &LoadResult, control: &LoadResult) {
+    print_row(
         table,
         &[
             P::NAME.to_owned(),
-            seen.slow.to_string(),
-            control.slow.to_string(),
-            format!("{:.1} ms", seen.longest.as_secs_f64() * 1e3),
-            seen.sts_calls.to_string(),
+            result.delayed.to_string(),
+            control.delayed.to_string(),
+            format!("{:.1} ms", result.longest.as_secs_f64() * 1e3),
+            result.sts_calls.to_string(),
         ],
     );
 }
 
-/// All tasks call while one refresh begins and ends; and again for as long without one, twice: of both the one in which the
-/// machine disturbed more.
-fn over_a_refresh<P: Peer>(lifetime: Duration) -> Outcome<(Seen, Seen)> {
-    progress(format_args!("{}: {TASKS} tasks over a refresh", P::NAME));
+/// Runs all tasks during one refresh, and again without a refresh for the same time.
+///
+/// The control run is made twice, and the one with more delayed callers is returned: a machine that
+/// was disturbed in only one of three runs must not count against the candidate.
+fn run_with_control<P: Peer>(lifetime: Duration) -> Outcome<(LoadResult, LoadResult)> {
+    show_progress(format_args!("{}: {TASKS} tasks during a refresh", P::NAME));
     let sts = Sts::new(SLOW_STS, lifetime + P::MARGIN);
-    let refreshed = |sts: &Sts| sts.answers() >= 2;
-    let seen = under_load::<P>(&sts, |_| refreshed(&sts))?;
+    let is_refreshed = |sts: &Sts| sts.completed_calls() >= 2;
+    let result = run_tasks::<P>(&sts, |_| is_refreshed(&sts))?;
     let sts = Sts::new(SLOW_STS, HOUR);
-    let without = || under_load::<P>(&sts, |so_far| so_far >= seen.took);
-    let (one, other) = (without()?, without()?);
-    let control = if one.slow > other.slow { one } else { other };
-    if control.sts_calls != 0 || seen.calls < TASKS || control.calls < TASKS {
-        return Err(format!("{}: no run over one refresh beside one without", P::NAME).into());
+    let run_control = || run_tasks::<P>(&sts, |elapsed| elapsed >= result.elapsed);
+    let (first, second) = (run_control()?, run_control()?);
+    let control = if first.delayed > second.delayed { first } else { second };
+    if control.sts_calls != 0 || result.calls < TASKS || control.calls < TASKS {
+        return Err(format!("{}: the control run refreshed, or tasks made no call", P::NAME).into());
     }
-    Ok((seen, control))
+    Ok((result, control))
 }
 
-/// All tasks call and yield, in turn, until it is over and a little longer. A session is held when they begin.
-fn under_load<P: Peer>(sts: &Sts, is_over: impl Fn(Duration) -> bool) -> Outcome<Seen> {
-    let runtime = threads()?;
-    let cache = Arc::new(runtime.block_on(P::on(sts))?);
+/// Fetches a session, then lets all tasks call and yield in turn until `is_done`, and a little
+/// longer.
+fn run_tasks<P: Peer>(sts: &Sts, is_done: impl Fn(Duration) -> bool) -> Outcome<LoadResult> {
+    let runtime = multi_thread_runtime()?;
+    let cache = Arc::new(runtime.block_on(P::create(sts))?);
     if !runtime.block_on(cache.call()) {
         return Err(format!("{}: no session", P::NAME).into());
     }
@@ -125,179 +144,190 @@ fn under_load<P: Peer>(sts: &Sts, is_over: impl Fn(Duration) -> bool) -> Outcome
         let (calls, failed) = (Arc::clone(&calls), Arc::clone(&failed));
         let caller = async move {
             let mut longest = Duration::ZERO;
-            let (mut succeeded, mut without) = (0, 0);
+            let (mut task_succeeded, mut task_failed) = (0, 0);
             while !stop.load(Ordering::Relaxed) {
                 let start = Instant::now();
-                let there = cache.call().await;
+                let succeeded = cache.call().await;
                 longest = longest.max(start.elapsed());
-                succeeded += usize::from(there);
-                without += usize::from(!there);
+                task_succeeded += usize::from(succeeded);
+                task_failed += usize::from(!succeeded);
                 tokio::task::yield_now().await;
             }
-            calls.fetch_add(succeeded, Ordering::Relaxed);
-            failed.fetch_add(without, Ordering::Relaxed);
+            // Shared counters are updated once per task. Updating them per call would make the
+            // tasks contend for them and hide the contention in the cache.
+            calls.fetch_add(task_succeeded, Ordering::Relaxed);
+            failed.fetch_add(task_failed, Ordering::Relaxed);
             longest
         };
         tasks.spawn_on(caller, runtime.handle());
     }
-    // This thread is none of the runtime's.
-    while !is_over(start.elapsed()) {
+    // This thread does not belong to the runtime, so it may block.
+    while !is_done(start.elapsed()) {
         std::thread::sleep(Duration::from_millis(5));
         if start.elapsed() > Duration::from_secs(60) {
-            return Err(format!("{}: it did not come to an end", P::NAME).into());
+            return Err(format!("{}: not finished after 60 seconds", P::NAME).into());
         }
     }
-    let took = start.elapsed();
+    let elapsed = start.elapsed();
+    // The callers that waited for the refresh, and calls to STS that should not happen, come after.
     std::thread::sleep(Duration::from_millis(200));
     let sts_calls = sts.calls() - before;
     stop.store(true, Ordering::Relaxed);
     let longest = runtime.block_on(tasks.join_all());
-    Ok(Seen {
-        slow: longest.iter().filter(|time| **time > SLOW).count(),
+    Ok(LoadResult {
+        delayed: longest.iter().filter(|time| **time > DELAY).count(),
         longest: longest.into_iter().max().unwrap_or_default(),
         calls: calls.load(Ordering::Relaxed),
         failed: failed.load(Ordering::Relaxed),
         sts_calls,
-        took,
+        elapsed,
     })
 }
 
-fn first_load() -> Outcome {
-    progress(format_args!("{TASKS} tasks at the first load"));
+fn measure_first_load() -> Outcome {
+    show_progress(format_args!("{TASKS} tasks at the first load"));
     let name = "A first load by 10,000 tasks";
-    table(name, &["who", "STS calls"]);
-    let ours = loaded_at_once::<Rolecall>()?;
-    figure("first_load_sts_calls", ours as f64, Goal::Exactly(1.0));
-    for (who, calls) in [
-        (Rolecall::NAME, ours),
-        (Sdk::NAME, loaded_at_once::<Sdk>()?),
-        (AssumeRole::NAME, loaded_at_once::<AssumeRole>()?),
-        (Reqsign::NAME, loaded_at_once::<Reqsign>()?),
-        (ObjectStore::NAME, loaded_at_once::<ObjectStore>()?),
+    print_table(name, &["cache", "STS calls"]);
+    let rolecall = count_first_load_calls::<Rolecall>()?;
+    print_figure("first_load_sts_calls", rolecall as f64, Goal::Exactly(1.0));
+    for (cache, calls) in [
+        (Rolecall::NAME, rolecall),
+        (Sdk::NAME, count_first_load_calls::<Sdk>()?),
+        (AssumeRole::NAME, count_first_load_calls::<AssumeRole>()?),
+        (Reqsign::NAME, count_first_load_calls::<Reqsign>()?),
+        (ObjectStore::NAME, count_first_load_calls::<ObjectStore>()?),
     ] {
-        row(name, &[who.to_owned(), calls.to_string()]);
+        print_row(name, &[cache.to_owned(), calls.to_string()]);
     }
     Ok(())
 }
 
-fn loaded_at_once<P: Peer>() -> Outcome<usize> {
-    let runtime = threads()?;
+fn count_first_load_calls<P: Peer>() -> Outcome<usize> {
+    let runtime = multi_thread_runtime()?;
     let sts = Sts::new(Duration::from_millis(100), HOUR);
-    let cache = Arc::new(runtime.block_on(P::on(&sts))?);
-    let answers = runtime.block_on(all_at_once(&cache, TASKS));
-    match answers.iter().all(|(there, _)| *there) {
+    let cache = Arc::new(runtime.block_on(P::create(&sts))?);
+    let results = runtime.block_on(call_concurrently(&cache, TASKS));
+    match results.iter().all(|(succeeded, _)| *succeeded) {
         true => Ok(sts.calls()),
         false => Err(format!("{}: a first load failed", P::NAME).into()),
     }
 }
 
-/// Whether each of so many callers got a session, and after how long.
-async fn all_at_once<C: Cache>(cache: &Arc<C>, callers: usize) -> Vec<(bool, Duration)> {
+/// Calls the cache from this number of tasks at once. Returns, for each, `true` if it received a
+/// session, and how long it waited.
+async fn call_concurrently<C: Cache>(cache: &Arc<C>, callers: usize) -> Vec<(bool, Duration)> {
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
         let cache = Arc::clone(cache);
         tasks.spawn(async move {
             let start = Instant::now();
-            let there = cache.call().await;
-            (there, start.elapsed())
+            let succeeded = cache.call().await;
+            (succeeded, start.elapsed())
         });
     }
     tasks.join_all().await
 }
 
-/// How a first load fails: how many ask, and how long STS takes to fail.
+/// Number of callers of a failing first load, and the time after which STS fails.
 const FAILING: (usize, Duration) = (1000, Duration::from_millis(100));
-/// Fewer and shorter, for the sake of those that ask one after the other.
-const FAILING_FOR_ALL: (usize, Duration) = (200, Duration::from_millis(50));
+/// The same for the comparison. Both are smaller, since some peers call STS once per caller, one
+/// after the other.
+const FAILING_COMPARISON: (usize, Duration) = (200, Duration::from_millis(50));
 
-fn failing_first_load() -> Outcome {
-    progress("a first load that fails");
-    let runtime = threads()?;
-    let (calls, longest) = runtime.block_on(failed::<Rolecall>(FAILING))?;
-    figure("failing_first_load_calls", calls as f64, Goal::Exactly(1.0));
-    figure("failing_first_load_max_ms", longest.as_secs_f64() * 1e3, Goal::AtMost(250.0));
+fn measure_failing_first_load() -> Outcome {
+    show_progress("a first load that fails");
+    let runtime = multi_thread_runtime()?;
+    let (calls, longest) = runtime.block_on(fail_first_load::<Rolecall>(FAILING))?;
+    print_figure("failing_first_load_calls", calls as f64, Goal::Exactly(1.0));
+    print_figure("failing_first_load_max_ms", longest.as_secs_f64() * 1e3, Goal::AtMost(250.0));
     let name = "A first load that fails after 50 ms, 200 callers";
-    table(name, &["who", "STS calls", "the last was answered after"]);
-    // They wait, mostly: together they disturb each other little.
-    let (ours, lazy, reqsign, object_store) = runtime.block_on(async {
+    print_table(name, &["cache", "STS calls", "time until the last caller had its error"]);
+    // The candidates run concurrently: they spend nearly all of the time in a sleep.
+    let (rolecall, sdk, reqsign, object_store) = runtime.block_on(async {
         tokio::join!(
-            failed::<Rolecall>(FAILING_FOR_ALL),
-            failed::<Sdk>(FAILING_FOR_ALL),
-            failed::<Reqsign>(FAILING_FOR_ALL),
-            failed::<ObjectStore>(FAILING_FOR_ALL),
+            fail_first_load::<Rolecall>(FAILING_COMPARISON),
+            fail_first_load::<Sdk>(FAILING_COMPARISON),
+            fail_first_load::<Reqsign>(FAILING_COMPARISON),
+            fail_first_load::<ObjectStore>(FAILING_COMPARISON),
         )
     });
-    for (who, failed) in [
-        (Rolecall::NAME, ours),
-        (Sdk::NAME, lazy),
+    for (cache, result) in [
+        (Rolecall::NAME, rolecall),
+        (Sdk::NAME, sdk),
         (Reqsign::NAME, reqsign),
         (ObjectStore::NAME, object_store),
     ] {
-        let (calls, longest) = failed?;
+        let (calls, longest) = result?;
         let longest = format!("{:.2} s", longest.as_secs_f64());
-        row(name, &[who.to_owned(), calls.to_string(), longest]);
+        print_row(name, &[cache.to_owned(), calls.to_string(), longest]);
     }
     Ok(())
 }
 
-/// How often STS was asked, and when the last of all callers had its error.
-async fn failed<P: Peer>((callers, latency): (usize, Duration)) -> Outcome<(usize, Duration)> {
-    let sts = Sts::down(latency);
-    let cache = Arc::new(P::on(&sts).await?);
-    let answers = all_at_once(&cache, callers).await;
-    if answers.iter().any(|(there, _)| *there) {
-        return Err(format!("{}: a session, though STS is down", P::NAME).into());
+/// Returns the number of STS calls, and the time until the last caller received its error.
+async fn fail_first_load<P: Peer>(
+    (callers, latency): (usize, Duration),
+) -> Outcome<(usize, Duration)> {
+    let sts = Sts::unavailable(latency);
+    let cache = Arc::new(P::create(&sts).await?);
+    let results = call_concurrently(&cache, callers).await;
+    if results.iter().any(|(succeeded, _)| *succeeded) {
+        return Err(format!("{}: a session although STS is unavailable", P::NAME).into());
     }
-    let longest = answers.into_iter().map(|(_, time)| time).max();
+    let longest = results.into_iter().map(|(_, time)| time).max();
     Ok((sts.calls(), longest.unwrap_or_default()))
 }
 
-const IMPATIENT: usize = 50;
+const CALLERS_WITH_TIMEOUT: usize = 50;
 
-fn impatient() -> Outcome {
-    progress("callers without patience");
-    let runtime = threads()?;
-    let ours = runtime.block_on(without_patience::<Rolecall>())?;
-    let from_the_third = ours.got.iter().skip(2).all(|there| *there);
-    let ok = if from_the_third { 1.0 } else { 0.0 };
-    figure("impatient_second_caller_ok", ok, Goal::Yes);
-    let name = "50 callers, one after the other, with 40 ms of patience, and 50 ms for STS";
-    table(name, &["who", "succeeded", "STS calls"]);
-    let (lazy, reqsign, object_store) = runtime.block_on(async {
+/// Calls with a timeout that is shorter than a call to STS, one after the other. A fetch that ends
+/// with its caller never completes; one that continues serves the callers that follow.
+fn measure_timeouts() -> Outcome {
+    show_progress("callers with a timeout");
+    let runtime = multi_thread_runtime()?;
+    let rolecall = runtime.block_on(call_with_timeout::<Rolecall>())?;
+    // The first call starts the fetch, and the second may still come too early for its result.
+    let third_succeeded = rolecall.succeeded.iter().skip(2).all(|succeeded| *succeeded);
+    let value = if third_succeeded { 1.0 } else { 0.0 };
+    print_figure("impatient_second_caller_ok", value, Goal::Yes);
+    let name = "50 callers, one after the other, with a timeout of 40 ms, while STS takes 50 ms";
+    print_table(name, &["cache", "succeeded", "STS calls"]);
+    let (sdk, reqsign, object_store) = runtime.block_on(async {
         tokio::join!(
-            without_patience::<Sdk>(),
-            without_patience::<Reqsign>(),
-            without_patience::<ObjectStore>(),
+            call_with_timeout::<Sdk>(),
+            call_with_timeout::<Reqsign>(),
+            call_with_timeout::<ObjectStore>(),
         )
     });
-    for (who, one) in [
-        (Rolecall::NAME, ours),
-        (Sdk::NAME, lazy?),
+    for (cache, result) in [
+        (Rolecall::NAME, rolecall),
+        (Sdk::NAME, sdk?),
         (Reqsign::NAME, reqsign?),
         (ObjectStore::NAME, object_store?),
     ] {
-        let got = one.got.iter().filter(|there| **there).count();
-        row(name, &[who.to_owned(), format!("{got} of {IMPATIENT}"), one.calls.to_string()]);
+        let succeeded = result.succeeded.iter().filter(|succeeded| **succeeded).count();
+        let succeeded = format!("{succeeded} of {CALLERS_WITH_TIMEOUT}");
+        print_row(name, &[cache.to_owned(), succeeded, result.sts_calls.to_string()]);
     }
     Ok(())
 }
 
-struct Impatient {
-    got: Vec<bool>,
-    calls: usize,
+struct TimeoutResult {
+    succeeded: Vec<bool>,
+    sts_calls: usize,
 }
 
-async fn without_patience<P: Peer>() -> Outcome<Impatient> {
+async fn call_with_timeout<P: Peer>() -> Outcome<TimeoutResult> {
     let sts = Sts::new(Duration::from_millis(50), HOUR);
-    let cache = P::on(&sts).await?;
-    let mut got = Vec::new();
-    for _ in 0..IMPATIENT {
+    let cache = P::create(&sts).await?;
+    let mut succeeded = Vec::new();
+    for _ in 0..CALLERS_WITH_TIMEOUT {
         let call = tokio::time::timeout(Duration::from_millis(40), cache.call());
-        got.push(call.await.unwrap_or(false));
+        succeeded.push(call.await.unwrap_or(false));
     }
-    Ok(Impatient { got, calls: sts.calls() })
+    Ok(TimeoutResult { succeeded, sts_calls: sts.calls() })
 }
 
-fn threads() -> Outcome<Runtime> {
+fn multi_thread_runtime() -> Outcome<Runtime> {
     Ok(Builder::new_multi_thread().enable_all().build()?)
 }

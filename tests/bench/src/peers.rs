@@ -1,4 +1,7 @@
-//! The caches that stand beside each other: how each is called, and how it is set up on an [`Sts`].
+//! The candidates of the comparison: how each is set up on an [`Sts`], and how it is called.
+//!
+//! Each candidate has its default configuration, except that retries are disabled: one call of a
+//! cache that misses is one call of STS.
 
 mod identity;
 mod object_store;
@@ -10,32 +13,35 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
-use rolecall::Cached;
+use rolecall::CachedProvider;
 
-pub(crate) use self::identity::{AssumeRole, Sdk, components, lazy, ours};
+pub(crate) use self::identity::{AssumeRole, Sdk, capture_components, lazy_cache, rolecall_cache};
 pub(crate) use self::object_store::ObjectStore;
 pub(crate) use self::reqsign::Reqsign;
 use crate::sts::Sts;
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// A cache, as its callers see it.
+/// A cache as its callers use it.
 pub(crate) trait Cache: Send + Sync + 'static {
-    /// One call: whether there was a session.
+    /// Makes one call and returns `true` if it received a session.
     fn call(&self) -> impl Future<Output = bool> + Send;
 }
 
-/// One of those that are compared, on an STS of its own.
+/// A candidate, which is set up on an STS of its own.
 pub(crate) trait Peer: Cache + Sized {
     const NAME: &'static str;
 
-    /// How long before its end a session counts as over, so that all can be made to refresh as often.
+    /// Time before the expiration at which the candidate treats a session as expired.
+    ///
+    /// Benchmarks of a refresh add it to the lifetime, so that all candidates refresh at the same
+    /// time.
     const MARGIN: Duration;
 
-    fn on(sts: &Sts) -> impl Future<Output = Outcome<Self>> + Send;
+    fn create(sts: &Sts) -> impl Future<Output = Outcome<Self>> + Send;
 }
 
-/// A provider, called as the SDK calls it.
+/// A credentials provider, called through the trait object that the SDK uses.
 pub(crate) struct Provider(Box<dyn ProvideCredentials>);
 
 impl Provider {
@@ -50,7 +56,7 @@ impl Cache for Provider {
     }
 }
 
-/// rolecall's slot.
+/// rolecall's `CachedProvider`.
 pub(crate) struct Rolecall(Provider);
 
 impl Cache for Rolecall {
@@ -63,7 +69,7 @@ impl Peer for Rolecall {
     const NAME: &'static str = "rolecall";
     const MARGIN: Duration = Duration::ZERO;
 
-    async fn on(sts: &Sts) -> Outcome<Self> {
-        Ok(Self(Provider::new(Cached::new(sts.clone()))))
+    async fn create(sts: &Sts) -> Outcome<Self> {
+        Ok(Self(Provider::new(CachedProvider::new(sts.clone()))))
     }
 }

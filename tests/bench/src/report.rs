@@ -1,11 +1,11 @@
-//! What is printed: a line of JSON for each figure, and for each row of a table.
+//! The output: a line of JSON for each figure and for each row of a table.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, stderr};
 
 use serde_json::json;
 
-/// A figure beside what it must reach.
+/// Goal of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     AtMost(f64),
@@ -24,7 +24,7 @@ impl Goal {
         }
     }
 
-    /// Whether this value reaches it.
+    /// Returns `true` if `value` meets the goal.
     fn is_met(self, value: f64) -> bool {
         match self {
             Self::AtMost(most) => value <= most,
@@ -35,38 +35,38 @@ impl Goal {
     }
 }
 
-/// A line of what must be reached.
-pub(crate) fn figure(name: &str, value: f64, goal: Goal) {
-    // What is shown is what is compared.
+/// Prints a figure with its goal.
+pub(crate) fn print_figure(name: &str, value: f64, goal: Goal) {
+    // The rounded value is compared, so that a figure never seems to meet a goal that it missed.
     let value = (value * 1000.0).round() / 1000.0;
     let shown = match goal {
         Goal::Yes => json!(goal.is_met(value)),
         _ if value.fract() == 0.0 => json!(value as i64),
         _ => json!(value),
     };
-    // In this order, which a map of JSON does not keep.
+    // A JSON map would sort the keys; this order is easier to read.
     let (name, goal, ok) = (json!(name), json!(goal.text()), goal.is_met(value));
-    line(format_args!(r#"{{"name": {name}, "value": {shown}, "goal": {goal}, "ok": {ok}}}"#));
+    print_line(format_args!(r#"{{"name": {name}, "value": {shown}, "goal": {goal}, "ok": {ok}}}"#));
 }
 
-/// A table: its name, and the heads of its columns.
-pub(crate) fn table(name: &str, heads: &[&str]) {
-    line(json!({ "table": name, "heads": heads }));
+/// Prints the name of a table and the headings of its columns. Rows follow.
+pub(crate) fn print_table(name: &str, heads: &[&str]) {
+    print_line(json!({ "table": name, "heads": heads }));
 }
 
-/// A row of a table that was begun.
-pub(crate) fn row(table: &str, cells: &[String]) {
-    line(json!({ "table": table, "cells": cells }));
+/// Prints a row of a table that [`print_table`] has begun.
+pub(crate) fn print_row(table: &str, cells: &[String]) {
+    print_line(json!({ "table": table, "cells": cells }));
 }
 
-/// What is being done, for who watches.
-pub(crate) fn progress(what: impl Display) {
+/// Shows on a terminal what is being measured.
+pub(crate) fn show_progress(what: impl Display) {
     if stderr().is_terminal() {
         eprintln!("  {what}");
     }
 }
 
 #[allow(clippy::print_stdout, reason = "a program talks to its terminal")]
-fn line(value: impl Display) {
+fn print_line(value: impl Display) {
     println!("{value}");
 }

@@ -1,4 +1,7 @@
-//! The STS that every cache of the comparison goes to: in this process, as slow and as broken as it is told, and it counts.
+//! The STS of all candidates: in this process, with a configurable latency, and with counters.
+//!
+//! It answers through each library's own interface: as a rolecall provider, as an SDK credentials
+//! provider, and as an HTTP client for the libraries that speak STS's protocol themselves.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,12 +21,14 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
-use rolecall::{Clock, ErrorKind, FetchContext, FetchError, Session, SessionSource};
+use rolecall::provider::FetchContext;
+use rolecall::time::Clock;
+use rolecall::{ErrorKind, ProvideSession, Session, SessionError};
 
-/// As long as those that STS issues for a role without session policies, roughly.
+/// Approximate length of the session token that STS issues for a role without session policies.
 const TOKEN_LENGTH: usize = 1000;
 
-/// An STS. Clones are the same one.
+/// An STS. Clones share their counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Sts(Arc<Inner>);
 
@@ -32,114 +37,121 @@ struct Inner {
     latency: Duration,
     lifetime: Duration,
     fails: bool,
-    begun: AtomicUsize,
-    done: AtomicUsize,
+    started: AtomicUsize,
+    completed: AtomicUsize,
 }
 
-/// It failed, since it was told to.
+/// Error of an [`Sts`] that fails every call.
 #[derive(Debug)]
-pub(crate) struct Down;
+pub(crate) struct Unavailable;
 
-impl fmt::Display for Down {
+impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this STS is down")
+        f.write_str("STS is unavailable")
     }
 }
 
-impl std::error::Error for Down {}
+impl std::error::Error for Unavailable {}
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 impl Sts {
-    /// One whose sessions last so long.
+    /// Creates an STS with a latency, whose sessions have this lifetime.
     pub(crate) fn new(latency: Duration, lifetime: Duration) -> Self {
-        Self::of(latency, lifetime, false)
+        Self::with_outcome(latency, lifetime, false)
     }
 
-    /// One that answers with an error.
-    pub(crate) fn down(latency: Duration) -> Self {
-        Self::of(latency, HOUR, true)
+    /// Creates an STS that answers every call with an error.
+    pub(crate) fn unavailable(latency: Duration) -> Self {
+        Self::with_outcome(latency, HOUR, true)
     }
 
-    fn of(latency: Duration, lifetime: Duration, fails: bool) -> Self {
-        let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Inner { latency, lifetime, fails, begun, done }))
+    fn with_outcome(latency: Duration, lifetime: Duration, fails: bool) -> Self {
+        let (started, completed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Inner { latency, lifetime, fails, started, completed }))
     }
 
-    /// How many calls there were.
+    /// Returns the number of calls that have started.
     pub(crate) fn calls(&self) -> usize {
-        self.0.begun.load(Ordering::Relaxed)
+        self.0.started.load(Ordering::Relaxed)
     }
 
-    /// How many calls were answered.
-    pub(crate) fn answers(&self) -> usize {
-        self.0.done.load(Ordering::Relaxed)
+    /// Returns the number of calls that have completed.
+    pub(crate) fn completed_calls(&self) -> usize {
+        self.0.completed.load(Ordering::Relaxed)
     }
 
-    /// A call: the number of the session.
-    async fn call(&self) -> Result<usize, Down> {
-        let number = self.0.begun.fetch_add(1, Ordering::Relaxed);
+    /// Makes a call and returns the number of the session.
+    async fn assume_role(&self) -> Result<usize, Unavailable> {
+        let number = self.0.started.fetch_add(1, Ordering::Relaxed);
         if !self.0.latency.is_zero() {
             tokio::time::sleep(self.0.latency).await;
         }
-        self.0.done.fetch_add(1, Ordering::Relaxed);
-        if self.0.fails { Err(Down) } else { Ok(number) }
+        self.0.completed.fetch_add(1, Ordering::Relaxed);
+        if self.0.fails { Err(Unavailable) } else { Ok(number) }
     }
 
-    fn ends(&self) -> SystemTime {
+    fn expiration(&self) -> SystemTime {
         SystemTime::now() + self.0.lifetime
     }
 
-    /// Credentials of the SDK.
-    pub(crate) async fn credentials(&self) -> Result<Credentials, Down> {
-        let number = self.call().await?;
-        Ok(keys(number, Some(self.ends())))
+    /// Returns a new session as the SDK's credentials.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Unavailable> {
+        let number = self.assume_role().await?;
+        Ok(keys(number, Some(self.expiration())))
     }
 
-    /// The answer to AssumeRole or AssumeRoleWithWebIdentity.
-    pub(crate) async fn answer(&self) -> Result<String, Down> {
+    /// Returns the response to AssumeRole or AssumeRoleWithWebIdentity as XML.
+    pub(crate) async fn response(&self) -> Result<String, Unavailable> {
         let credentials = self.credentials().await?;
-        let end = DateTime::from(self.ends()).fmt(Format::DateTime).unwrap_or_default();
+        let expiration =
+            DateTime::from(self.expiration()).fmt(Format::DateTime).unwrap_or_default();
         let fields = format!(
             "<Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
-             <SessionToken>{}</SessionToken><Expiration>{end}</Expiration></Credentials>\
+             <SessionToken>{}</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
              <AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/tenant/bench</Arn>\
              <AssumedRoleId>AROAEXAMPLE:bench</AssumedRoleId></AssumedRoleUser>",
             credentials.access_key_id(),
             credentials.secret_access_key(),
             credentials.session_token().unwrap_or_default(),
         );
-        // Each parser looks for its own.
+        // One document serves both operations: each parser ignores the element of the other.
         Ok(format!(
             "<AssumeRoleResponse><AssumeRoleResult>{fields}</AssumeRoleResult>\
              <AssumeRoleWithWebIdentityResult>{fields}</AssumeRoleWithWebIdentityResult></AssumeRoleResponse>"
         ))
     }
 
-    /// An HTTP client of the SDK, at whose other end this STS is.
+    /// Returns an HTTP client for the SDK whose requests this STS answers, without a network.
     pub(crate) fn http_client(&self) -> SharedHttpClient {
-        let connector = SharedHttpConnector::new(Wire(self.clone()));
+        let connector = SharedHttpConnector::new(InProcess(self.clone()));
         http_client_fn(move |_, _| connector.clone())
     }
 }
 
-/// A session's keys. The id is like STS's own, and another for each session.
-pub(crate) fn keys(number: usize, end: Option<SystemTime>) -> Credentials {
+/// Returns the keys of a session. The access key id differs for each session, as it does for STS.
+pub(crate) fn keys(number: usize, expiration: Option<SystemTime>) -> Credentials {
     let id = format!("ASIAEXAMPLE{number:09}");
     let token = "t".repeat(TOKEN_LENGTH);
-    Credentials::new(id, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", Some(token), end, "bench")
+    Credentials::new(
+        id,
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        Some(token),
+        expiration,
+        "bench",
+    )
 }
 
 #[derive(Debug)]
-struct Wire(Sts);
+struct InProcess(Sts);
 
-impl HttpConnector for Wire {
+impl HttpConnector for InProcess {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
         let sts = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let (status, body) = match sts.answer().await {
-                Ok(answer) => (200_u16, answer),
-                Err(down) => (500, down.to_string()),
+            let (status, body) = match sts.response().await {
+                Ok(response) => (200_u16, response),
+                Err(error) => (500, error.to_string()),
             };
             let status = StatusCode::try_from(status)
                 .map_err(|error| ConnectorError::other(error.into(), None))?;
@@ -152,13 +164,15 @@ impl HttpConnector for Wire {
 }
 
 #[async_trait]
-impl SessionSource for Sts {
-    async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
+impl ProvideSession for Sts {
+    async fn provide_session(&self, _: FetchContext) -> Result<Session, SessionError> {
         let clock = Clock::system();
-        let asked = clock.now();
-        let down = |down: Down| FetchError::new(ErrorKind::Unavailable, down.to_string());
-        let number = self.call().await.map_err(down)?;
-        Ok(Session::builder(keys(number, None)).lifetime(asked, self.0.lifetime, &clock).build())
+        let requested_at = clock.now();
+        let failed =
+            |error: Unavailable| SessionError::new(ErrorKind::Unavailable, error.to_string());
+        let number = self.assume_role().await.map_err(failed)?;
+        let session = Session::builder(keys(number, None));
+        Ok(session.lifetime(requested_at, self.0.lifetime, &clock).build())
     }
 }
 

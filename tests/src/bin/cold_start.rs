@@ -1,6 +1,8 @@
-//! From the start of a process to its first session by web identity, on a local STS: rolecall beside aws-config's default
-//! chain, in pairs: as they come, and with TLS set up by both. For each a line of JSON: the median of the pairs' ratios, and
-//! their quartiles.
+//! Measures the time from the start of a process to its first session by web identity.
+//!
+//! rolecall is compared with aws-config's default chain, on a local STS: once as both are set up by
+//! default, and once with TLS set up by both. For each comparison one line of JSON is printed, with
+//! the median and the quartiles of the ratios.
 #![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use std::path::Path;
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use rolecall_tests::{World, clean};
 
+/// Number of measured pairs. Each pair gives one ratio, so that a slow phase of the machine affects
+/// both of its runs and not the result.
 const PAIRS: usize = 101;
 
 #[tokio::main]
@@ -18,64 +22,66 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let token = folder.path().join("token");
     std::fs::write(&token, world.cluster.service_account_token("shop", "checkout").sign()?)?;
     let variables = world.variables(&token);
-    let here = std::env::current_exe()?;
-    let folder = here.parent().ok_or("no folder")?.to_owned();
+    let executable = std::env::current_exe()?;
+    let folder = executable.parent().ok_or("the executable has no parent folder")?.to_owned();
     let run = |program: &str, argument: &str| {
         let mut command = clean(Command::new(folder.join(program)));
         command.arg(argument).envs(variables.iter().cloned());
-        took(&mut command, &folder.join(program))
+        time_to_session(&mut command, &folder.join(program))
     };
     tokio::task::block_in_place(|| {
         for (name, argument) in
             [("cold_start_ratio_to_sdk", ""), ("cold_start_with_tls_ratio_to_sdk", "tls")]
         {
-            let ours = || run("first_session_rolecall", argument);
-            let theirs = || run("first_session_sdk", "");
-            measure(name, ours, theirs)?;
+            let rolecall = || run("first_session_rolecall", argument);
+            let sdk = || run("first_session_sdk", "");
+            compare(name, rolecall, sdk)?;
         }
         Ok(())
     })
 }
 
-fn measure(
+fn compare(
     name: &str,
-    ours: impl Fn() -> std::io::Result<Duration>,
-    theirs: impl Fn() -> std::io::Result<Duration>,
+    rolecall: impl Fn() -> std::io::Result<Duration>,
+    sdk: impl Fn() -> std::io::Result<Duration>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut ratios = Vec::new();
     for pair in 0..=PAIRS {
-        let (ours, theirs) = match pair % 2 {
+        // The order alternates: whichever runs second finds the CPU caches warmer.
+        let (rolecall, sdk) = match pair % 2 {
             0 => {
-                let ours = ours()?;
-                (ours, theirs()?)
+                let rolecall = rolecall()?;
+                (rolecall, sdk()?)
             }
             _ => {
-                let theirs = theirs()?;
-                (ours()?, theirs)
+                let sdk = sdk()?;
+                (rolecall()?, sdk)
             }
         };
-        // The first pair warms the file cache.
+        // The first pair reads the programs from disk and is not counted.
         if pair > 0 {
-            ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
+            ratios.push(rolecall.as_secs_f64() / sdk.as_secs_f64());
         }
     }
     ratios.sort_by(f64::total_cmp);
-    let at = |quarter: usize| ratios[(ratios.len() - 1) * quarter / 4];
+    let quartile = |number: usize| ratios[(ratios.len() - 1) * number / 4];
     println!(
         "{{\"name\": \"{name}\", \"value\": {:.3}, \"quartiles\": [{:.3}, {:.3}], \"pairs\": {PAIRS}}}",
-        at(2),
-        at(1),
-        at(3)
+        quartile(2),
+        quartile(1),
+        quartile(3)
     );
     Ok(())
 }
 
-fn took(command: &mut Command, program: &Path) -> std::io::Result<Duration> {
+/// Runs a program and returns how long it took, or its standard error if it printed no session.
+fn time_to_session(command: &mut Command, program: &Path) -> std::io::Result<Duration> {
     let start = Instant::now();
     let output = command.output()?;
-    let took = start.elapsed();
+    let elapsed = start.elapsed();
     match output.status.success() && output.stdout.starts_with(b"ASIA") {
-        true => Ok(took),
+        true => Ok(elapsed),
         false => Err(std::io::Error::other(format!(
             "{}: {}",
             program.display(),

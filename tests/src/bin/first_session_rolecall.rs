@@ -1,10 +1,13 @@
-//! The first session by the environment's web identity, by rolecall: its access key id. With the argument `tls`, on an HTTP
-//! client that is ready for TLS, though the endpoint has none.
+//! Obtains a session for the web identity in the environment with rolecall, and prints its access
+//! key id.
+//!
+//! With the argument `tls`, the HTTP client is one with TLS, although the endpoint does not use it.
 #![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use rolecall::{Endpoint, Environment, StsClient};
+use rolecall::Environment;
+use rolecall::sts::{Endpoint, StsClient};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,10 +17,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let http = http.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
             let endpoint = Endpoint::from_environment(&Environment::process())?;
             let sts = StsClient::builder(endpoint).http_client(http).build();
-            rolecall::builder().sts(sts).from_env()?
+            rolecall::Chain::builder().sts_client(sts).from_env()?
         }
         _ => rolecall::from_env()?,
     };
-    println!("{}", chain.cached().provide_credentials().await?.access_key_id());
+    println!("{}", chain.provider().provide_credentials().await?.access_key_id());
     Ok(())
 }

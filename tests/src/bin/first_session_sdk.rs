@@ -1,5 +1,8 @@
-//! The first session by the environment's web identity, by aws-config: its access key id. By the default chain, or, with
-//! the argument `provider`, by its provider of web identities alone.
+//! Obtains a session for the web identity in the environment with aws-config, and prints its access
+//! key id.
+//!
+//! It uses aws-config's default chain or, with the argument `provider`, only its web identity
+//! provider.
 #![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use aws_config::BehaviorVersion;

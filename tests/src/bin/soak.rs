@@ -1,4 +1,6 @@
-//! The soak: 64 tasks for some minutes, on the local AWS with random faults. Exit status 1 on anything that must never be.
+//! Runs the soak: 64 tasks on the local AWS with random faults, for some minutes.
+//!
+//! The exit status is 1 if an invariant was violated.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
 
 use std::alloc::System;
@@ -11,16 +13,17 @@ use clap::Parser;
 use rolecall_tests::figures::{Figure, table};
 use rolecall_tests::soak::{Progress, Soak};
 
+/// Counts the allocated bytes. Its limit is never reached.
 #[global_allocator]
 static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
 
-/// 64 tasks on the local AWS with random faults: looks for what must never be.
+/// Calls a session pool from 64 tasks, with random faults of STS, and checks its invariants.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long; longer if it takes that to see an outage and to compare the memory in use
+    /// Minutes to run; more if the long outage or the memory comparison needs them
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
-    /// Repeats the faults, and what the callers do; drawn if it is not given
+    /// Seed of the faults and of the callers' actions; random if not given
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -32,26 +35,26 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let terminal = std::io::stderr().is_terminal();
     println!("{minutes} minutes, seed {seed}");
     let soak = Soak { length, tasks: 64, seed, live_bytes: || ALLOCATED.allocated() };
-    let soaked = soak.run(|progress| {
+    let report = soak.run(|progress| {
         if terminal {
-            eprint!("\r{}", line(progress, length));
+            eprint!("\r{}", format_progress(progress, length));
         }
     })?;
     if terminal {
         eprintln!();
     }
-    print!("{}", table(&soaked.figures));
-    if soaked.figures.iter().all(Figure::is_ok) {
+    print!("{}", table(&report.figures));
+    if report.figures.iter().all(Figure::is_ok) {
         return Ok(ExitCode::SUCCESS);
     }
-    for violation in soaked.violations {
+    for violation in report.violations {
         eprintln!("error: {violation}");
     }
-    eprintln!("error: what is MISSED above must never be; the same again: --seed {seed}");
+    eprintln!("error: invariants marked MISSED were violated; hint: repeat with --seed {seed}");
     Ok(ExitCode::FAILURE)
 }
 
-fn line(progress: &Progress, length: Duration) -> String {
+fn format_progress(progress: &Progress, length: Duration) -> String {
     let Progress { elapsed, counts, sts_calls, faults, live_bytes } = progress;
     format!(
         "{} s of {}: {} calls, {} failed, {sts_calls} STS calls, {faults} faults, {} kB ",

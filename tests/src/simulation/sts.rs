@@ -1,4 +1,4 @@
-//! An STS on the clock, and the source of each role's sessions in front of it.
+//! STS and the providers in front of it, modelled on the simulation's clock.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,204 +6,221 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
-use rolecall::sts::{StsClient, Turns};
-use rolecall::{
-    Clock, ErrorKind, FetchContext, FetchError, Moment, Session, SessionSource, Urgency,
-};
+use rolecall::provider::{FetchContext, FetchMode};
+use rolecall::sts::{RateLimiter, StsClient};
+use rolecall::time::{Clock, Moment};
+use rolecall::{ErrorKind, ProvideSession, Session, SessionError};
 
 use super::{Day, Tally};
 
-/// How long an answer takes.
+/// Time that STS takes to answer.
 const LATENCY: Duration = Duration::from_millis(100);
-/// How long a session is good.
+/// Lifetime of the sessions that STS issues.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// What STS does in an outage.
+/// Behavior of STS during an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
-    /// It says that it is unavailable, as soon as it would else answer.
-    Refuses,
-    /// It does not answer.
+    /// STS answers after its usual latency that it is unavailable.
+    Unavailable,
+    /// STS does not answer: every attempt ends in a timeout.
     Hangs,
 }
 
-/// How the access key ids of a role's sessions begin.
-pub(super) fn key_of(role: usize) -> String {
+/// Returns the prefix of the access key ids of a role's sessions. It shows to which role a session
+/// belongs.
+pub(super) fn access_key_prefix(role: usize) -> String {
     format!("ASIA{role:06}")
 }
 
-/// STS, and what it saw.
+/// An STS that issues a session per attempt, and a record of what it was asked for.
 #[derive(Debug)]
 pub(super) struct Sts {
     clock: Clock,
     start: Moment,
-    turns: Turns,
-    answers: Outage,
-    out: AtomicBool,
-    /// The end of each role's newest session; 0 before the first.
-    ends: Vec<AtomicU64>,
-    /// How many fetches of each role run.
-    live: Vec<AtomicU64>,
-    happenings: AtomicU64,
-    seen: Mutex<Seen>,
+    limiter: RateLimiter,
+    outage_mode: Outage,
+    in_outage: AtomicBool,
+    /// Expiration of each role's newest session, in nanoseconds; 0 before the first one.
+    expirations: Vec<AtomicU64>,
+    /// Number of running fetches of each role.
+    running: Vec<AtomicU64>,
+    activity: AtomicU64,
+    record: Mutex<Record>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Record {
     attempts: Vec<u32>,
-    granted: Vec<u32>,
+    issued: Vec<u32>,
     sessions: u64,
-    two_at_once: u64,
+    concurrent_fetches: u64,
 }
 
 impl Sts {
     pub(super) fn new(day: &Day, clock: Clock) -> Self {
         let zeros = || (0..day.roles).map(|_| AtomicU64::new(0)).collect();
         Self {
-            turns: Turns::new(day.budget, clock.clone()),
+            limiter: RateLimiter::new(day.rate_limit, clock.clone()),
             start: clock.now(),
             clock,
-            answers: day.answers,
-            out: AtomicBool::new(false),
-            ends: zeros(),
-            live: zeros(),
-            happenings: AtomicU64::new(0),
-            seen: Mutex::default(),
+            outage_mode: day.outage_mode,
+            in_outage: AtomicBool::new(false),
+            expirations: zeros(),
+            running: zeros(),
+            activity: AtomicU64::new(0),
+            record: Mutex::default(),
         }
     }
 
-    pub(super) fn is_out(&self, out: bool) {
-        self.out.store(out, Ordering::Relaxed);
+    pub(super) fn set_outage(&self, in_outage: bool) {
+        self.in_outage.store(in_outage, Ordering::Relaxed);
     }
 
-    /// The end of a role's newest session.
-    pub(super) fn end_of(&self, role: usize) -> Option<Moment> {
-        match self.ends[role].load(Ordering::Relaxed) {
+    /// Returns when the role's newest session expires, or `None` before the first one.
+    pub(super) fn expires_at(&self, role: usize) -> Option<Moment> {
+        match self.expirations[role].load(Ordering::Relaxed) {
             0 => None,
             nanos => Some(Moment::from_nanos(nanos)),
         }
     }
 
-    /// How much has happened: while this grows, nothing is at rest.
-    pub(super) fn happenings(&self) -> u64 {
-        self.happenings.load(Ordering::Relaxed)
+    /// Returns a counter that grows whenever a task makes progress. While it grows, some task may
+    /// have made another one ready.
+    pub(super) fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
     }
 
-    pub(super) fn something_happened(&self) {
-        self.happenings.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn record_activity(&self) {
+        self.activity.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was seen.
-    pub(super) fn hand_over(&self, tally: &mut Tally) {
-        let seen = self.see(std::mem::take);
-        tally.attempts = seen.attempts;
-        tally.granted = seen.granted;
-        tally.sessions = seen.sessions;
-        tally.two_at_once = seen.two_at_once;
+    /// Moves everything recorded so far into `tally`.
+    pub(super) fn move_record_into(&self, tally: &mut Tally) {
+        let record = self.update_record(std::mem::take);
+        tally.attempts = record.attempts;
+        tally.issued = record.issued;
+        tally.sessions = record.sessions;
+        tally.concurrent_fetches = record.concurrent_fetches;
     }
 
-    fn see<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
-        look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    fn update_record<T>(&self, update: impl FnOnce(&mut Record) -> T) -> T {
+        update(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One attempt.
-    async fn ask(&self, role: usize) -> Result<Session, FetchError> {
-        let asked = self.clock.now();
-        self.see(|seen| count(&mut seen.attempts, asked - self.start));
-        let out = self.out.load(Ordering::Relaxed);
-        let takes = match self.answers {
-            Outage::Hangs if out => StsClient::ATTEMPT_LIMIT,
+    /// Makes one attempt to obtain a session.
+    async fn assume_role(&self, role: usize) -> Result<Session, SessionError> {
+        let requested_at = self.clock.now();
+        self.update_record(|record| {
+            count_at(&mut record.attempts, requested_at - self.start);
+        });
+        // The state at the time of the request decides, as if STS failed before it began to work.
+        let in_outage = self.in_outage.load(Ordering::Relaxed);
+        let duration = match self.outage_mode {
+            Outage::Hangs if in_outage => StsClient::ATTEMPT_TIMEOUT,
             _ => LATENCY,
         };
-        self.clock.sleep_until(asked + takes).await;
-        self.something_happened();
-        if out {
-            return Err(FetchError::new(ErrorKind::Unavailable, "STS is out"));
+        self.clock.sleep_until(requested_at + duration).await;
+        self.record_activity();
+        if in_outage {
+            return Err(SessionError::new(ErrorKind::Unavailable, "STS is unavailable"));
         }
-        let number = self.see(|seen| {
-            count(&mut seen.granted, asked - self.start);
-            seen.sessions += 1;
-            seen.sessions
+        let number = self.update_record(|record| {
+            count_at(&mut record.issued, requested_at - self.start);
+            record.sessions += 1;
+            record.sessions
         });
-        let id = format!("{}{number:010}", key_of(role));
+        let id = format!("{}{number:010}", access_key_prefix(role));
         let keys = Credentials::new(id, "secret", Some("token".into()), None, "simulation");
-        self.ends[role].store((asked + LIFETIME).as_nanos(), Ordering::Relaxed);
-        Ok(Session::builder(keys).base("simulation").lifetime(asked, LIFETIME, &self.clock).build())
+        self.expirations[role].store((requested_at + LIFETIME).as_nanos(), Ordering::Relaxed);
+        let session = Session::builder(keys).base("simulation");
+        Ok(session.lifetime(requested_at, LIFETIME, &self.clock).build())
     }
 }
 
-fn count(by_second: &mut Vec<u32>, at: Duration) {
-    let second = usize::try_from(at.as_secs()).unwrap_or(usize::MAX);
+/// Increments the counter of the second in which `time` falls.
+fn count_at(by_second: &mut Vec<u32>, time: Duration) {
+    let second = usize::try_from(time.as_secs()).unwrap_or(usize::MAX);
     if by_second.len() <= second {
         by_second.resize(second + 1, 0);
     }
     by_second[second] += 1;
 }
 
-/// Where one role's sessions come from: what a hop and the STS client do, on the clock.
+/// The provider of one role: the rate limit and the retries of the STS client, without HTTP.
+///
+/// The real client retries on the Tokio clock, which a manual clock does not drive, so its policy
+/// is repeated here. The limits come from [`StsClient`]'s constants.
 #[derive(Debug)]
-pub(super) struct StsOfRole {
+pub(super) struct RoleProvider {
     sts: Arc<Sts>,
     role: usize,
 }
 
-impl StsOfRole {
+impl RoleProvider {
     pub(super) fn new(sts: Arc<Sts>, role: usize) -> Self {
         Self { sts, role }
     }
 }
 
 #[async_trait]
-impl SessionSource for StsOfRole {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+impl ProvideSession for RoleProvider {
+    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         let Self { sts, role } = self;
-        let _live = Live::begin(sts, *role);
-        let begun = sts.clock.now();
-        let most = match cx.urgency {
-            Urgency::Caller => StsClient::CALLER_ATTEMPTS,
+        let _running = RunningFetch::begin(sts, *role);
+        let began = sts.clock.now();
+        let max_attempts = match cx.mode() {
+            FetchMode::Foreground => StsClient::FOREGROUND_ATTEMPTS,
             _ => 1,
         };
-        let mut before = None;
+        let mut last_error = None;
         let mut attempt = 1;
         loop {
-            let patience = StsClient::CALL_LIMIT
-                .saturating_sub(sts.clock.now() - begun + StsClient::ATTEMPT_LIMIT);
-            let turn = match sts.turns.take(cx.urgency, patience).await {
-                Ok(turn) => turn,
-                Err(used_up) => return Err(before.unwrap_or(used_up)),
+            // A permit that arrives too late for a whole attempt within the call's timeout is of no
+            // use, so the wait for it ends earlier.
+            let permit_timeout = StsClient::CALL_TIMEOUT
+                .saturating_sub(sts.clock.now() - began + StsClient::ATTEMPT_TIMEOUT);
+            let permit = match sts.limiter.acquire(cx.mode(), permit_timeout).await {
+                Ok(permit) => permit,
+                // An error of STS says more than the limit that prevented the retry.
+                Err(limited) => return Err(last_error.unwrap_or(limited)),
             };
-            let answer = sts.ask(*role).await;
-            drop(turn);
-            let Err(error) = answer else { return answer };
-            let pause = (StsClient::FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
-            let in_time =
-                sts.clock.now() - begun + pause + StsClient::ATTEMPT_LIMIT <= StsClient::CALL_LIMIT;
-            if attempt >= most || !in_time {
+            let result = sts.assume_role(*role).await;
+            drop(permit);
+            let Err(error) = result else { return result };
+            let backoff =
+                (StsClient::INITIAL_BACKOFF * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
+            let in_time = sts.clock.now() - began + backoff + StsClient::ATTEMPT_TIMEOUT
+                <= StsClient::CALL_TIMEOUT;
+            if attempt >= max_attempts || !in_time {
                 return Err(error);
             }
-            sts.clock.sleep_until(sts.clock.now() + pause).await;
-            before = Some(error);
+            sts.clock.sleep_until(sts.clock.now() + backoff).await;
+            last_error = Some(error);
             attempt += 1;
         }
     }
 }
 
-/// A fetch that runs.
-struct Live<'a>(&'a Sts, usize);
+/// Counts a fetch of a role as running until it is dropped, and detects concurrent ones.
+struct RunningFetch<'a> {
+    sts: &'a Sts,
+    role: usize,
+}
 
-impl<'a> Live<'a> {
+impl<'a> RunningFetch<'a> {
     fn begin(sts: &'a Sts, role: usize) -> Self {
-        if sts.live[role].fetch_add(1, Ordering::Relaxed) > 0 {
-            sts.see(|seen| seen.two_at_once += 1);
+        if sts.running[role].fetch_add(1, Ordering::Relaxed) > 0 {
+            sts.update_record(|record| record.concurrent_fetches += 1);
         }
-        sts.something_happened();
-        Self(sts, role)
+        sts.record_activity();
+        Self { sts, role }
     }
 }
 
-impl Drop for Live<'_> {
+impl Drop for RunningFetch<'_> {
     fn drop(&mut self) {
-        self.0.live[self.1].fetch_sub(1, Ordering::Relaxed);
-        self.0.something_happened();
+        self.sts.running[self.role].fetch_sub(1, Ordering::Relaxed);
+        self.sts.record_activity();
     }
 }

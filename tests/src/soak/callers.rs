@@ -1,4 +1,4 @@
-//! What a task does all the time: calls, now and then a rejection or a removal.
+//! The calling tasks of a soak: what they do, and what they report to the monitor.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,122 +7,137 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rolecall::cache::SessionPool;
-use rolecall::{Clock, ErrorKind, FetchContext, FetchError, Moment, Session, SessionSource};
+use rolecall::provider::FetchContext;
+use rolecall::time::{Clock, Moment};
+use rolecall::{ErrorKind, ProvideSession, Session, SessionError};
 
-use super::ledger::Ledger;
+use super::invariants::InvariantMonitor;
 
-/// Calls until it is told to stop.
-pub(super) async fn call(
+/// Calls the pool for random tenants until `stop` is set.
+///
+/// Most calls get a session. A few in a thousand remove the entry, abandon the call, require a
+/// minimum remaining lifetime, refresh, or invalidate the session that they received.
+pub(super) async fn run(
     pool: SessionPool<usize>,
-    ledger: Arc<Ledger>,
+    monitor: Arc<InvariantMonitor>,
     stop: Arc<AtomicBool>,
     seed: u64,
 ) {
-    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut rng = fastrand::Rng::with_seed(seed);
     while !stop.load(Ordering::Relaxed) {
-        let tenant = dice.usize(0..ledger.tenants());
-        match dice.u32(0..1000) {
+        let tenant = rng.usize(0..monitor.tenants());
+        match rng.u32(0..1000) {
             0 => {
                 pool.remove(&tenant);
             }
-            1..20 => give_up(&pool, &ledger, tenant).await,
-            20..40 => for_long(&pool, &ledger, tenant).await,
-            40..44 => refresh(&pool, &ledger, tenant).await,
-            die => {
-                let session = ask(&pool, &ledger, tenant).await;
-                if let Some(session) = session.ok().filter(|_| die < 48) {
-                    ledger.will_be_rejected(tenant, &session);
-                    pool.get(&tenant).reject(&session);
+            1..20 => abandon_call(&pool, &monitor, tenant).await,
+            20..40 => call_session_valid_for(&pool, &monitor, tenant).await,
+            40..44 => refresh(&pool, &monitor, tenant).await,
+            number => {
+                let session = get_session(&pool, &monitor, tenant).await;
+                if let Some(session) = session.ok().filter(|_| number < 48) {
+                    monitor.record_invalidation(tenant, &session);
+                    pool.get(&tenant).invalidate(&session);
                 }
             }
         }
-        tokio::time::sleep(Duration::from_millis(dice.u64(1..8))).await;
+        tokio::time::sleep(Duration::from_millis(rng.u64(1..8))).await;
     }
 }
 
-async fn ask(
+async fn get_session(
     pool: &SessionPool<usize>,
-    ledger: &Ledger,
+    monitor: &InvariantMonitor,
     tenant: usize,
-) -> Result<Session, FetchError> {
-    let before = ledger.look(tenant);
+) -> Result<Session, SessionError> {
+    let before = monitor.snapshot(tenant);
     let handle = pool.get(&tenant);
-    let asked = watched(ledger.clock(), handle.session(FetchContext::caller())).await;
-    ledger.count(|counts| counts.calls += 1);
-    if let Some(at) = asked.waited_at {
-        ledger.count(|counts| counts.waited += 1);
-        ledger.waited(tenant, before, Duration::ZERO, at);
+    let call = timed(monitor.clock(), handle.provide_session(FetchContext::foreground())).await;
+    monitor.count(|counts| counts.calls += 1);
+    if let Some(pending_at) = call.pending_at {
+        monitor.count(|counts| counts.waited += 1);
+        monitor.check_wait(tenant, before, Duration::ZERO, pending_at);
     }
-    match &asked.answer {
-        Ok(session) => ledger.served(tenant, session, Duration::ZERO, asked.last),
+    match &call.result {
+        Ok(session) => monitor.check_served(tenant, session, Duration::ZERO, call.polled_at),
+        // Another task removed the entry while this call was waiting.
         Err(error) if error.kind() == ErrorKind::Removed => {}
-        Err(error) => ledger.failed(tenant, before, error),
+        Err(error) => monitor.check_failed_call(tenant, before, error),
     }
-    asked.answer
+    call.result
 }
 
-/// A caller with little patience: what it set off goes on.
-async fn give_up(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) {
+/// Makes a call and drops it after a millisecond. The fetch that it may have started must continue.
+async fn abandon_call(pool: &SessionPool<usize>, monitor: &InvariantMonitor, tenant: usize) {
     let handle = pool.get(&tenant);
-    let answer = watched(ledger.clock(), handle.session(FetchContext::caller()));
-    let answered = tokio::time::timeout(Duration::from_millis(1), answer).await;
-    if let Ok(Asked { answer: Ok(session), last, .. }) = answered {
-        ledger.served(tenant, &session, Duration::ZERO, last);
+    let call = timed(monitor.clock(), handle.provide_session(FetchContext::foreground()));
+    let finished = tokio::time::timeout(Duration::from_millis(1), call).await;
+    if let Ok(TimedCall { result: Ok(session), polled_at, .. }) = finished {
+        monitor.check_served(tenant, &session, Duration::ZERO, polled_at);
     }
 }
 
-/// A session for what takes a while; there may be none, and then it is an error.
-async fn for_long(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) {
-    let least = Duration::from_secs(400);
-    let before = ledger.look(tenant);
+/// Requires a session that remains valid for a while. The call may fail, since the cached session
+/// may expire earlier while STS is unavailable.
+async fn call_session_valid_for(
+    pool: &SessionPool<usize>,
+    monitor: &InvariantMonitor,
+    tenant: usize,
+) {
+    let min_remaining = Duration::from_secs(400);
+    let before = monitor.snapshot(tenant);
     let handle = pool.get(&tenant);
-    let asked = watched(ledger.clock(), handle.session_valid_for(least)).await;
-    ledger.count(|counts| counts.for_long += 1);
-    if let Some(at) = asked.waited_at {
-        ledger.waited(tenant, before, least, at);
+    let call = timed(monitor.clock(), handle.session_valid_for(min_remaining)).await;
+    monitor.count(|counts| counts.valid_for_calls += 1);
+    if let Some(pending_at) = call.pending_at {
+        monitor.check_wait(tenant, before, min_remaining, pending_at);
     }
-    match asked.answer {
-        Ok(session) => ledger.served(tenant, &session, least, asked.last),
+    match call.result {
+        Ok(session) => monitor.check_served(tenant, &session, min_remaining, call.polled_at),
         Err(error) if error.kind() == ErrorKind::Removed => {}
-        Err(error) => ledger.failed_for_long(tenant, before, least, &error),
+        Err(error) => monitor.check_failed_valid_for(tenant, before, min_remaining, &error),
     }
 }
 
-/// Another session at once: if there is none to be had, the one that is held stays in use.
-async fn refresh(pool: &SessionPool<usize>, ledger: &Ledger, tenant: usize) {
-    let before = ledger.look(tenant);
+/// Refreshes the session. If that fails, the next call must still receive the cached one.
+async fn refresh(pool: &SessionPool<usize>, monitor: &InvariantMonitor, tenant: usize) {
+    let before = monitor.snapshot(tenant);
     let handle = pool.get(&tenant);
-    let asked = watched(ledger.clock(), handle.refresh_now()).await;
-    ledger.count(|counts| counts.refreshes += 1);
-    match asked.answer {
-        Ok(session) => ledger.served(tenant, &session, Duration::ZERO, asked.last),
+    let call = timed(monitor.clock(), handle.refresh()).await;
+    monitor.count(|counts| counts.refreshes += 1);
+    match call.result {
+        Ok(session) => monitor.check_served(tenant, &session, Duration::ZERO, call.polled_at),
         Err(error) if error.kind() == ErrorKind::Removed => {}
         Err(_) => {
-            let then = ask(pool, ledger, tenant).await;
-            ledger.after_a_failed_refresh(tenant, before, then.as_ref());
+            let next = get_session(pool, monitor, tenant).await;
+            monitor.check_call_after_failed_refresh(tenant, before, next.as_ref());
         }
     }
 }
 
-struct Asked {
-    answer: Result<Session, FetchError>,
-    /// The moment before it was looked after for the last time: what was handed out was good then.
-    last: Moment,
-    /// The moment at which it was not answered at once, if so.
-    waited_at: Option<Moment>,
+/// The result of a call and its times on the session clock.
+struct TimedCall {
+    result: Result<Session, SessionError>,
+    /// Time before the last poll: a session that was returned was valid then.
+    polled_at: Moment,
+    /// Time after the first poll, if the call was not ready then and had to wait.
+    pending_at: Option<Moment>,
 }
 
-async fn watched(clock: &Clock, call: impl Future<Output = Result<Session, FetchError>>) -> Asked {
+async fn timed(
+    clock: &Clock,
+    call: impl Future<Output = Result<Session, SessionError>>,
+) -> TimedCall {
     let mut call = pin!(call);
-    let (mut last, mut waited_at) = (clock.now(), None);
-    let answer = std::future::poll_fn(|context| {
-        last = clock.now();
+    let (mut polled_at, mut pending_at) = (clock.now(), None);
+    let result = std::future::poll_fn(|context| {
+        polled_at = clock.now();
         let poll = call.as_mut().poll(context);
-        if poll.is_pending() && waited_at.is_none() {
-            waited_at = Some(clock.now());
+        if poll.is_pending() && pending_at.is_none() {
+            pending_at = Some(clock.now());
         }
         poll
     })
     .await;
-    Asked { answer, last, waited_at }
+    TimedCall { result, polled_at, pending_at }
 }

@@ -1,4 +1,4 @@
-//! Clocks that are wrong, are put right, or have stood still.
+//! Clocks that are wrong, corrected, or suspended.
 
 use std::collections::HashSet;
 
@@ -6,214 +6,225 @@ use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * HOUR);
 
-/// Three sessions' time: nobody waits, and STS is asked as often as with right clocks.
-async fn is_as_ever(service: &Service, case: &str) {
-    let before = service.asked();
-    for got in service.calls_every(MINUTE, 3 * HOUR).await {
-        assert!(!got.waited, "{case}: {got:?}");
-        let session = got.session.unwrap();
+/// Makes calls over three session lifetimes: none waits, and STS receives as many requests as with
+/// correct clocks.
+async fn assert_normal_operation(service: &Service, case: &str) {
+    let before = service.sts_calls();
+    for outcome in service.calls_every(MINUTE, 3 * HOUR).await {
+        assert!(!outcome.waited, "{case}: {outcome:?}");
+        let session = outcome.session.unwrap();
         assert!(session.lifetime().unwrap() <= seconds(HOUR), "{case}");
     }
-    let asked = service.asked() - before;
-    // Beside one that is signed once more by STS's time, for each hop.
-    assert!((3 * 3..=3 * 5 + 3).contains(&asked), "{case}: {asked}");
+    let sts_calls = service.sts_calls() - before;
+    // Each hop may sign one request again, by the time of STS.
+    assert!((3 * 3..=3 * 5 + 3).contains(&sts_calls), "{case}: {sts_calls}");
 }
 
-/// The `Date` of the first hop's answers is off: whatever stands before STS has a clock of its own.
-fn date_off(by: i64) -> FaultRule {
-    FaultRule::date_off(by).on("AssumeRoleWithWebIdentity")
+/// Shifts the `Date` of the first hop's responses, as a proxy in front of STS with a wrong clock
+/// does.
+fn offset_date_of_first_hop(offset: i64) -> FaultRule {
+    FaultRule::date_offset(offset).on("AssumeRoleWithWebIdentity")
 }
 
 #[tokio::test]
-async fn a_date_that_is_behind_makes_no_session_longer() {
-    for by in [-3600, -36_000] {
+async fn date_behind_does_not_extend_lifetime() {
+    for offset in [-3600, -36_000] {
         let service = Service::new().await;
-        service.inject(date_off(by));
-        service.call().await.after_waiting();
-        // The SDK's client signs the next call by that time, is refused, and learns the right one.
-        assert!(service.asked() <= 4, "{}", service.asked());
-        let session = service.slots[0].session(FetchContext::caller()).await.unwrap();
-        assert_eq!(session.lifetime(), Some(seconds(HOUR)), "{by}: what was asked for");
-        all_at_once(service.calls_every(MINUTE, 3 * HOUR).await);
-        let failures = service.slots.each_ref().map(|slot| slot.status().failures_in_a_row);
-        assert_eq!(failures, [0; 3], "{by}");
+        service.inject(offset_date_of_first_hop(offset));
+        service.call().await.expect_waited();
+        // The SDK's client signs the next request by the wrong time, is rejected, and corrects it.
+        assert!(service.sts_calls() <= 4, "{}", service.sts_calls());
+        let session =
+            service.providers[0].provide_session(FetchContext::foreground()).await.unwrap();
+        assert_eq!(session.lifetime(), Some(seconds(HOUR)), "{offset}: the requested lifetime");
+        expect_all_immediate(service.calls_every(MINUTE, 3 * HOUR).await);
+        let failures =
+            service.providers.each_ref().map(|provider| provider.status().consecutive_failures);
+        assert_eq!(failures, [0; 3], "{offset}");
     }
 }
 
 #[tokio::test]
-async fn a_date_that_is_ahead_makes_a_session_shorter() {
+async fn date_ahead_shortens_lifetime() {
     let service = Service::new().await;
-    service.inject(date_off(1800));
-    service.call().await.after_waiting();
-    let session = service.slots[0].session(FetchContext::caller()).await.unwrap();
+    service.inject(offset_date_of_first_hop(1800));
+    service.call().await.expect_waited();
+    let session = service.providers[0].provide_session(FetchContext::foreground()).await.unwrap();
     let lifetime = session.lifetime().unwrap();
     assert!(lifetime <= seconds(HOUR / 2) && lifetime > seconds(HOUR / 2 - 5), "{lifetime:?}");
-    all_at_once(service.calls_every(MINUTE, 3 * HOUR).await);
+    expect_all_immediate(service.calls_every(MINUTE, 3 * HOUR).await);
 }
 
 #[tokio::test]
-async fn a_date_by_which_a_session_is_over_is_a_failed_refresh() {
-    let service = Service::started().await;
-    service.inject(date_off(3600).lasting(seconds(56 * MINUTE)));
-    all_at_once(service.calls_every(MINUTE, 55 * MINUTE).await);
-    let error = service.slots[0].status().last_error.unwrap();
+async fn date_past_expiration_fails_refresh() {
+    let service = Service::with_session().await;
+    service.inject(offset_date_of_first_hop(3600).lasting(seconds(56 * MINUTE)));
+    expect_all_immediate(service.calls_every(MINUTE, 55 * MINUTE).await);
+    let error = service.providers[0].status().last_error.unwrap();
     assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{error}");
-    assert_eq!(error.message(), "STS's answer is a session that has ended already");
-    // The next try comes within a quarter of the 4 min that are left then.
-    all_at_once(service.calls_every(10, 3 * MINUTE).await);
-    let status = service.slots[0].status();
-    assert_eq!((status.state, status.failures_in_a_row), (State::Fresh, 0), "{status:?}");
+    assert_eq!(error.message(), "the response of STS has a session that has already expired");
+    // The next attempt follows within a quarter of the remaining four minutes.
+    expect_all_immediate(service.calls_every(10, 3 * MINUTE).await);
+    let status = service.providers[0].status();
+    assert_eq!((status.state, status.consecutive_failures), (State::Fresh, 0), "{status:?}");
 }
 
-/// Whose answer has a `Date` that is off: the web identity's, that of the role on it, or that of the next.
+/// The hops whose response has a wrong `Date`.
 const HOPS: [(&str, &str); 3] = [
     ("the web identity", "AssumeRoleWithWebIdentity"),
     ("the first role", "AssumeRole"),
     ("the second role", "AssumeRole"),
 ];
 
-/// Ten hours and one behind, and an hour ahead: by that one a session is over when it comes.
-const OFF: [i64; 3] = [-36_000, -3600, 3600];
+/// Offsets in seconds. One hour ahead is the offset by which a session has already expired when it
+/// arrives.
+const DATE_OFFSETS: [i64; 3] = [-36_000, -3600, 3600];
 
 #[tokio::test]
-async fn a_date_that_is_off_once_at_any_hop_costs_a_cold_start_one_wait_at_most() {
+async fn wrong_date_during_cold_start_costs_one_wait() {
     for (hop, (name, operation)) in HOPS.into_iter().enumerate() {
-        for by in OFF {
-            let case = format!("{by} s at {name}");
+        for offset in DATE_OFFSETS {
+            let case = format!("{offset} s at {name}");
             let service = Service::new().await;
-            // In a cold start, the second role's is the second call of its kind.
+            // In a cold start, the second role's request is the second call of AssumeRole.
             let nth = if hop == 2 { 2 } else { 1 };
-            service.inject(FaultRule::date_off(by).on(operation).nth(nth));
+            service.inject(FaultRule::date_offset(offset).on(operation).nth(nth));
             let first = service.call().await;
             assert!(first.waited, "{case}");
-            if by > 0 {
+            if offset > 0 {
                 let error = first.session.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{case}: {error}");
-                assert!(!service.call().await.waited, "{case}: it is remembered");
-                service.pass(2);
+                assert!(!service.call().await.waited, "{case}: the error is remembered");
+                service.advance(2);
                 let next = service.call().await;
                 assert!(next.waited, "{case}");
-                assert_eq!(service.left(&next.session.unwrap()), seconds(HOUR), "{case}");
+                assert_eq!(service.remaining(&next.session.unwrap()), seconds(HOUR), "{case}");
             } else {
-                assert_eq!(service.left(&first.session.unwrap()), seconds(HOUR), "{case}");
+                assert_eq!(service.remaining(&first.session.unwrap()), seconds(HOUR), "{case}");
             }
-            for slot in &service.slots {
-                let session = slot.session(FetchContext::caller()).await.unwrap();
-                assert_eq!(session.lifetime(), Some(seconds(HOUR)), "{case}: what was asked for");
+            for provider in &service.providers {
+                let session = provider.provide_session(FetchContext::foreground()).await.unwrap();
+                assert_eq!(
+                    session.lifetime(),
+                    Some(seconds(HOUR)),
+                    "{case}: the requested lifetime"
+                );
             }
-            is_as_ever(&service, &case).await;
+            assert_normal_operation(&service, &case).await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_date_that_is_off_once_at_any_hop_is_felt_by_nobody_who_has_a_session() {
+async fn wrong_date_during_refresh_keeps_callers_unaffected() {
     for (hop, (name, operation)) in HOPS.into_iter().enumerate() {
-        for by in OFF {
-            let case = format!("{by} s at {name}");
-            let service = Service::started().await;
-            let before = service.slots[hop].session(FetchContext::caller()).await.unwrap();
-            service.pass(10 * MINUTE);
-            service.inject(FaultRule::date_off(by).on(operation).nth(1));
-            let refreshed = patiently(service.slots[hop].refresh_now()).await;
-            let held = service.slots[hop].session(FetchContext::caller()).await.unwrap();
-            if by > 0 {
+        for offset in DATE_OFFSETS {
+            let case = format!("{offset} s at {name}");
+            let service = Service::with_session().await;
+            let before =
+                service.providers[hop].provide_session(FetchContext::foreground()).await.unwrap();
+            service.advance(10 * MINUTE);
+            service.inject(FaultRule::date_offset(offset).on(operation).nth(1));
+            let refreshed = with_timeout(service.providers[hop].refresh()).await;
+            let cached =
+                service.providers[hop].provide_session(FetchContext::foreground()).await.unwrap();
+            if offset > 0 {
                 assert_eq!(refreshed.unwrap_err().kind(), ErrorKind::InvalidResponse, "{case}");
-                assert_eq!(held.access_key_id(), before.access_key_id(), "{case}");
-                assert_eq!(service.left(&held), seconds(50 * MINUTE), "{case}");
+                assert_eq!(cached.access_key_id(), before.access_key_id(), "{case}");
+                assert_eq!(service.remaining(&cached), seconds(50 * MINUTE), "{case}");
             } else {
                 let refreshed = refreshed.unwrap();
-                assert_eq!(held.access_key_id(), refreshed.access_key_id(), "{case}");
-                assert_ne!(held.access_key_id(), before.access_key_id(), "{case}");
-                assert_eq!(service.left(&held), seconds(HOUR), "{case}");
+                assert_eq!(cached.access_key_id(), refreshed.access_key_id(), "{case}");
+                assert_ne!(cached.access_key_id(), before.access_key_id(), "{case}");
+                assert_eq!(service.remaining(&cached), seconds(HOUR), "{case}");
             }
-            let got = service.call().await;
-            assert!(!got.waited, "{case}");
-            let left = if hop == 2 && by < 0 { HOUR } else { 50 * MINUTE };
-            assert_eq!(service.left(&got.session.unwrap()), seconds(left), "{case}");
-            is_as_ever(&service, &case).await;
+            let outcome = service.call().await;
+            assert!(!outcome.waited, "{case}");
+            let expected = if hop == 2 && offset < 0 { HOUR } else { 50 * MINUTE };
+            assert_eq!(service.remaining(&outcome.session.unwrap()), seconds(expected), "{case}");
+            assert_normal_operation(&service, &case).await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_machine_whose_wall_clock_is_wrong_has_sessions_as_any_other() {
-    for (case, ahead, by) in [
+async fn wrong_wall_clock_keeps_full_lifetime() {
+    for (case, ahead, difference) in [
         ("an hour ahead", true, HOUR),
         ("an hour behind", false, HOUR),
         ("ten hours behind", false, 10 * HOUR),
     ] {
         let world = World::new().await.unwrap();
-        let wall = world.hands.clock().wall();
-        let wrong = if ahead { wall + seconds(by) } else { wall - seconds(by) };
-        let service = Service::on(world, Some(ManualClock::at(wrong)));
-        let session = service.call().await.after_waiting();
-        assert_eq!(service.left(&session), seconds(HOUR), "{case}");
-        // What the SDK sees is by this machine's clock.
+        let wall = world.clock.clock().wall();
+        let wrong = if ahead { wall + seconds(difference) } else { wall - seconds(difference) };
+        let service = Service::with_clock(world, Some(ManualClock::at(wrong)));
+        let session = service.call().await.expect_waited();
+        assert_eq!(service.remaining(&session), seconds(HOUR), "{case}");
+        // The SDK compares the expiration with this machine's clock.
         assert_eq!(session.expires_at(), Some(wrong + seconds(HOUR)), "{case}");
-        is_as_ever(&service, case).await;
+        assert_normal_operation(&service, case).await;
     }
 }
 
 #[tokio::test]
-async fn a_step_of_the_wall_clock_amid_a_session_changes_nothing() {
+async fn wall_clock_step_keeps_session() {
     for (case, step) in [("ahead", true), ("back", false)] {
         let world = World::new().await.unwrap();
-        let hands = ManualClock::at(world.hands.clock().wall());
-        let service = Service::on(world, Some(hands));
-        service.call().await.after_waiting();
-        service.pass(10 * MINUTE);
-        let wall = service.hands.clock().wall();
-        service.hands.set_wall(if step { wall + DAY } else { wall - DAY });
-        service.call().await.at_once();
-        assert_eq!(service.asked(), 3, "{case}: it asks nobody for that");
-        is_as_ever(&service, case).await;
-        // And it is put right.
-        let right = service.world.hands.clock().wall();
-        service.hands.set_wall(right);
-        is_as_ever(&service, case).await;
+        let own_clock = ManualClock::at(world.clock.clock().wall());
+        let service = Service::with_clock(world, Some(own_clock));
+        service.call().await.expect_waited();
+        service.advance(10 * MINUTE);
+        let wall = service.clock.clock().wall();
+        service.clock.set_wall(if step { wall + DAY } else { wall - DAY });
+        service.call().await.expect_immediate();
+        assert_eq!(service.sts_calls(), 3, "{case}: the step causes no request");
+        assert_normal_operation(&service, case).await;
+        // The wall clock is corrected.
+        let correct = service.world.clock.clock().wall();
+        service.clock.set_wall(correct);
+        assert_normal_operation(&service, case).await;
     }
 }
 
 #[tokio::test]
-async fn after_a_suspend_within_the_session_the_first_call_does_not_wait() {
-    let service = Service::started().await;
-    // No timer ran.
-    service.pass(54 * MINUTE);
-    let first = service.call().await.at_once();
-    let second = service.call().await.at_once();
-    assert_ne!(first.access_key_id(), second.access_key_id(), "a refresh came of it");
-    assert_eq!(service.asked(), 6);
+async fn suspend_within_lifetime_returns_session_immediately() {
+    let service = Service::with_session().await;
+    // No timer ran while the machine was suspended.
+    service.advance(54 * MINUTE);
+    let first = service.call().await.expect_immediate();
+    let second = service.call().await.expect_immediate();
+    assert_ne!(first.access_key_id(), second.access_key_id(), "the first call started a refresh");
+    assert_eq!(service.sts_calls(), 6);
 }
 
 #[tokio::test]
-async fn after_a_suspend_beyond_the_session_the_first_call_waits_for_the_next() {
-    let service = Service::started().await;
-    service.pass(8 * HOUR);
-    let mut callers = [(); 10].map(|()| Box::pin(service.call_alone()));
-    assert!(callers.iter_mut().all(|caller| poll(caller).is_none()), "all wait");
+async fn suspend_beyond_lifetime_fetches_once() {
+    let service = Service::with_session().await;
+    service.advance(8 * HOUR);
+    let mut callers = [(); 10].map(|()| Box::pin(service.call_without_settling()));
+    assert!(callers.iter_mut().all(|caller| poll(caller).is_none()), "all callers wait");
     let mut keys = HashSet::new();
     for caller in callers {
-        let session = patiently(caller).await.after_waiting();
-        assert_eq!(service.left(&session), seconds(HOUR));
+        let session = with_timeout(caller).await.expect_waited();
+        assert_eq!(service.remaining(&session), seconds(HOUR));
         keys.insert(session.access_key_id().to_owned());
     }
-    assert_eq!(keys.len(), 1, "one fetch for all");
-    assert_eq!(service.asked(), 6, "one call for each hop");
+    assert_eq!(keys.len(), 1, "all callers share one fetch");
+    assert_eq!(service.sts_calls(), 6, "one request per hop");
 }
 
 #[tokio::test]
-async fn a_suspend_amid_a_fetch_is_an_error_or_a_session_and_no_hang() {
+async fn suspend_during_fetch_times_out() {
     let service = Service::new().await;
     service.inject(FaultRule::delayed(Duration::from_millis(200)).first(1));
-    let mut call = Box::pin(service.call_alone());
+    let mut call = Box::pin(service.call_without_settling());
     assert!(poll(&mut call).is_none());
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    service.pass(2 * HOUR);
-    // Its limit was over before the machine woke.
-    patiently(call).await.failed(ErrorKind::Unavailable);
-    service.pass(2);
-    service.call().await.after_waiting();
+    service.advance(2 * HOUR);
+    // The timeout had passed when the machine resumed.
+    with_timeout(call).await.expect_error(ErrorKind::Unavailable);
+    service.advance(2);
+    service.call().await.expect_waited();
 }

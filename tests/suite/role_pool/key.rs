@@ -1,15 +1,17 @@
-//! Two roles have one slot if, and only if, STS is asked for the same by both.
+//! Two roles share a cache entry if, and only if, their requests to STS are the same.
 
 use std::cell::Cell;
 
 use aws_credential_types::Credentials;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use rolecall::{Chain, Environment, ProvidedContext, Role};
+use rolecall::params::ProvidedContext;
+use rolecall::{Chain, Environment, Role};
 
-/// What STS is asked for: what has an order that means nothing is sorted, what is left out is filled in.
+/// The parameters of a request to STS, in a form that can be compared: sorted where the order has
+/// no meaning, with defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
-struct Asked {
+struct RequestParameters {
     arn: &'static str,
     external_id: Option<&'static str>,
     session_name: &'static str,
@@ -26,7 +28,7 @@ struct Asked {
 const NAME: &str = "pool";
 const ARNS: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
 const KEYS: [&str; 3] = ["Tenant", "Team", "tenants"];
-// One is the beginning of another: what is put together without a border would be the same.
+// One is a prefix of another: a key that joins values without a separator would be ambiguous.
 const TEXTS: [&str; 3] = ["ab", "abc", "cab"];
 const POLICIES: [&str; 3] =
     [r#"{"Statement":[]}"#, r#"{"Statement": []}"#, r#"{"Statement":[],"Version":"2012-10-17"}"#];
@@ -45,24 +47,24 @@ fn optional<T: Clone + std::fmt::Debug + 'static>(
     proptest::option::of(select(of))
 }
 
-fn some<T: Clone + std::fmt::Debug + 'static>(of: &'static [T]) -> impl Strategy<Value = Vec<T>> {
+fn subset<T: Clone + std::fmt::Debug + 'static>(of: &'static [T]) -> impl Strategy<Value = Vec<T>> {
     proptest::sample::subsequence(of, 0..=of.len())
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
-    let tags = some(&KEYS).prop_flat_map(|keys| {
+fn parameters() -> impl Strategy<Value = RequestParameters> {
+    let tags = subset(&KEYS).prop_flat_map(|keys| {
         let values = proptest::collection::vec(select(&TEXTS[..]), keys.len());
         values.prop_map(move |values| keys.iter().copied().zip(values).collect::<Vec<_>>())
     });
     let names = select(&[NAME, "ab", "abc"][..]);
     let first = (select(&ARNS[..]), optional(&TEXTS), names, optional(&[900, 3600]));
-    let second = (tags, some(&KEYS), optional(&TEXTS), optional(&POLICIES));
-    let third = (some(&POLICY_ARNS), optional(&DEVICES), some(&CONTEXTS));
+    let second = (tags, subset(&KEYS), optional(&TEXTS), optional(&POLICIES));
+    let third = (subset(&POLICY_ARNS), optional(&DEVICES), subset(&CONTEXTS));
     (first, second, third).prop_map(|(first, second, third)| {
         let (arn, external_id, session_name, duration) = first;
         let (tags, transitive, source_identity, policy) = second;
         let (policy_arns, mfa, contexts) = third;
-        Asked {
+        RequestParameters {
             arn,
             external_id,
             session_name,
@@ -78,57 +80,64 @@ fn asked() -> impl Strategy<Value = Asked> {
     })
 }
 
-/// The same, with one part of another.
-fn with_part(mut asked: Asked, of: Asked, part: usize) -> Asked {
+/// Replaces one part of `parameters` with that of `of`.
+fn with_part(
+    mut parameters: RequestParameters,
+    of: RequestParameters,
+    part: usize,
+) -> RequestParameters {
     match part {
-        0 => asked.arn = of.arn,
-        1 => asked.external_id = of.external_id,
-        2 => asked.session_name = of.session_name,
-        3 => asked.duration = of.duration,
-        4 => asked.tags = of.tags,
-        5 => asked.transitive = of.transitive,
-        6 => asked.source_identity = of.source_identity,
-        7 => asked.policy = of.policy,
-        8 => asked.policy_arns = of.policy_arns,
-        9 => asked.mfa = of.mfa,
-        10 => asked.contexts = of.contexts,
+        0 => parameters.arn = of.arn,
+        1 => parameters.external_id = of.external_id,
+        2 => parameters.session_name = of.session_name,
+        3 => parameters.duration = of.duration,
+        4 => parameters.tags = of.tags,
+        5 => parameters.transitive = of.transitive,
+        6 => parameters.source_identity = of.source_identity,
+        7 => parameters.policy = of.policy,
+        8 => parameters.policy_arns = of.policy_arns,
+        9 => parameters.mfa = of.mfa,
+        10 => parameters.contexts = of.contexts,
         _ => {}
     }
-    asked
+    parameters
 }
 
-/// Said in an order that `way` chooses; the name that all have is said or left out.
-fn said(asked: &Asked, way: &[Index]) -> Role {
-    let mut way = way.iter().cycle();
-    let mut next = |most: usize| way.next().unwrap().index(most);
-    let mut role = Role::new(asked.arn).unwrap();
+/// Builds a role by setting `parameters` in an order that `choices` selects. The default session
+/// name is set or left out.
+fn build_role(parameters: &RequestParameters, choices: &[Index]) -> Role {
+    let mut choices = choices.iter().cycle();
+    let mut choose = |count: usize| choices.next().unwrap().index(count);
+    let mut role = Role::new(parameters.arn).unwrap();
     let mut parts: Vec<(u8, usize)> = Vec::new();
-    parts.extend((0..asked.tags.len()).map(|n| (0, n)));
-    parts.extend((0..asked.transitive.len()).map(|n| (1, n)));
-    parts.extend((0..asked.policy_arns.len()).map(|n| (2, n)));
+    parts.extend((0..parameters.tags.len()).map(|n| (0, n)));
+    parts.extend((0..parameters.transitive.len()).map(|n| (1, n)));
+    parts.extend((0..parameters.policy_arns.len()).map(|n| (2, n)));
     parts.extend((3..9).map(|part| (part, 0)));
     while !parts.is_empty() {
-        let (part, n) = parts.remove(next(parts.len()));
-        let same = role.clone();
+        let (part, n) = parts.remove(choose(parts.len()));
+        let unchanged = role.clone();
         role = match part {
-            0 => role.tag(asked.tags[n].0, asked.tags[n].1),
-            1 => role.transitive_tag_key(asked.transitive[n]),
-            2 => role.policy_arn(asked.policy_arns[n]),
-            3 => asked.external_id.map_or(Ok(same), |id| role.external_id(id)),
-            4 if asked.session_name == NAME && next(2) == 0 => Ok(same),
-            4 => role.session_name(asked.session_name),
-            5 => match asked.duration {
+            0 => role.tag(parameters.tags[n].0, parameters.tags[n].1),
+            1 => role.transitive_tag_key(parameters.transitive[n]),
+            2 => role.policy_arn(parameters.policy_arns[n]),
+            3 => parameters.external_id.map_or(Ok(unchanged), |id| role.external_id(id)),
+            4 if parameters.session_name == NAME && choose(2) == 0 => Ok(unchanged),
+            4 => role.session_name(parameters.session_name),
+            5 => match parameters.duration {
                 Some(seconds) => role.duration(std::time::Duration::from_secs(seconds)),
-                None => Ok(same),
+                None => Ok(unchanged),
             },
-            6 => asked.source_identity.map_or(Ok(same), |identity| role.source_identity(identity)),
-            7 => asked.policy.map_or(Ok(same), |policy| role.policy(policy)),
-            _ => asked.mfa.map_or(Ok(same), |serial| role.mfa_serial(serial)),
+            6 => parameters
+                .source_identity
+                .map_or(Ok(unchanged), |identity| role.source_identity(identity)),
+            7 => parameters.policy.map_or(Ok(unchanged), |policy| role.policy(policy)),
+            _ => parameters.mfa.map_or(Ok(unchanged), |serial| role.mfa_serial(serial)),
         }
         .unwrap();
     }
-    // Their order is part of the request.
-    asked.contexts.iter().fold(role, |role, assertion| {
+    // The order of contexts is part of the request.
+    parameters.contexts.iter().fold(role, |role, assertion| {
         let provider = "arn:aws:iam::aws:contextProvider/IdentityCenter";
         role.provided_context(ProvidedContext::new(provider, *assertion).unwrap()).unwrap()
     })
@@ -143,27 +152,30 @@ fn chain() -> Chain {
         "static",
     );
     let env = [("AWS_REGION", "eu-west-1"), ("AWS_ROLE_SESSION_NAME", NAME)];
-    rolecall::builder().environment(Environment::fixed(env)).from_provider("keys", keys).unwrap()
+    rolecall::Chain::builder()
+        .environment(Environment::fixed(env))
+        .from_sdk_provider("keys", keys)
+        .unwrap()
 }
 
 #[test]
-fn roles_have_one_slot_if_and_only_if_their_requests_are_the_same() {
+fn equal_requests_share_one_entry() {
     let chain = chain();
-    let ways = || proptest::collection::vec(any::<Index>(), 20);
+    let any_choices = || proptest::collection::vec(any::<Index>(), 20);
     let mut runner = proptest::test_runner::TestRunner::default();
-    let (same, differ) = (Cell::new(0), Cell::new(0));
-    let cases = (asked(), asked(), 0..14_usize, ways(), ways());
+    let (same, different) = (Cell::new(0), Cell::new(0));
+    let cases = (parameters(), parameters(), 0..14_usize, any_choices(), any_choices());
     runner
-        .run(&cases, |(one, another, part, way, other_way)| {
-            let other = with_part(one.clone(), another, part);
+        .run(&cases, |(first, third, part, choices, other_choices)| {
+            let second = with_part(first.clone(), third, part);
             let pool = chain.pool();
-            let roles = [said(&one, &way), said(&other, &other_way)];
+            let roles = [build_role(&first, &choices), build_role(&second, &other_choices)];
             let handles = roles.each_ref().map(|role| pool.role(role));
-            let slots = if one == other { 1 } else { 2 };
-            let count = if one == other { &same } else { &differ };
+            let entries = if first == second { 1 } else { 2 };
+            let count = if first == second { &same } else { &different };
             count.set(count.get() + 1);
-            prop_assert_eq!(pool.status().slots(), slots, "{:?}", roles);
-            // What was found once is found again, by whatever handle.
+            prop_assert_eq!(pool.status().entries(), entries, "{:?}", roles);
+            // Each role finds its entry.
             for role in &roles {
                 prop_assert!(pool.status_of(role).is_some());
             }
@@ -171,6 +183,6 @@ fn roles_have_one_slot_if_and_only_if_their_requests_are_the_same() {
             Ok(())
         })
         .unwrap();
-    let (same, differ) = (same.get(), differ.get());
-    assert!(same > 20 && differ > 20, "{same} the same, {differ} not");
+    let (same, different) = (same.get(), different.get());
+    assert!(same > 20 && different > 20, "{same} equal pairs, {different} different pairs");
 }

@@ -4,7 +4,7 @@ fn role() -> Role {
     Role::new("arn:aws:iam::444455556666:role/orders").unwrap()
 }
 
-fn whole() -> Role {
+fn full_role() -> Role {
     role()
         .external_id("shop-4711")
         .and_then(|role| role.session_name("checkout"))
@@ -20,55 +20,57 @@ fn whole() -> Role {
 }
 
 #[test]
-fn what_is_written_to_a_file_is_read_again_as_the_same() {
-    for role in [role(), whole()] {
+fn serialized_role_round_trips() {
+    for role in [role(), full_role()] {
         let json = serde_json::to_string(&role).unwrap();
         assert_eq!(serde_json::from_str::<Role>(&json).unwrap(), role, "{json}");
     }
-    let written = serde_json::to_value(role()).unwrap();
-    assert_eq!(written, serde_json::json!({ "arn": "arn:aws:iam::444455556666:role/orders" }));
+    let minimal = serde_json::to_value(role()).unwrap();
+    assert_eq!(minimal, serde_json::json!({ "arn": "arn:aws:iam::444455556666:role/orders" }));
 }
 
 #[test]
-fn a_policy_in_a_file_may_be_an_object() {
+fn policy_can_be_a_json_object() {
     let json = r#"{"arn": "arn:aws:iam::444455556666:role/orders", "policy": {"Statement": []}}"#;
     let role: Role = serde_json::from_str(json).unwrap();
-    assert_eq!(role.inline_policy().unwrap().as_str(), r#"{"Statement":[]}"#);
+    assert_eq!(role.get_policy().unwrap().as_str(), r#"{"Statement":[]}"#);
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_said_with_its_rule() {
+fn invalid_keys_are_errors_with_the_rule() {
     let arn = r#""arn": "arn:aws:iam::444455556666:role/orders""#;
-    for (json, part) in [
-        ("{}".to_owned(), "missing field `arn`"),
-        (format!("{{{arn}, \"extern_id\": \"x\"}}"), "unknown field `extern_id`"),
-        (format!("{{{arn}, \"external_id\": \"x\"}}"), "external id \"x\": it has 1 character"),
-        (format!("{{{arn}, \"duration_seconds\": 60}}"), "900 to 43200"),
-        (format!("{{{arn}, \"tags\": {{\"aws:x\": \"\"}}}}"), "begins with aws:"),
-        (format!("{{{arn}, \"policy\": []}}"), "it is no JSON object"),
-        (format!("{{{arn}, \"policy_arns\": [\"x\"]}}"), "policy ARN \"x\""),
+    for (json, parts) in [
+        ("{}".to_owned(), &["missing field `arn`"][..]),
+        (format!("{{{arn}, \"extern_id\": \"x\"}}"), &["unknown field `extern_id`"]),
+        (format!("{{{arn}, \"external_id\": \"x\"}}"), &["external id", "it has 1 character"]),
+        (format!("{{{arn}, \"duration_seconds\": 60}}"), &["900 to 43200"]),
+        (format!("{{{arn}, \"tags\": {{\"aws:x\": \"\"}}}}"), &["aws:x"]),
+        (format!("{{{arn}, \"policy\": []}}"), &["JSON object"]),
+        (format!("{{{arn}, \"policy_arns\": [\"x\"]}}"), &["policy ARN"]),
         (
             format!("{{{arn}, \"tags\": {{\"Tenant\": \"1\", \"Tenant\": \"2\"}}}}"),
-            "the key \"Tenant\" is there twice",
+            &["the key \"Tenant\" occurs twice"],
         ),
         (
             format!("{{{arn}, \"policy\": {{\"a\": [{{\"Condition\": 1, \"Condition\": 2}}]}}}}"),
-            "the key \"Condition\" is there twice",
+            &["the key \"Condition\" occurs twice"],
         ),
     ] {
         let error = serde_json::from_str::<Role>(&json).unwrap_err().to_string();
-        assert!(error.contains(part), "{json}: {error}");
+        for part in parts {
+            assert!(error.contains(part), "{json}: {error}");
+        }
     }
 }
 
 #[test]
-fn policies_and_contexts_keep_to_their_limits_together() {
+fn policies_and_contexts_have_limits() {
     let policy = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
     let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    let room = limits::MOST_POLICY_TEXT - arn.len();
-    let full = role().policy(policy(room)).unwrap().policy_arn(arn);
-    assert!(full.is_ok());
-    let error = full.unwrap().policy(policy(room + 1)).unwrap_err();
+    let remaining = limits::MOST_POLICY_TEXT - arn.len();
+    let at_limit = role().policy(policy(remaining)).unwrap().policy_arn(arn);
+    assert!(at_limit.is_ok());
+    let error = at_limit.unwrap().policy(policy(remaining + 1)).unwrap_err();
     assert!(error.to_string().contains("2049 characters"), "{error}");
     let ten = (0..10)
         .fold(role(), |role, n| role.policy_arn(format!("arn:aws:iam::aws:policy/P{n}")).unwrap());
@@ -88,7 +90,7 @@ fn hash_of(role: &Role) -> u64 {
 }
 
 #[test]
-fn the_same_said_in_another_order_is_the_same_role() {
+fn order_of_tags_and_policies_does_not_matter() {
     let arns = ["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B"];
     let one = role().tag("Tenant", "1").and_then(|role| role.tag("Team", "tea"));
     let one = one.and_then(|role| role.policy_arn(arns[0])).unwrap().policy_arn(arns[1]).unwrap();
@@ -99,15 +101,89 @@ fn the_same_said_in_another_order_is_the_same_role() {
 }
 
 #[test]
-fn a_role_that_is_changed_has_another_hash_and_leaves_its_clone_as_it_was() {
+fn changed_role_has_another_hash_than_its_clone() {
     let clone = role();
     let before = hash_of(&clone);
     let changed = clone.clone().external_id("shop-4711").unwrap();
     assert_ne!(hash_of(&changed), before);
     assert!(changed != clone && hash_of(&clone) == before && clone == role());
-    // Alone, too, when nothing is copied.
-    let alone = role();
-    hash_of(&alone);
-    let alone = alone.external_id("shop-4711").unwrap();
-    assert_eq!((hash_of(&alone), &alone), (hash_of(&changed), &changed));
+    // Also if the role is the only owner of its fields, so that they are not copied.
+    let unshared = role();
+    hash_of(&unshared);
+    let unshared = unshared.external_id("shop-4711").unwrap();
+    assert_eq!((hash_of(&unshared), &unshared), (hash_of(&changed), &changed));
+}
+
+#[test]
+fn null_means_that_a_key_is_absent() {
+    let arn = "arn:aws:iam::444455556666:role/orders";
+    for key in [
+        "external_id",
+        "session_name",
+        "duration_seconds",
+        "tags",
+        "transitive_tag_keys",
+        "source_identity",
+        "policy",
+        "policy_arns",
+        "mfa_serial",
+    ] {
+        let json = serde_json::json!({ "arn": arn, key: null }).to_string();
+        assert_eq!(serde_json::from_str::<Role>(&json).unwrap(), role(), "{json}");
+    }
+    assert!(serde_json::from_str::<Role>(r#"{"arn": null}"#).is_err());
+}
+
+#[test]
+fn accessors_return_what_was_set() {
+    let role = full_role();
+    assert_eq!(role.arn().as_str(), "arn:aws:iam::444455556666:role/orders");
+    assert_eq!(role.get_external_id().unwrap().as_str(), "shop-4711");
+    assert_eq!(role.get_session_name().unwrap().as_str(), "checkout");
+    assert_eq!(role.get_duration().unwrap().as_secs(), 900);
+    assert_eq!(role.get_tags().iter().collect::<Vec<_>>(), [("Team", "tea"), ("Tenant", "4711")]);
+    assert_eq!(role.get_tags().transitive_keys().collect::<Vec<_>>(), ["Tenant"]);
+    assert_eq!(role.get_source_identity().unwrap().as_str(), "ann");
+    assert_eq!(role.get_policy().unwrap().as_str(), r#"{"Statement": []}"#);
+    let arns: Vec<&str> = role.get_policy_arns().iter().map(PolicyArn::as_str).collect();
+    assert_eq!(arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+    assert_eq!(role.get_mfa_serial().unwrap().as_str(), "arn:aws:iam::111122223333:mfa/ann");
+    assert_eq!(role.without_session_name().get_session_name(), None);
+}
+
+#[test]
+fn accessors_of_a_new_role_return_nothing() {
+    let role = role();
+    assert_eq!((role.get_external_id(), role.get_session_name()), (None, None));
+    assert_eq!((role.get_duration(), role.get_source_identity()), (None, None));
+    assert_eq!((role.get_policy(), role.get_mfa_serial()), (None, None));
+    assert_eq!((role.get_tags().iter().count(), role.get_policy_arns().len()), (0, 0));
+    assert!(role.get_provided_contexts().is_empty());
+}
+
+#[test]
+fn role_with_provided_context_fails_to_serialize() {
+    let provider = "arn:aws:iam::aws:contextProvider/IdentityCenter";
+    let context = ProvidedContext::new(provider, "the-assertion").unwrap();
+    let role = role().provided_context(context.clone()).unwrap();
+    assert_eq!(role.get_provided_contexts(), [context]);
+    let error = serde_json::to_string(&role).unwrap_err().to_string();
+    assert!(error.contains("provided contexts cannot be serialized"), "{error}");
+    assert!(!format!("{error} {role:?}").contains("the-assertion"), "{error}");
+}
+
+#[test]
+fn request_has_every_parameter_of_the_role() {
+    let default: SessionName = "default".parse().unwrap();
+    let request = full_role().request(&default);
+    assert_eq!(request.role, *full_role().arn());
+    assert_eq!(request.session_name.as_str(), "checkout");
+    assert_eq!(request.external_id.as_ref(), full_role().get_external_id());
+    assert_eq!(request.duration, full_role().get_duration());
+    assert_eq!(request.tags, *full_role().get_tags());
+    assert_eq!(request.source_identity.as_ref(), full_role().get_source_identity());
+    assert_eq!(request.policy.as_ref(), full_role().get_policy());
+    assert_eq!(request.policy_arns, full_role().get_policy_arns());
+    assert_eq!(request.mfa, None, "a code is requested for each call");
+    assert_eq!(role().request(&default).session_name, default);
 }

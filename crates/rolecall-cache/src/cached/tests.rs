@@ -4,25 +4,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rolecall_core::{ErrorKind, Urgency};
+use rolecall_core::{ErrorKind, FetchMode};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::*;
 use crate::script::{Answer, HOUR, INTO_THE_HARD_WINDOW, INTO_THE_WINDOW, Script};
 
 mod asking;
+mod deferred;
 mod looks;
-mod put_off;
 mod runtimes;
 mod scenarios;
 mod use_and_limits;
 
-async fn ask<S: SessionSource>(cached: &Cached<S>) -> Result<Session, FetchError> {
-    cached.session(FetchContext::caller()).await
+async fn ask<S: ProvideSession>(cached: &CachedProvider<S>) -> Result<Session, SessionError> {
+    cached.provide_session(FetchContext::foreground()).await
 }
 
 /// The number of the fetch that brought the session which a caller gets.
-async fn get(cached: &Cached<Script>) -> usize {
+async fn get(cached: &CachedProvider<Script>) -> usize {
     number(&patiently(ask(cached)).await.unwrap())
 }
 
@@ -38,12 +38,12 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 }
 
 /// What a caller gets at once, if anything.
-fn at_once(cached: &Cached<Script>) -> Option<Result<usize, FetchError>> {
+fn at_once(cached: &CachedProvider<Script>) -> Option<Result<usize, SessionError>> {
     let answer = poll(&mut pin!(ask(cached)))?;
     Some(answer.map(|session| number(&session)))
 }
 
-fn held_at_once(cached: &Cached<Script>) -> usize {
+fn held_at_once(cached: &CachedProvider<Script>) -> usize {
     at_once(cached).expect("no wait").expect("no error")
 }
 
@@ -77,7 +77,7 @@ fn runtime() -> Runtime {
 async fn a_thousand_callers_at_a_cold_slot_share_one_fetch() {
     let script = Script::new();
     script.block();
-    let cached = script.cached();
+    let cached = script.provider();
     let waiting = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..1000)
         .map(|_| {
@@ -102,7 +102,7 @@ async fn a_thousand_callers_at_a_cold_slot_share_one_fetch() {
 async fn callers_share_the_error_of_a_first_load_which_is_remembered_and_then_tried_again() {
     let script = Script::will([Answer::Fail]);
     script.block();
-    let cached = script.cached();
+    let cached = script.provider();
     let callers: Vec<_> = (0..100)
         .map(|_| {
             let cached = cached.clone();
@@ -125,7 +125,7 @@ async fn callers_share_the_error_of_a_first_load_which_is_remembered_and_then_tr
 async fn a_caller_that_gives_up_does_not_end_the_fetch() {
     let script = Script::new();
     script.block();
-    let cached = script.cached();
+    let cached = script.provider();
     tokio::time::timeout(Duration::ZERO, ask(&cached)).await.unwrap_err();
     assert!(at_once(&cached).is_none(), "polled once and dropped");
     settle().await;
@@ -138,7 +138,7 @@ async fn a_caller_that_gives_up_does_not_end_the_fetch() {
 #[tokio::test]
 async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_refresh() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.block();
     script.advance(INTO_THE_WINDOW);
@@ -147,7 +147,7 @@ async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_r
         settle().await;
         assert_eq!(script.fetches(), 2);
     }
-    assert_eq!(*script.0.urgencies.lock().unwrap(), [Urgency::Caller, Urgency::Background]);
+    assert_eq!(*script.0.urgencies.lock().unwrap(), [FetchMode::Foreground, FetchMode::Background]);
     script.unblock();
     settle().await;
     assert_eq!((held_at_once(&cached), script.fetches()), (2, 2));
@@ -156,7 +156,7 @@ async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_r
 #[tokio::test]
 async fn in_the_refresh_window_a_call_starts_the_refresh_of_a_session_that_nobody_used() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     for _ in ["the timer refreshes the first", "nobody had the second"] {
         script.advance(INTO_THE_WINDOW);
@@ -171,7 +171,7 @@ async fn in_the_refresh_window_a_call_starts_the_refresh_of_a_session_that_nobod
 #[tokio::test]
 async fn a_first_load_counts_as_use_though_its_caller_gave_up() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     assert!(at_once(&cached).is_none());
     settle().await;
     script.advance(INTO_THE_WINDOW);
@@ -182,7 +182,7 @@ async fn a_first_load_counts_as_use_though_its_caller_gave_up() {
 #[tokio::test]
 async fn in_the_hard_window_a_caller_gets_the_new_session_if_it_comes_in_time() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.advance(INTO_THE_HARD_WINDOW);
     assert_eq!((get(&cached).await, script.fetches()), (2, 2));
@@ -191,7 +191,7 @@ async fn in_the_hard_window_a_caller_gets_the_new_session_if_it_comes_in_time() 
 #[tokio::test]
 async fn in_the_hard_window_a_caller_waits_two_seconds_at_most() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.block();
     script.advance(INTO_THE_HARD_WINDOW);
@@ -209,7 +209,7 @@ async fn in_the_hard_window_a_caller_waits_two_seconds_at_most() {
 #[tokio::test]
 async fn in_the_hard_window_a_refresh_that_fails_leaves_callers_the_session_until_its_end() {
     let script = Script::will([Answer::Session, Answer::Fail, Answer::Fail]);
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.advance(INTO_THE_HARD_WINDOW);
     assert_eq!((get(&cached).await, script.fetches()), (1, 2));
@@ -221,7 +221,7 @@ async fn in_the_hard_window_a_refresh_that_fails_leaves_callers_the_session_unti
 #[tokio::test]
 async fn an_expired_session_is_never_handed_out() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.then([Answer::Fail; 100]);
     for _ in 0..HOUR / 100 - 1 {
@@ -238,7 +238,7 @@ async fn an_expired_session_is_never_handed_out() {
 #[tokio::test]
 async fn a_caller_that_waits_past_the_end_does_not_get_the_session_that_ended() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.block();
     script.advance(HOUR - 1);
@@ -254,7 +254,7 @@ async fn a_caller_that_waits_past_the_end_does_not_get_the_session_that_ended() 
 #[tokio::test]
 async fn the_timer_refreshes_a_used_session_and_an_unused_one_lapses() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.advance(INTO_THE_WINDOW);
     settle().await;
@@ -270,7 +270,7 @@ async fn the_timer_refreshes_a_used_session_and_an_unused_one_lapses() {
 #[tokio::test]
 async fn the_timer_goes_on_while_somebody_calls() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     for number in 1..=5 {
         assert_eq!(get(&cached).await, number);
         script.advance(INTO_THE_WINDOW);
@@ -301,7 +301,7 @@ async fn refresh_always_goes_on_with_no_caller_and_past_an_outage() {
 #[tokio::test]
 async fn a_refresh_that_fails_leaves_callers_the_session_and_is_tried_again_after_backoff() {
     let script = Script::will([Answer::Session, Answer::Fail, Answer::Fail]);
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.advance(INTO_THE_WINDOW);
     settle().await;
@@ -319,11 +319,11 @@ async fn a_refresh_that_fails_leaves_callers_the_session_and_is_tried_again_afte
 #[tokio::test]
 async fn a_source_that_panics_is_an_error_and_the_next_try_works() {
     let script = Script::will([Answer::Panic]);
-    let cached = script.cached();
+    let cached = script.provider();
     let error = patiently(ask(&cached)).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
-        (ErrorKind::Unavailable, "a session source panicked")
+        (ErrorKind::Unavailable, "custom provider panicked")
     );
     script.advance(2);
     assert_eq!((get(&cached).await, script.fetches()), (2, 2));
@@ -332,7 +332,7 @@ async fn a_source_that_panics_is_an_error_and_the_next_try_works() {
 #[tokio::test]
 async fn a_source_that_hangs_is_an_error_at_the_limit() {
     let script = Script::will([Answer::Hang]);
-    let cached = script.cached();
+    let cached = script.provider();
     let mut caller = pin!(ask(&cached));
     for millis in [0, 14_999] {
         assert!(poll(&mut caller).is_none());
@@ -343,14 +343,14 @@ async fn a_source_that_hangs_is_an_error_at_the_limit() {
     assert!(poll(&mut caller).is_none());
     script.0.hands.advance(Duration::from_millis(1));
     let error = patiently(caller).await.unwrap_err();
-    assert_eq!(error.message(), "a session source took longer than 15s");
+    assert_eq!(error.message(), "custom provider did not return a session within 15s");
     assert_eq!(script.fetches(), 1);
 }
 
 #[tokio::test]
 async fn the_last_handle_that_is_dropped_ends_the_timer() {
     let tasks = || Handle::current().metrics().num_alive_tasks();
-    let cached = Script::new().cached();
+    let cached = Script::new().provider();
     let clone = cached.clone();
     get(&cached).await;
     drop(cached);
@@ -365,10 +365,10 @@ async fn the_last_handle_that_is_dropped_ends_the_timer() {
 #[tokio::test]
 async fn after_a_rejection_the_next_caller_gets_a_new_session_within_the_limit() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     for number in 1_usize..=4 {
         let session = patiently(ask(&cached)).await.unwrap();
-        cached.reject(&session);
+        cached.invalidate(&session);
         // The first fetch is no rejection's; then it is 10, 20, 40 s from one to the next.
         if let Some(spacing) = [10_u64, 20, 40].get(number.wrapping_sub(2)) {
             script.advance(spacing - 1);
@@ -382,20 +382,20 @@ async fn after_a_rejection_the_next_caller_gets_a_new_session_within_the_limit()
 #[tokio::test]
 async fn a_rejected_session_is_handed_out_if_there_is_no_other() {
     let script = Script::will([Answer::Session, Answer::Fail]);
-    let cached = script.cached();
+    let cached = script.provider();
     let rejected = patiently(ask(&cached)).await.unwrap();
-    cached.reject(&rejected);
+    cached.invalidate(&rejected);
     assert_eq!((get(&cached).await, script.fetches()), (1, 2));
     assert_eq!((held_at_once(&cached), script.fetches()), (1, 2));
     script.advance(10);
     assert_eq!(get(&cached).await, 3);
-    cached.reject(&rejected);
+    cached.invalidate(&rejected);
     assert_eq!((held_at_once(&cached), script.fetches()), (3, 3), "old news");
 }
 
 #[tokio::test]
 async fn a_session_in_hand_is_ready_on_the_first_poll() {
-    let cached = Script::new().cached();
+    let cached = Script::new().provider();
     get(&cached).await;
     let keys = poll(&mut pin!(cached.provide_credentials())).expect("no wait").unwrap();
     assert_eq!(keys.access_key_id(), "AKIA1");
@@ -403,7 +403,7 @@ async fn a_session_in_hand_is_ready_on_the_first_poll() {
 
 #[test]
 fn a_session_in_hand_takes_no_lock() {
-    let cached = Script::new().cached();
+    let cached = Script::new().provider();
     runtime().block_on(get(&cached));
     let (tell, told) = std::sync::mpsc::channel();
     let lock = cached.0.lock();
@@ -420,7 +420,7 @@ fn a_session_in_hand_takes_no_lock() {
 #[tokio::test]
 async fn the_sdk_gets_the_session_of_a_cold_slot_and_the_kind_of_its_error() {
     let script = Script::will([Answer::Fail]);
-    let cached = script.cached();
+    let cached = script.provider();
     let error = cached.provide_credentials().await.unwrap_err();
     assert!(matches!(error, provider::error::CredentialsError::ProviderError(_)), "{error:?}");
     script.advance(2);
@@ -430,7 +430,7 @@ async fn the_sdk_gets_the_session_of_a_cold_slot_and_the_kind_of_its_error() {
 #[tokio::test]
 async fn a_step_of_the_wall_clock_changes_nothing() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     let decade = Duration::from_secs(10 * 365 * 24 * HOUR);
     let wall = script.0.hands.clock().wall();
@@ -447,8 +447,8 @@ async fn a_step_of_the_wall_clock_changes_nothing() {
 #[tokio::test]
 async fn debug_shows_no_secret() {
     let script = Script::new();
-    let builder = format!("{:?}", Cached::builder(script.clone()));
-    let cached = script.cached();
+    let builder = format!("{:?}", CachedProvider::builder(script.clone()));
+    let cached = script.provider();
     get(&cached).await;
     let shown = format!("{builder} {cached:?} {cached:#?}");
     assert!(shown.contains("Script"), "{shown}");
@@ -459,11 +459,11 @@ async fn debug_shows_no_secret() {
 async fn a_source_that_panics_before_it_gives_a_future() {
     #[derive(Debug)]
     struct Rash(AtomicUsize);
-    impl SessionSource for Rash {
-        fn session<'a, 'b>(
+    impl ProvideSession for Rash {
+        fn provide_session<'a, 'b>(
             &'a self,
             _: FetchContext,
-        ) -> Pin<Box<dyn Future<Output = Result<Session, FetchError>> + Send + 'b>>
+        ) -> Pin<Box<dyn Future<Output = Result<Session, SessionError>> + Send + 'b>>
         where
             'a: 'b,
             Self: 'b,
@@ -472,16 +472,16 @@ async fn a_source_that_panics_before_it_gives_a_future() {
             panic!("rash")
         }
     }
-    let cached = Cached::new(Rash(AtomicUsize::new(0)));
+    let cached = CachedProvider::new(Rash(AtomicUsize::new(0)));
     let error = ask(&cached).await.unwrap_err();
-    assert_eq!(error.message(), "a session source panicked");
-    assert_eq!(cached.source().0.load(Ordering::Relaxed), 1);
+    assert_eq!(error.message(), "custom provider panicked");
+    assert_eq!(cached.provider().0.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
 async fn a_refresh_that_fails_does_not_make_the_session_an_unused_one() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.then([Answer::Fail]);
     // Nobody calls from here on.
@@ -495,10 +495,10 @@ async fn a_refresh_that_fails_does_not_make_the_session_an_unused_one() {
 #[tokio::test]
 async fn a_rejection_goes_on_to_what_is_within() {
     let script = Script::new();
-    let inner = script.cached();
-    let outer = Cached::builder(inner).clock(script.0.hands.clock()).build();
+    let inner = script.provider();
+    let outer = CachedProvider::builder(inner).clock(script.0.hands.clock()).build();
     let first = patiently(ask(&outer)).await.unwrap();
-    outer.reject(&first);
+    outer.invalidate(&first);
     let second = patiently(ask(&outer)).await.unwrap();
     assert_eq!((number(&first), number(&second)), (1, 2));
 }
@@ -506,11 +506,11 @@ async fn a_rejection_goes_on_to_what_is_within() {
 #[tokio::test]
 async fn a_slot_that_is_removed_before_its_fetch_is_on_its_way_fetches_nothing() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     let removes = || {
         cached.0.remove();
     };
-    let error = patiently(cached.0.obtain(Ask::Session, FetchContext::caller(), removes)).await;
+    let error = patiently(cached.0.obtain(Ask::Session, FetchContext::foreground(), removes)).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Removed);
     settle().await;
     assert_eq!(script.fetches(), 0);
@@ -518,18 +518,18 @@ async fn a_slot_that_is_removed_before_its_fetch_is_on_its_way_fetches_nothing()
 
 #[test]
 fn a_source_is_asked_for_its_label_under_no_lock() {
-    struct Nosy(std::sync::OnceLock<Cached<Arc<Nosy>>>);
+    struct Nosy(std::sync::OnceLock<CachedProvider<Arc<Nosy>>>);
     impl fmt::Debug for Nosy {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("Nosy")
         }
     }
     #[async_trait]
-    impl SessionSource for Nosy {
-        async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
-            Err(FetchError::new(ErrorKind::Unavailable, "none"))
+    impl ProvideSession for Nosy {
+        async fn provide_session(&self, _: FetchContext) -> Result<Session, SessionError> {
+            Err(SessionError::new(ErrorKind::Unavailable, "none"))
         }
-        fn label(&self) -> &str {
+        fn name(&self) -> &str {
             if let Some(cached) = self.0.get() {
                 cached.0.is_loading();
             }
@@ -537,7 +537,7 @@ fn a_source_is_asked_for_its_label_under_no_lock() {
         }
     }
     let nosy = Arc::new(Nosy(std::sync::OnceLock::new()));
-    let cached = Cached::new(Arc::clone(&nosy));
+    let cached = CachedProvider::new(Arc::clone(&nosy));
     assert!(nosy.0.set(cached.clone()).is_ok());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -551,7 +551,7 @@ fn a_source_is_asked_for_its_label_under_no_lock() {
 #[tokio::test]
 async fn a_use_before_a_refresh_counts_when_somebody_looks_after_it() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     assert!(cached.0.was_touched());
     assert!(!cached.0.was_touched(), "it was looked at");

@@ -1,4 +1,5 @@
-//! The pool under the model checker shuttle: who gets, what makes room and what is removed, in whatever order.
+//! The pool under the model checker shuttle: who gets, what makes room and what is removed, in
+//! whatever order.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ struct Shelf {
     live: [AtomicUsize; 2],
     sources: AtomicUsize,
     /// The handle of key 0 that is removed.
-    old: OnceLock<Pooled>,
+    old: OnceLock<CachedProvider>,
 }
 
 /// The sessions of a key, of one slot.
@@ -50,8 +51,8 @@ impl Drop for Live<'_> {
 }
 
 #[async_trait]
-impl SessionSource for Numbered {
-    async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
+impl ProvideSession for Numbered {
+    async fn provide_session(&self, _: FetchContext) -> Result<Session, SessionError> {
         let Self { shelf, key, number, clock } = self;
         shelf.fetches[*key].fetch_add(1, Ordering::SeqCst);
         let live = &shelf.live[*key];
@@ -79,13 +80,13 @@ fn pool(capacity: u64) -> (SessionPool<usize>, Arc<Shelf>, ManualClock) {
         let shelf = Arc::clone(&of_factory);
         let number = shelf.sources.fetch_add(1, Ordering::SeqCst) + 1;
         Arc::new(Numbered { shelf, key: *key, number, clock: clock.clone() })
-            as Arc<dyn SessionSource>
+            as Arc<dyn ProvideSession>
     });
     (pool.capacity(capacity).clock(hands.clock()).build(), shelf, hands)
 }
 
-async fn ask(handle: &Pooled) -> Result<String, FetchError> {
-    let session = handle.session(FetchContext::caller()).await?;
+async fn ask(handle: &CachedProvider) -> Result<String, SessionError> {
+    let session = handle.provide_session(FetchContext::foreground()).await?;
     Ok(session.access_key_id().to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! Every slot that lives, by key, whoever holds it.
+//! All entries of a pool that exist, by key.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -19,7 +19,8 @@ pub(super) struct Registry<K> {
 
 struct Shard<K> {
     slots: HashMap<K, Entry>,
-    /// Where dead entries are cleared away: they keep their memory until then.
+    /// Number of entries at which those without a slot are cleared: they keep their memory until
+    /// then.
     clear_at: usize,
 }
 
@@ -28,35 +29,36 @@ struct Entry {
     used: Moment,
 }
 
-/// The least number of entries to clear a shard for.
-const FEW: usize = 16;
+/// Smallest number of entries for which a shard is cleared.
+const MIN_CLEAR_AT: usize = 16;
 
 impl<K: Eq + Hash + Clone> Registry<K> {
     pub(super) fn new() -> Self {
-        let shard = |_| Mutex::new(Shard { slots: HashMap::new(), clear_at: FEW });
+        let shard = |_| Mutex::new(Shard { slots: HashMap::new(), clear_at: MIN_CLEAR_AT });
         let shards = std::array::from_fn(shard);
         Self { shards, hasher: RandomState::new(), next: Mutex::new(0) }
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K>> {
-        // The low bits choose within the map.
+        // The map of the shard uses the low bits of the hash.
         let index = usize::try_from(self.hasher.hash_one(key) >> 60).unwrap_or(0) % SHARDS;
         locked(&self.shards[index])
     }
 
-    /// A key's slot, if there is one that is not removed.
+    /// Returns the entry of a key, if there is one that is not removed.
     pub(super) fn find(&self, key: &K) -> Option<Arc<Slot>> {
-        // Looked at outside the lock: it may be the last of a removed one that goes here, and its source with it.
+        // Inspected outside the lock: if it is removed, the drop below may be the last one and drop
+        // its provider, which may call the pool.
         let slot = self.shard(key).slots.get(key)?.slot.upgrade()?;
         (!slot.is_removed()).then_some(slot)
     }
 
-    /// This is a key's slot from now on, unless there is one already, which comes back instead.
+    /// Registers the entry of a key, unless one exists. Returns the registered one.
     pub(super) fn keep(&self, key: &K, made: Arc<Slot>, now: Moment) -> Arc<Slot> {
         let mut shard = self.shard(key);
         let there = shard.slots.get(key).and_then(|entry| entry.slot.upgrade());
         if there.as_ref().is_some_and(|slot| !slot.is_removed()) {
-            // Before the one that is not needed goes.
+            // Released before the unused entry is dropped with its provider.
             drop(shard);
             return there.unwrap_or(made);
         }
@@ -69,7 +71,7 @@ impl<K: Eq + Hash + Clone> Registry<K> {
         made
     }
 
-    /// This is a key's slot no longer.
+    /// Unregisters the entry of a key.
     pub(super) fn forget(&self, key: &K, slot: &Arc<Slot>) {
         let mut shard = self.shard(key);
         let is_it = |entry: &Entry| std::ptr::eq(entry.slot.as_ptr(), Arc::as_ptr(slot));
@@ -84,9 +86,11 @@ impl<K: Eq + Hash + Clone> Registry<K> {
         self.shards.iter().map(|shard| locked(shard).slots.len()).sum()
     }
 
-    /// Every slot, with what is taken of its key, a shard at a time. No slot is let go under its lock: it may be the last
-    /// of those that hold it, and its source's drop may come back here.
-    pub(super) fn each<T>(&self, of: impl Fn(&K) -> T, mut look: impl FnMut(T, Arc<Slot>)) {
+    /// Visits every entry, one shard at a time, with what `of` takes of its key.
+    ///
+    /// No entry is dropped under the lock: it may be the last reference, and the drop of its
+    /// provider may call the pool.
+    pub(super) fn each<T>(&self, of: impl Fn(&K) -> T, mut visit: impl FnMut(T, Arc<Slot>)) {
         for shard in &self.shards {
             let slots: Vec<(T, Arc<Slot>)> = {
                 let shard = locked(shard);
@@ -97,17 +101,17 @@ impl<K: Eq + Hash + Clone> Registry<K> {
                 shard.slots.iter().filter_map(living).collect()
             };
             for (key, slot) in slots {
-                look(key, slot);
+                visit(key, slot);
             }
         }
     }
 
-    /// Looks through the next so many shards: with how long each slot has been unused.
+    /// Visits the entries of the next shards, with the time since each was used.
     pub(super) fn sweep(
         &self,
         now: Moment,
         shards: usize,
-        mut look: impl FnMut(&K, &Arc<Slot>, Duration),
+        mut visit: impl FnMut(&K, &Arc<Slot>, Duration),
     ) {
         for _ in 0..shards.min(SHARDS) {
             let index = {
@@ -128,21 +132,21 @@ impl<K: Eq + Hash + Clone> Registry<K> {
                 }
             }
             for (key, slot, unused_for) in living {
-                look(&key, &slot, unused_for);
+                visit(&key, &slot, unused_for);
             }
         }
     }
 }
 
 impl<K: Eq + Hash> Shard<K> {
-    /// Clears the dead away.
+    /// Removes the entries whose slot no longer exists.
     fn clear(&mut self) {
         self.slots.retain(|_, entry| entry.slot.strong_count() > 0);
-        self.clear_at = (2 * self.slots.len()).max(FEW);
+        self.clear_at = (2 * self.slots.len()).max(MIN_CLEAR_AT);
     }
 }
 
-/// What is done under the pool's locks does not panic.
+/// Locks a mutex. Nothing panics under the pool's locks, so that a poisoned one is consistent.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

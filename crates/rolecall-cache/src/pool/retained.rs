@@ -1,4 +1,5 @@
-//! The slots that live though nobody holds a handle: bounded, the least valuable make room for others.
+//! The entries that a pool keeps without a provider of their key. Bounded: the least valuable are
+//! evicted.
 
 use std::hash::Hash;
 
@@ -6,8 +7,10 @@ use super::Slot;
 use super::registry::locked;
 use crate::sync::{Arc, Mutex};
 
-/// What made room, until somebody tells of it. The map evicts amid whatever it is asked: it must not be called from there,
-/// nor may who listens be called with its locks held.
+/// Evicted entries that are not reported yet.
+///
+/// The map calls its eviction listener from within other calls, with its locks held. The listener
+/// must not call the map, and an observer may, so that entries are only collected there.
 type Evicted = Arc<Mutex<Vec<Arc<Slot>>>>;
 
 pub(super) struct Retained<K> {
@@ -32,22 +35,23 @@ impl<K: Eq + Hash + Send + Sync + 'static> Retained<K> {
         self.slots.get(key)
     }
 
-    /// Retains a key's slot, unless it was removed meanwhile.
+    /// Retains the entry of a key, unless it was removed meanwhile.
     pub(super) fn retain(&self, key: K, slot: &Arc<Slot>) {
         self.slots.put_if(key, slot, |slot| !slot.is_removed());
     }
 
-    /// Retains this slot no longer. Whether it was retained.
-    pub(super) fn let_go(&self, key: K, slot: &Arc<Slot>) -> bool {
+    /// Stops retaining this entry. Returns `true` if it was retained.
+    pub(super) fn release(&self, key: K, slot: &Arc<Slot>) -> bool {
         self.slots.remove_if(key, |held| Arc::ptr_eq(held, slot))
     }
 
-    /// Does what the map has put off.
-    pub(super) fn settle(&self) {
-        self.slots.settle();
+    /// Runs the evictions that the map has queued.
+    pub(super) fn run_pending_evictions(&self) {
+        self.slots.run_pending_evictions();
     }
 
-    /// What made room since this was last asked. To be called, and let go of, under no lock.
+    /// Takes the entries that were evicted since the last call. Call this, and drop the entries,
+    /// with no lock held: the drop of a provider may call the pool.
     pub(super) fn take_evicted(&self) -> Vec<Arc<Slot>> {
         std::mem::take(&mut *locked(&self.evicted))
     }
@@ -86,22 +90,27 @@ mod map {
             self.0.get(key)
         }
 
-        pub(super) fn put_if(&self, key: K, slot: &Arc<Slot>, so: impl FnOnce(&Slot) -> bool) {
-            self.0.entry(key).and_compute_with(|_| match so(slot) {
+        pub(super) fn put_if(
+            &self,
+            key: K,
+            slot: &Arc<Slot>,
+            predicate: impl FnOnce(&Slot) -> bool,
+        ) {
+            self.0.entry(key).and_compute_with(|_| match predicate(slot) {
                 true => Op::Put(Arc::clone(slot)),
                 false => Op::Nop,
             });
         }
 
-        pub(super) fn remove_if(&self, key: K, so: impl FnOnce(&Arc<Slot>) -> bool) -> bool {
+        pub(super) fn remove_if(&self, key: K, predicate: impl FnOnce(&Arc<Slot>) -> bool) -> bool {
             let done = self.0.entry(key).and_compute_with(|held| match held {
-                Some(held) if so(held.value()) => Op::Remove,
+                Some(held) if predicate(held.value()) => Op::Remove,
                 _ => Op::Nop,
             });
             matches!(done, CompResult::Removed(_))
         }
 
-        pub(super) fn settle(&self) {
+        pub(super) fn run_pending_evictions(&self) {
             self.0.run_pending_tasks();
         }
 
@@ -112,7 +121,7 @@ mod map {
     }
 }
 
-/// A map for the model checker, in which any slot may make room at any moment.
+/// A map for the model checker, in which any entry may be evicted at any time.
 #[cfg(shuttle)]
 mod map {
     use std::collections::HashMap;
@@ -137,10 +146,15 @@ mod map {
             locked(&self.slots).get(key).cloned()
         }
 
-        pub(super) fn put_if(&self, key: K, slot: &Arc<Slot>, so: impl FnOnce(&Slot) -> bool) {
+        pub(super) fn put_if(
+            &self,
+            key: K,
+            slot: &Arc<Slot>,
+            predicate: impl FnOnce(&Slot) -> bool,
+        ) {
             let keeps = thread_rng().gen_range(0..=self.capacity) > 0;
             let mut slots = locked(&self.slots);
-            if !so(slot) {
+            if !predicate(slot) {
                 return;
             }
             let before = match keeps {
@@ -154,14 +168,14 @@ mod map {
             drop(before);
         }
 
-        pub(super) fn remove_if(&self, key: K, so: impl FnOnce(&Arc<Slot>) -> bool) -> bool {
+        pub(super) fn remove_if(&self, key: K, predicate: impl FnOnce(&Arc<Slot>) -> bool) -> bool {
             let mut slots = locked(&self.slots);
-            let it = slots.get(&key).is_some_and(so);
+            let it = slots.get(&key).is_some_and(predicate);
             let before = it.then(|| slots.remove(&key)).flatten();
             drop(slots);
             before.is_some()
         }
 
-        pub(super) fn settle(&self) {}
+        pub(super) fn run_pending_evictions(&self) {}
     }
 }

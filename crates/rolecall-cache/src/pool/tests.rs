@@ -13,12 +13,12 @@ mod warm;
 
 fn pool(script: &Script) -> SessionPoolBuilder<u32> {
     let source = script.clone();
-    SessionPool::builder(move |_| StdArc::new(source.clone()) as StdArc<dyn SessionSource>)
+    SessionPool::builder(move |_| StdArc::new(source.clone()) as StdArc<dyn ProvideSession>)
         .clock(script.0.hands.clock())
 }
 
-async fn ask(handle: &Pooled) -> Result<Session, FetchError> {
-    let answer = handle.session(FetchContext::caller());
+async fn ask(handle: &CachedProvider) -> Result<Session, SessionError> {
+    let answer = handle.provide_session(FetchContext::foreground());
     tokio::time::timeout(Duration::from_secs(20), answer).await.expect("it hangs")
 }
 
@@ -28,8 +28,8 @@ async fn settle() {
     }
 }
 
-/// Waits until what was let go is freed. The map does that once no thread of this process is reading any map of its kind,
-/// and other tests read theirs.
+/// Waits until what was let go is freed. The map does that once no thread of this process is
+/// reading any map of its kind, and other tests read theirs.
 async fn until(pool: &SessionPool<u32>, freed: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !freed() {
@@ -55,7 +55,7 @@ async fn there_is_one_slot_and_one_fetch_for_a_key_however_many_ask() {
     for caller in callers {
         caller.await.unwrap().unwrap();
     }
-    assert_eq!((script.fetches(), pool.status().slots(), pool.status().holding), (4, 4, 4));
+    assert_eq!((script.fetches(), pool.status().entries(), pool.status().ready), (4, 4, 4));
 }
 
 #[tokio::test]
@@ -67,8 +67,8 @@ async fn a_slot_that_a_handle_uses_is_the_one_of_its_key_though_there_is_no_room
     for key in 1..100 {
         ask(&pool.get(&key)).await.unwrap();
     }
-    pool.0.retained.settle();
-    pool.0.tell_evicted();
+    pool.0.retained.run_pending_evictions();
+    pool.0.report_evicted();
     let fetches = script.fetches();
     let again = pool.get(&0);
     let (first, second) = (ask(&held).await.unwrap(), ask(&again).await.unwrap());
@@ -83,10 +83,10 @@ async fn what_nobody_holds_is_bounded_and_its_memory_is_given_back() {
     for key in 0..5000 {
         ask(&pool.get(&key)).await.unwrap();
     }
-    pool.0.retained.settle();
-    pool.0.tell_evicted();
+    pool.0.retained.run_pending_evictions();
+    pool.0.report_evicted();
     // The map frees what it has let go of in batches of up to 64.
-    until(&pool, || pool.status().slots() <= 50 + 64).await;
+    until(&pool, || pool.status().entries() <= 50 + 64).await;
     let entries = pool.0.registry.entries();
     assert!(entries <= 2 * (50 + 64) + 16 * 16, "{entries} entries are kept");
 }
@@ -103,7 +103,7 @@ async fn a_key_that_is_removed_is_closed_for_its_handles_and_starts_anew_for_oth
     assert_eq!(error.kind(), ErrorKind::Removed);
     assert_eq!(
         error.to_string(),
-        "the session of a session source was removed; look at: ask the pool for another handle"
+        "the session of custom provider was removed; hint: get a new provider from the pool"
     );
     assert_eq!(old.status().state, State::Removed);
     ask(&pool.get(&7)).await.unwrap();
@@ -120,7 +120,7 @@ async fn all_that_a_rule_names_is_closed_and_nothing_else() {
         ask(handle).await.unwrap();
     }
     assert_eq!(pool.remove_where(|key| key % 10 == 7), 10);
-    assert_eq!((pool.remove_where(|key| key % 10 == 7), pool.status().slots()), (0, 90));
+    assert_eq!((pool.remove_where(|key| key % 10 == 7), pool.status().entries()), (0, 90));
     for (key, handle) in handles.iter().enumerate() {
         assert_eq!(handle.status().state == State::Removed, key % 10 == 7, "{key}");
     }
@@ -207,19 +207,19 @@ async fn one_that_is_rejected_and_has_no_other_is_failing() {
     ask(&pool.get(&1)).await.unwrap();
     let handle = pool.get(&2);
     let session = ask(&handle).await.unwrap();
-    handle.reject(&session);
+    handle.invalidate(&session);
     let status = pool.status();
-    assert_eq!((status.holding, status.failing), (2, 0), "nobody has asked for another yet");
+    assert_eq!((status.ready, status.failing), (2, 0), "nobody has asked for another yet");
     assert!(handle.status().is_healthy() && status.is_healthy());
     let same = ask(&handle).await.unwrap();
     assert_eq!(same.access_key_id(), session.access_key_id());
     let status = pool.status();
-    assert_eq!((status.holding, status.failing, status.by_state[&State::Rejected]), (1, 1, 1));
+    assert_eq!((status.ready, status.failing, status.by_state[&State::Invalidated]), (1, 1, 1));
     assert!(!handle.status().is_healthy() && !status.is_healthy());
     script.advance(60);
     assert_ne!(ask(&handle).await.unwrap().access_key_id(), session.access_key_id());
     let status = pool.status();
-    assert_eq!((status.holding, status.failing), (2, 0));
+    assert_eq!((status.ready, status.failing), (2, 0));
     assert!(handle.status().is_healthy() && status.is_healthy());
 }
 
@@ -229,8 +229,8 @@ async fn what_is_evicted_and_removed_is_told() {
     struct Told(StdMutex<Vec<&'static str>>, AtomicUsize);
     impl Observer for Told {
         fn observe(&self, source: &str, event: &Event<'_>) {
-            assert_eq!(source, "a session source");
-            if let Event::FetchEnded { .. } | Event::FetchStarted { .. } = event {
+            assert_eq!(source, "custom provider");
+            if let Event::FetchCompleted { .. } | Event::FetchStarted { .. } = event {
                 self.1.fetch_add(1, Ordering::Relaxed);
             } else {
                 self.0.lock().unwrap().push(event.name());
@@ -253,7 +253,7 @@ async fn what_is_evicted_and_removed_is_told() {
     }
     assert_eq!(*told.0.lock().unwrap(), ["removed", "evicted"]);
     assert_eq!(told.1.load(Ordering::Relaxed), 4);
-    until(&pool, || pool.status().slots() == 0).await;
+    until(&pool, || pool.status().entries() == 0).await;
 }
 
 #[tokio::test]
@@ -322,7 +322,8 @@ fn an_observer_may_call_the_pool() {
     assert_eq!(asks.removed.load(Ordering::Relaxed), 1);
 }
 
-/// Each thread removes and asks for the same keys, and looks whether what it is given is closed, or another's.
+/// Each thread removes and asks for the same keys, and looks whether what it is given is closed, or
+/// another's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_that_is_removed_while_others_ask_for_it_has_one_slot_that_is_open() {
     let script = Script::new();
@@ -351,7 +352,7 @@ async fn a_key_that_is_removed_while_others_ask_for_it_has_one_slot_that_is_open
         assert_eq!(one.status().state, State::Empty);
     }
     // None that is removed is retained.
-    pool.0.retained.settle();
+    pool.0.retained.run_pending_evictions();
     assert!(pool.0.retained.all().iter().all(|slot| !slot.is_removed()));
 }
 
@@ -447,7 +448,7 @@ fn a_source_may_be_made_of_others_of_the_same_pool() {
     let (of_factory, source) = (StdArc::clone(&it), script.clone());
     // A chain of keys: each on the next.
     let pool = SessionPool::builder(move |key: &u32| match key {
-        0 => StdArc::new(source.clone()) as StdArc<dyn SessionSource>,
+        0 => StdArc::new(source.clone()) as StdArc<dyn ProvideSession>,
         key => StdArc::new(of_factory.get().unwrap().get(&(key - 1))),
     });
     let pool = pool.clock(script.0.hands.clock()).build();
@@ -456,7 +457,7 @@ fn a_source_may_be_made_of_others_of_the_same_pool() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             ask(&pool.get(&100)).await.unwrap();
-            assert_eq!(pool.status().holding, 101);
+            assert_eq!(pool.status().ready, 101);
         });
     }));
     assert_eq!(script.fetches(), 1);
@@ -491,7 +492,7 @@ fn who_waits_hears_of_the_removal_though_the_fetch_stands_still_with_its_runtime
 fn who_looks_at_all_keys_lets_go_of_no_slot_under_a_lock() {
     #[derive(Debug, Default)]
     struct Last {
-        handle: StdMutex<Option<Cached<StdArc<dyn SessionSource>>>>,
+        handle: StdMutex<Option<CachedProvider>>,
         pool: std::sync::OnceLock<SessionPool<Key>>,
         dropped: AtomicUsize,
     }
@@ -515,8 +516,8 @@ fn who_looks_at_all_keys_lets_go_of_no_slot_under_a_lock() {
     #[derive(Debug)]
     struct Source(StdArc<Last>);
     #[async_trait::async_trait]
-    impl SessionSource for Source {
-        async fn session(&self, _: FetchContext) -> Result<Session, FetchError> {
+    impl ProvideSession for Source {
+        async fn provide_session(&self, _: FetchContext) -> Result<Session, SessionError> {
             std::future::pending().await
         }
     }
@@ -535,12 +536,12 @@ fn who_looks_at_all_keys_lets_go_of_no_slot_under_a_lock() {
         let last = StdArc::new(Last::default());
         let key = Key(StdArc::clone(&last));
         let pool = SessionPool::new(|key: &Key| {
-            StdArc::new(Source(StdArc::clone(&key.0))) as StdArc<dyn SessionSource>
+            StdArc::new(Source(StdArc::clone(&key.0))) as StdArc<dyn ProvideSession>
         });
         last.pool.set(pool.clone()).unwrap();
         let handle = pool.get(&key);
-        assert!(pool.0.retained.let_go(key.clone(), &handle.0));
-        pool.0.retained.settle();
+        assert!(pool.0.retained.release(key.clone(), &handle.0));
+        pool.0.retained.run_pending_evictions();
         drop(pool.0.retained.take_evicted());
         // The map frees it once no thread of this process is reading any map of its kind.
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
@@ -569,7 +570,7 @@ fn what_is_removed_is_retained_by_nobody_who_comes_late() {
     // Nor does it take the place of the next, or take that away.
     let next = pool.get(&1);
     pool.0.retained.retain(1, &late.0);
-    assert!(!pool.0.retained.let_go(1, &late.0));
+    assert!(!pool.0.retained.release(1, &late.0));
     pool.0.registry.forget(&1, &late.0);
     assert!(Arc::ptr_eq(&pool.0.retained.get(&1).unwrap(), &next.0));
     assert!(Arc::ptr_eq(&pool.0.registry.find(&1).unwrap(), &next.0));

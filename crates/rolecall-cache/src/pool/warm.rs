@@ -1,40 +1,43 @@
-//! Sessions before they are asked for.
+//! Fetches the sessions of a pool before they are requested.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use rolecall_core::{ErrorKind, FetchError};
+use rolecall_core::{ErrorKind, SessionError};
 use tokio::task::JoinSet;
 
 use super::SessionPool;
 use crate::sync::Runtime;
 
-/// How far a pool is warmed.
+/// The result of [`SessionPool::warm`], or its progress.
+///
+/// # Examples
 ///
 /// ```
 /// # async fn show(pool: rolecall_cache::SessionPool<u64>, tenants: Vec<u64>) {
-/// let warmed = pool.warm(tenants, |so_far| println!("{} are ready", so_far.ready)).await;
-/// for (tenant, error) in &warmed.failed {
+/// let total = tenants.len();
+/// let report = pool.warm(tenants, |so_far| println!("{} of {total}", so_far.done())).await;
+/// for (tenant, error) in &report.failed {
 ///     println!("{tenant}: {error}");
 /// }
 /// # }
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]
-pub struct Warmed<K> {
-    /// How many keys have a session.
+pub struct WarmReport<K> {
+    /// The number of keys that have a session.
     pub ready: usize,
-    /// Those that have none, and why.
-    pub failed: Vec<(K, FetchError)>,
+    /// The keys whose fetch failed, with their errors.
+    pub failed: Vec<(K, SessionError)>,
 }
 
-impl<K> Warmed<K> {
-    /// How many keys are done.
+impl<K> WarmReport<K> {
+    /// Returns the number of completed keys, ready and failed.
     pub fn done(&self) -> usize {
         self.ready + self.failed.len()
     }
 
-    fn add(&mut self, key: K, result: Result<(), FetchError>) {
+    fn add(&mut self, key: K, result: Result<(), SessionError>) {
         match result {
             Ok(()) => self.ready += 1,
             Err(error) => self.failed.push((key, error)),
@@ -42,23 +45,24 @@ impl<K> Warmed<K> {
     }
 }
 
-/// How many are loaded at once: as many as an STS client has in flight.
+/// Number of concurrent fetches: as many as an STS client has in flight by default.
 const AT_ONCE: usize = 64;
 
 pub(super) async fn warm<K: Eq + Hash + Clone + Send + Sync + 'static>(
     pool: &SessionPool<K>,
     mut keys: impl Iterator<Item = K>,
-    mut progress: impl FnMut(&Warmed<K>),
-) -> Warmed<K> {
-    let mut warmed = Warmed { ready: 0, failed: Vec::new() };
+    mut progress: impl FnMut(&WarmReport<K>),
+) -> WarmReport<K> {
+    let mut report = WarmReport { ready: 0, failed: Vec::new() };
     if Runtime::current().is_none() {
-        // No tasks there. What is held is held, and the error of each of the others says so.
+        // No task can be started here. Keys with a cached session are ready, and the others fail
+        // with an error that says so.
         for key in keys {
             let result = pool.get(&key).ready().await;
-            warmed.add(key, result);
-            progress(&warmed);
+            report.add(key, result);
+            progress(&report);
         }
-        return warmed;
+        return report;
     }
     let (mut loads, mut loading) = (JoinSet::new(), HashMap::new());
     loop {
@@ -70,24 +74,23 @@ pub(super) async fn warm<K: Eq + Hash + Clone + Send + Sync + 'static>(
             loading.insert(task.id(), key);
         }
         let (task, result) = match loads.join_next_with_id().await {
-            None => return warmed,
+            None => return report,
             Some(Ok((task, result))) => (task, result),
-            Some(Err(ended)) => (ended.id(), Err(no_wait())),
+            Some(Err(ended)) => (ended.id(), Err(task_ended())),
         };
         if let Some(key) = loading.remove(&task) {
-            warmed.add(key, result);
-            progress(&warmed);
+            report.add(key, result);
+            progress(&report);
         }
     }
 }
 
-/// The runtime has no timers, or it shuts down.
-fn no_wait() -> FetchError {
-    FetchError::new(
+/// The error of a task that panicked, since its runtime has no timers, or that was cancelled, since
+/// its runtime shut down.
+fn task_ended() -> SessionError {
+    SessionError::new(
         ErrorKind::InvalidConfig,
-        "the task that waits for the session ended before it came",
+        "the task that waited for the session ended before the session arrived",
     )
-    .with_hint(
-        "warm the pool on a Tokio runtime with timers (enable_all) that goes on until it is warm",
-    )
+    .with_hint("call warm on a Tokio runtime with timers (enable_all) that runs until it returns")
 }

@@ -5,18 +5,21 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::Poll;
 
-use rolecall_core::{Clock, ErrorKind, Event, FetchContext, FetchError, Moment, Session};
+use rolecall_core::{
+    Clock, ErrorKind, Event, FetchContext, FetchMode, Moment, Session, SessionError,
+};
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use super::trouble::{panicked, took_too_long};
+use super::error::{panicked, timed_out};
 use super::{Item, Origin, Outcome, Shared};
 use crate::observed::Observed;
 use crate::slot::Refused;
 use crate::sync::{Arc, Weak};
 
-/// A fetch on its way. If it is dropped without a result (its runtime shut down), the slot learns of it. It does not
-/// keep the slot alive: without a handle nobody is left to whom its result could go.
+/// A fetch on its way. If it is dropped without a result (its runtime shut down), the slot learns
+/// of it. It does not keep the slot alive: without a handle nobody is left to whom its result could
+/// go.
 pub(super) struct InFlight<O: Origin> {
     slot: Weak<Shared<O, O::Item>>,
     origin: Arc<O>,
@@ -24,7 +27,7 @@ pub(super) struct InFlight<O: Origin> {
     observed: Observed,
     generation: u64,
     started: Moment,
-    cx: FetchContext,
+    mode: FetchMode,
     tell: watch::Sender<Option<Outcome<O::Item>>>,
     /// The source was asked.
     asked: bool,
@@ -35,7 +38,7 @@ impl<O: Origin> InFlight<O> {
         slot: &Arc<Shared<O, O::Item>>,
         generation: u64,
         started: Moment,
-        cx: FetchContext,
+        mode: FetchMode,
         tell: watch::Sender<Option<Outcome<O::Item>>>,
     ) -> Self {
         Self {
@@ -45,7 +48,7 @@ impl<O: Origin> InFlight<O> {
             observed: slot.observed.clone(),
             generation,
             started,
-            cx,
+            mode,
             tell,
             asked: false,
         }
@@ -61,77 +64,85 @@ impl<O: Origin> InFlight<O> {
         let span = tracing::debug_span!(
             parent: None,
             "rolecall.fetch",
-            source = self.origin.label(),
-            urgency = self.cx.urgency.name(),
+            provider = self.origin.name(),
+            mode = self.mode.name(),
             outcome = tracing::field::Empty,
         );
         span.follows_from(caller);
         async move {
             self.asked = true;
-            self.observed
-                .tell(self.origin.label(), &Event::FetchStarted { urgency: self.cx.urgency });
+            self.observed.tell(self.origin.name(), &Event::fetch_started(self.mode));
             let result = self.fetch(with).await;
-            self.hand_in(result);
+            self.complete_fetch(result);
         }
         .instrument(span)
     }
 
-    async fn fetch(&self, with: O::With) -> Result<O::Item, FetchError> {
+    /// The provider computes expirations on the clock of this entry.
+    fn context(&self) -> FetchContext {
+        let context = match self.mode {
+            FetchMode::Background => FetchContext::background(),
+            _ => FetchContext::foreground(),
+        };
+        context.with_clock(self.clock.clone())
+    }
+
+    async fn fetch(&self, with: O::With) -> Result<O::Item, SessionError> {
         // In a block: a source may panic before it gives a future.
-        let mut fetch = pin!(async { self.origin.fetch(self.cx, with).await });
+        let mut fetch = pin!(async { self.origin.fetch(self.context(), with).await });
         let fetch = std::future::poll_fn(|task| {
             match std::panic::catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(task))) {
                 Ok(poll) => poll,
-                Err(_) => Poll::Ready(Err(panicked(self.origin.label()))),
+                Err(_) => Poll::Ready(Err(panicked(self.origin.name()))),
             }
         });
-        let limit = self.origin.limit();
+        let limit = self.origin.timeout();
         match self.clock.until(self.started + limit, fetch).await {
             Ok(result) => result,
-            Err(_) => Err(took_too_long(self.origin.label(), limit)),
+            Err(_) => Err(timed_out(self.origin.name(), limit)),
         }
     }
 
-    fn hand_in(&self, result: Result<O::Item, FetchError>) {
+    fn complete_fetch(&self, result: Result<O::Item, SessionError>) {
         let Some(slot) = self.slot.upgrade() else { return };
         let is = |outcome: &str| {
             tracing::Span::current().record("outcome", outcome);
         };
-        let Some((outcome, left)) = slot.hand_in(self.generation, self.cx, result) else {
+        let Some((outcome, left)) = slot.complete_fetch(self.generation, result) else {
             is("discarded");
-            tracing::debug!("a late session is discarded: another fetch took over");
+            tracing::debug!("discarded a late session: another fetch took over");
             return;
         };
         self.tell.send_replace(Some(outcome.clone()));
         // Outside the lock: what listens may come back here.
-        let source = self.origin.label();
+        let provider = self.origin.name();
         match &outcome {
             Ok((item, _)) => {
                 is("ok");
                 let lineage =
                     item.session().map(|session| tracing::field::display(session.lineage()));
-                tracing::debug!(lineage, "a session was fetched");
+                tracing::debug!(lineage, "fetched a session");
             }
-            Err(error) if error.is_put_off(self.cx.urgency) => {
-                is("put off");
-                tracing::debug!(source, error = %error.report(), "a refresh was put off");
+            Err(error) if error.is_deferred() => {
+                is("deferred");
+                tracing::debug!(provider, error = %error.report(), "deferred a refresh");
             }
             Err(error) => {
                 is("failed");
-                tracing::warn!(source, error = %error.report(), "no session was fetched");
+                tracing::warn!(provider, error = %error.report(), "failed to fetch a session");
             }
         }
         let result = match &outcome {
             Ok((item, _)) => item.session().map(Ok),
             Err(error) => Some(Err(error)),
         };
-        let (urgency, took) = (self.cx.urgency, self.clock.now() - self.started);
+        let (mode, took) = (self.mode, self.clock.now() - self.started);
         if let Some(result) = result {
-            self.observed.tell(source, &Event::FetchEnded { urgency, took, result });
+            self.observed.tell(provider, &Event::fetch_completed(mode, took, result));
         }
-        let put_off = outcome.as_ref().is_err_and(|error| error.is_put_off(urgency));
-        if let Some(left) = left.filter(|_| !put_off) {
-            self.observed.tell(source, &Event::ServedStale { left });
+        let deferred = outcome.as_ref().is_err_and(|error| error.is_deferred());
+        if let Some(left) = left.filter(|_| !deferred) {
+            self.observed.tell(provider, &Event::served_stale(left));
         }
     }
 }
@@ -144,12 +155,18 @@ impl<O: Origin> Drop for InFlight<O> {
     }
 }
 
-pub(super) fn no_use(refused: Refused, session: Option<&Session>) -> FetchError {
-    let what = match refused {
-        Refused::Expired => "has ended already",
-        Refused::EndsSooner => "ends sooner than the one that is held",
-        Refused::Rejected => "is the one that a service rejected",
+pub(super) fn no_use(refused: Refused, session: Option<&Session>) -> SessionError {
+    let (what, hint) = match refused {
+        Refused::Expired => ("has already expired", "check the clock of this machine"),
+        Refused::ExpiresSooner => (
+            "expires sooner than the cached session",
+            "check that the provider returns its newest session",
+        ),
+        Refused::Rejected => (
+            "is the one that a service rejected",
+            "check that the provider fetches a new session for each call",
+        ),
     };
     let of = session.map_or(String::new(), |session| format!(" of {}", session.lineage()));
-    FetchError::new(ErrorKind::InvalidResponse, format!("the session{of} {what}"))
+    SessionError::new(ErrorKind::InvalidResponse, format!("the session{of} {what}")).with_hint(hint)
 }

@@ -1,7 +1,8 @@
-//! The shell under the model checker shuttle: what must hold in whatever order its threads and tasks go on.
+//! The shell under the model checker shuttle: what must hold in whatever order its threads and
+//! tasks go on.
 //!
-//! A caller that would wait for ever is found as a deadlock: nothing else goes on then. In every model, no fetch lives
-//! beside another.
+//! A caller that would wait for ever is found as a deadlock: nothing else goes on then. In every
+//! model, no fetch lives beside another.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +29,8 @@ struct Counted {
     clock: Clock,
     fetches: AtomicUsize,
     live: AtomicUsize,
-    /// How many began beside another that had not been given up. They do not panic: the shell makes errors of panics.
+    /// How many began beside another that had not been given up. They do not panic: the shell makes
+    /// errors of panics.
     beside_another: Arc<AtomicUsize>,
     answers: Answers,
 }
@@ -57,7 +59,7 @@ impl Origin for Arc<Counted> {
     type Item = Session;
     type With = ();
 
-    async fn fetch(&self, _: FetchContext, (): ()) -> Result<Session, FetchError> {
+    async fn fetch(&self, _: FetchContext, (): ()) -> Result<Session, SessionError> {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
         let before = self.live.fetch_add(1, Ordering::SeqCst);
         // One that is given up may not be gone yet.
@@ -72,9 +74,9 @@ impl Origin for Arc<Counted> {
         match self.answers {
             Answers::Sessions => {}
             Answers::FailsAtFirst if number % 2 == 0 => {}
-            Answers::FailsAtFirst => return Err(gone("no")),
+            Answers::FailsAtFirst => return Err(unavailable("no")),
             Answers::FailsLater if number == 1 => {}
-            Answers::FailsLater => return Err(gone("no")),
+            Answers::FailsLater => return Err(unavailable("no")),
             Answers::HangsAtFirst if number > 1 => {}
             Answers::Hangs | Answers::HangsAtFirst => return std::future::pending().await,
         }
@@ -86,11 +88,11 @@ impl Origin for Arc<Counted> {
         Some(())
     }
 
-    fn limit(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         Duration::from_secs(15)
     }
 
-    fn label(&self) -> &str {
+    fn name(&self) -> &str {
         "model"
     }
 }
@@ -121,10 +123,10 @@ fn world(answers: Answers) -> World {
     World { slot: Shared::new(Arc::clone(&counted), setup), counted, hands }
 }
 
-async fn ask(slot: &Slot) -> Result<Session, FetchError> {
+async fn ask(slot: &Slot) -> Result<Session, SessionError> {
     match slot.hit(Session::clone) {
         Some(session) => Ok(session),
-        None => slot.obtain(Ask::Session, FetchContext::caller(), || ()).await,
+        None => slot.obtain(Ask::Session, FetchContext::foreground(), || ()).await,
     }
 }
 
@@ -173,7 +175,7 @@ fn key(slot: &Slot) -> String {
 fn tasks(
     slot: &Slot,
     many: usize,
-) -> Vec<shuttle::future::JoinHandle<Result<Session, FetchError>>> {
+) -> Vec<shuttle::future::JoinHandle<Result<Session, SessionError>>> {
     (0..many)
         .map(|_| {
             let slot = Arc::clone(slot);
@@ -182,7 +184,8 @@ fn tasks(
         .collect()
 }
 
-/// For models that poll for what they wait for: a scheduler by priorities may let them poll for ever.
+/// For models that poll for what they wait for: a scheduler by priorities may let them poll for
+/// ever.
 fn check_fairly(answers: Answers, model: impl Fn(World) + Copy + Send + Sync + 'static) {
     shuttle::check_random(move || run(answers, model), 2 * INTERLEAVINGS);
 }
@@ -250,7 +253,7 @@ fn a_rejected_session_is_replaced_once_however_many_reject_it() {
     check(Answers::Sessions, |world| {
         block_on(async { ask(&world.slot).await.unwrap() });
         let another = |slot: &Slot| {
-            slot.reject("AKIA1");
+            slot.invalidate("AKIA1");
             key(slot)
         };
         assert_eq!(answers(callers(&world.slot, 3, another)), ["AKIA2"; 3]);
@@ -337,7 +340,7 @@ fn who_asks_for_another_session_now_shares_it_and_makes_nobody_wait() {
         block_on(async { ask(&world.slot).await.unwrap() });
         world.hands.advance(Duration::from_secs(10));
         let for_another = callers(&world.slot, 2, |slot| {
-            let another = slot.obtain(Ask::Now, FetchContext::caller(), || ());
+            let another = slot.obtain(Ask::Now, FetchContext::foreground(), || ());
             block_on(async { another.await.unwrap().access_key_id().to_owned() })
         });
         for _ in 0..3 {
@@ -358,7 +361,7 @@ fn a_rejection_amid_a_refresh_is_answered_by_it() {
         // A refresh begins, by this or by the timer.
         at_once(&world.slot);
         let another = |slot: &Slot| {
-            slot.reject("AKIA1");
+            slot.invalidate("AKIA1");
             key(slot)
         };
         assert_eq!(answers(callers(&world.slot, 2, another)), ["AKIA2"; 2]);
@@ -394,7 +397,10 @@ fn whoever_waits_for_a_fetch_that_hangs_is_answered_when_its_time_is_over() {
             for caller in callers {
                 match caller.await.unwrap() {
                     Ok(session) => assert_eq!(session.access_key_id(), "AKIA2"),
-                    Err(error) => assert!(error.message().contains("took longer"), "{error}"),
+                    Err(error) => assert!(
+                        error.message().contains("did not return a session within"),
+                        "{error}"
+                    ),
                 }
             }
         });

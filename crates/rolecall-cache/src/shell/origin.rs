@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use rolecall_core::{FetchContext, FetchError, Session};
+use rolecall_core::{FetchContext, Session, SessionError};
 
 use crate::slot::SameSession;
 
@@ -39,12 +39,12 @@ pub(crate) trait Origin: Send + Sync + 'static {
         &self,
         cx: FetchContext,
         with: Self::With,
-    ) -> impl Future<Output = Result<Self::Item, FetchError>> + Send;
+    ) -> impl Future<Output = Result<Self::Item, SessionError>> + Send;
 
     /// What a fetch needs that no caller began; none: only callers begin one.
     fn unattended(&self) -> Option<Self::With>;
 
-    fn limit(&self) -> Duration;
+    fn timeout(&self) -> Duration;
 
-    fn label(&self) -> &str;
+    fn name(&self) -> &str;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_core::{Moment, Urgency};
+use rolecall_core::{FetchMode, Moment};
 
 use super::{Decision, SameSession, Slot};
 use crate::schedule::{AFTER_SUCCESS, BETWEEN_SHORT_ONES};
@@ -29,26 +29,27 @@ impl Ask {
 }
 
 impl<S: SameSession, E: Clone> Slot<S, E> {
-    /// What somebody gets for what is asked: a caller who waits, or one who fetches in the background.
-    pub(crate) fn decide_for(&self, ask: Ask, urgency: Urgency, now: Moment) -> Decision<S, E> {
+    /// What somebody gets for what is asked: a caller who waits, or one who fetches in the
+    /// background.
+    pub(crate) fn decide_for(&self, ask: Ask, mode: FetchMode, now: Moment) -> Decision<S, E> {
         match ask {
             _ if self.removed => Decision::Removed,
-            Ask::Session => self.decide_session(urgency, now),
-            Ask::ValidFor(least) => self.decide_valid_for(least, urgency, now),
+            Ask::Session => self.decide_session(mode, now),
+            Ask::ValidFor(least) => self.decide_valid_for(least, mode, now),
             Ask::Now => self.decide_now(now),
         }
     }
 
-    fn decide_valid_for(&self, least: Duration, urgency: Urgency, now: Moment) -> Decision<S, E> {
+    fn decide_valid_for(&self, least: Duration, mode: FetchMode, now: Moment) -> Decision<S, E> {
         let Some(held) = self.held.as_ref().filter(|held| now < held.windows.end) else {
-            return self.decide_session(urgency, now);
+            return self.decide_session(mode, now);
         };
         let left = held.windows.end - now;
         if left >= least {
-            return match self.decide_session(urgency, now) {
+            return match self.decide_session(mode, now) {
                 // It is what is asked for, and would not be after the wait.
                 Decision::Wait(wait) if !held.rejected && left < least + (wait.until - now) => {
-                    let may_start = now >= self.not_before(Urgency::Background);
+                    let may_start = now >= self.not_before(FetchMode::Background);
                     let refresh = wait.start && may_start;
                     Decision::Hand { session: held.session.clone(), refresh }
                 }

@@ -1,6 +1,6 @@
 //! What a person may know of a slot.
 
-use rolecall_core::{Moment, Urgency};
+use rolecall_core::{FetchMode, Moment};
 
 use super::{SameSession, Slot};
 use crate::status::State;
@@ -11,14 +11,17 @@ pub(crate) struct Look<E> {
     pub(crate) state: State,
     /// The end of what is held; [`Moment::MAX`] for what has none.
     pub(crate) ends: Option<Moment>,
-    /// From when the next fetch may start by itself or for a caller; none: with the next call, or never.
+    /// From when the next fetch may start by itself or for a caller; none: with the next call, or
+    /// never.
     pub(crate) next_attempt: Option<Moment>,
-    pub(crate) failures_in_a_row: u32,
+    pub(crate) consecutive_failures: u32,
     pub(crate) last_error: Option<E>,
 }
 
 impl<E> Look<E> {
-    /// Whether callers get no session, or one that a service refused and that no other could be had for.
+    /// Whether callers get no session, or one that a service refused and that no other could be had
+    /// for.
+    #[cfg(any(feature = "pool", test))]
     pub(crate) fn is_failing(&self) -> bool {
         is_failing(self.state, self.last_error.as_ref())
     }
@@ -28,7 +31,7 @@ impl<E> Look<E> {
 pub(crate) fn is_failing<E>(state: State, last_error: Option<&E>) -> bool {
     match state {
         State::Failing => true,
-        State::Rejected => last_error.is_some(),
+        State::Invalidated => last_error.is_some(),
         _ => false,
     }
 }
@@ -45,15 +48,15 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             None if failed => State::Failing,
             None if held.is_some() => State::Expired,
             None => State::Empty,
-            Some(held) if held.rejected => State::Rejected,
+            Some(held) if held.rejected => State::Invalidated,
             Some(_) if running => State::Refreshing,
             Some(_) if failed => State::Stale,
             Some(held) if now >= held.windows.refresh_at => State::Due,
             Some(_) => State::Fresh,
         };
         let pause = self.not_before(match valid {
-            Some(held) if !held.rejected => Urgency::Background,
-            _ => Urgency::Caller,
+            Some(held) if !held.rejected => FetchMode::Background,
+            _ => FetchMode::Foreground,
         });
         let next_attempt = match (valid, state) {
             (_, State::Loading | State::Refreshing | State::Removed) => None,
@@ -66,7 +69,7 @@ impl<S: SameSession, E: Clone> Slot<S, E> {
             state,
             ends: held.map(|held| held.windows.end),
             next_attempt: next_attempt.filter(|next| *next != Moment::MAX),
-            failures_in_a_row: self.failures.in_a_row,
+            consecutive_failures: self.failures.in_a_row,
             last_error: self.failures.last.clone(),
         }
     }

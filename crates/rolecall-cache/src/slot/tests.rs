@@ -58,15 +58,15 @@ fn failed(mut slot: Machine, when: u64) -> Machine {
     slot
 }
 
-fn put_off(mut slot: Machine, when: u64) -> Machine {
+fn deferred(mut slot: Machine, when: u64) -> Machine {
     slot.start(at(when));
-    slot.put_off(at(when), "put off", 0.0);
+    slot.deferred(at(when), "put off", 0.0);
     slot
 }
 
 fn rejected(mut slot: Machine, when: u64) -> Machine {
     let held = *slot.session().unwrap();
-    assert!(slot.reject(at(when), &held));
+    assert!(slot.invalidate(at(when), &held));
     slot
 }
 
@@ -122,26 +122,26 @@ fn in_the_hard_window_a_caller_starts_the_refresh_it_waits_for() {
 #[test]
 fn a_refresh_that_was_put_off_by_table() {
     let none = || Machine::new(OVERDUE, true);
-    let twice = |slot, when| put_off(put_off(slot, when), when);
+    let twice = |slot, when| deferred(deferred(slot, when), when);
     // (case, state, now, for a caller, in the background)
     for (case, slot, now, caller, background) in [
         (
             "window",
-            put_off(holding(), REFRESH_AT),
+            deferred(holding(), REFRESH_AT),
             REFRESH_AT,
             hand(FIRST, false),
             hand(FIRST, false),
         ),
         (
             "window, a second later",
-            put_off(holding(), REFRESH_AT),
+            deferred(holding(), REFRESH_AT),
             REFRESH_AT + 1,
             hand(FIRST, true),
             hand(FIRST, true),
         ),
         (
             "hard",
-            put_off(holding(), HARD_AT),
+            deferred(holding(), HARD_AT),
             HARD_AT,
             wait(true, HARD_AT + 2, Some(FIRST)),
             hand(FIRST, false),
@@ -155,36 +155,36 @@ fn a_refresh_that_was_put_off_by_table() {
         ),
         (
             "rejected",
-            put_off(rejected(holding(), 5), 5),
+            deferred(rejected(holding(), 5), 5),
             5,
             wait(true, 21, Some(FIRST)),
             hand(FIRST, false),
         ),
         (
             "put off, and then rejected",
-            rejected(put_off(holding(), REFRESH_AT), REFRESH_AT),
+            rejected(deferred(holding(), REFRESH_AT), REFRESH_AT),
             REFRESH_AT,
             wait(true, REFRESH_AT + 16, Some(FIRST)),
             hand(FIRST, false),
         ),
-        ("none", put_off(none(), 0), 0, wait(true, 16, None), Decision::Fail("put off")),
+        ("none", deferred(none(), 0), 0, wait(true, 16, None), Decision::Fail("put off")),
         (
             "over",
-            put_off(holding(), END),
+            deferred(holding(), END),
             END,
             wait(true, END + 16, None),
             Decision::Fail("put off"),
         ),
         (
             "failed, and remembered",
-            failed(put_off(none(), 0), 0),
+            failed(deferred(none(), 0), 0),
             0,
             Decision::Fail("no"),
             Decision::Fail("no"),
         ),
     ] {
         assert_eq!(slot.decide(at(now)), caller, "{case}");
-        let in_the_background = slot.decide_for(Ask::Session, Urgency::Background, at(now));
+        let in_the_background = slot.decide_for(Ask::Session, FetchMode::Background, at(now));
         assert_eq!(in_the_background, background, "{case}, in the background");
     }
 }
@@ -193,10 +193,10 @@ fn a_refresh_that_was_put_off_by_table() {
 fn a_failure_after_refreshes_that_were_put_off_is_the_first() {
     let mut slot = holding();
     for _ in 0..6 {
-        slot = put_off(slot, REFRESH_AT);
+        slot = deferred(slot, REFRESH_AT);
     }
     let slot = failed(slot, REFRESH_AT);
-    assert_eq!(slot.look(at(REFRESH_AT)).failures_in_a_row, 1);
+    assert_eq!(slot.look(at(REFRESH_AT)).consecutive_failures, 1);
     assert_eq!(slot.decide(at(REFRESH_AT + 1)), hand(FIRST, true));
 }
 
@@ -292,13 +292,13 @@ fn a_rejected_session_is_handed_out_after_the_fetch_failed() {
 #[test]
 fn a_rejection_of_another_session_is_old_news() {
     let mut slot = holding();
-    assert!(!slot.reject(at(5), &Keys { id: 7, ..FIRST }));
+    assert!(!slot.invalidate(at(5), &Keys { id: 7, ..FIRST }));
     assert_eq!(slot.decide(at(5)), hand(FIRST, false));
 }
 
 #[test]
 fn a_second_rejection_of_the_held_session_is_no_news() {
-    assert!(!rejected(holding(), 5).reject(at(6), &FIRST));
+    assert!(!rejected(holding(), 5).invalidate(at(6), &FIRST));
 }
 
 #[test]
@@ -426,7 +426,8 @@ fn answers_that_are_no_use_are_refused() {
         ("ended, while one is held", &held, 10, fetched(2, 0, 9), Err(Refused::Expired)),
         ("ends at once", &none, 10, fetched(2, 0, 11), Err(Refused::Expired)),
         ("first", &none, 10, fetched(2, 0, 12), Ok(())),
-        ("sooner", &held, 10, fetched(2, 10, END - 1), Err(Refused::EndsSooner)),
+        ("sooner", &held, 10, fetched(2, 10, END - 11), Err(Refused::ExpiresSooner)),
+        ("as late, read a little sooner", &held, 10, fetched(2, 10, END - 10), Ok(())),
         ("as late", &held, 10, fetched(2, 10, END), Ok(())),
         ("unchanged", &held, 10, fetched(1, 10, END), Ok(())),
         ("sooner, but the held one is over", &held, END + 9, fetched(2, 10, END + 11), Ok(())),
@@ -556,7 +557,7 @@ fn the_same_keys_with_an_end_read_a_little_sooner_are_unchanged() {
     assert_eq!(slot.session(), Some(&FIRST));
     assert_eq!(slot.decide(at(2999)), hand(FIRST, false), "looked at again after a quarter");
     let much_sooner = fetched(1, 2800, END - 11);
-    assert_eq!(slot.check(at(2800), &much_sooner), Err(Refused::EndsSooner));
+    assert_eq!(slot.check(at(2800), &much_sooner), Err(Refused::ExpiresSooner));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A clock that tests turn.
+//! A clock that tests advance by hand.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,72 +11,80 @@ use std::time::{Duration, SystemTime};
 
 use super::{Clock, Kind, Moment};
 
-/// A clock that stands still until it is turned. Clones are hands of the same clock.
+/// A clock that advances only when a test advances it. Clones control the same clock.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
 /// use rolecall_core::ManualClock;
 ///
-/// let hands = ManualClock::new();
-/// let clock = hands.clock();
+/// let manual = ManualClock::new();
+/// let clock = manual.clock();
 /// let before = clock.now();
-/// hands.advance(Duration::from_secs(3600));
+/// manual.advance(Duration::from_secs(3600));
 /// assert_eq!(clock.now() - before, Duration::from_secs(3600));
 /// ```
 #[derive(Clone)]
-pub struct ManualClock(Arc<Face>);
+pub struct ManualClock(Arc<Shared>);
 
-struct Face {
-    /// The moment, to be read without the lock: what is under test may read it at every call. Written under the lock
-    /// alone.
+struct Shared {
+    /// The current moment, readable without the lock, since a cache reads it on every call. Written
+    /// under the lock only.
     now: AtomicU64,
-    works: Mutex<Works>,
+    locked: Mutex<Locked>,
 }
 
-struct Works {
+struct Locked {
     wall: SystemTime,
-    /// Who sleeps, by when they wake: turning the clock costs those whose time has come, and not the others.
+    /// The pending sleeps by deadline and id. The order lets `advance` wake the sleeps that are due
+    /// without visiting the others.
     sleepers: BTreeMap<(Moment, u64), Waker>,
-    names: u64,
+    last_id: u64,
 }
 
 impl ManualClock {
-    /// A clock that shows the machine's wall time of this moment, and stands.
+    /// Creates a clock whose wall time is the system's current time.
     pub fn new() -> Self {
         Self::at(SystemTime::now())
     }
 
-    /// A clock whose wall shows `wall`, and stands.
+    /// Creates a clock whose wall time is `wall`.
     pub fn at(wall: SystemTime) -> Self {
-        // Not at zero: "an hour ago" must be a moment too.
+        // Starts above zero: a test must be able to subtract an hour from the first moment.
         let now = Moment::ZERO + Duration::from_secs(1_000_000);
-        let works = Works { wall, sleepers: BTreeMap::new(), names: 0 };
-        Self(Arc::new(Face { now: AtomicU64::new(now.as_nanos()), works: Mutex::new(works) }))
+        let locked = Locked { wall, sleepers: BTreeMap::new(), last_id: 0 };
+        Self(Arc::new(Shared { now: AtomicU64::new(now.as_nanos()), locked: Mutex::new(locked) }))
     }
 
-    /// The clock to hand to what is under test.
+    /// Returns the [`Clock`] to pass to the code under test.
     pub fn clock(&self) -> Clock {
         Clock(Kind::Manual(self.clone()))
     }
 
-    /// Time passes, by both clocks. Sleepers whose time has come wake.
-    pub fn advance(&self, by: Duration) {
-        let mut works = self.works();
-        let now = self.now() + by;
-        works.wall += by;
+    /// Advances both the monotonic and the wall clock by `duration`, and wakes the sleeps that are
+    /// due.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the wall time would be too late for [`SystemTime`].
+    pub fn advance(&self, duration: Duration) {
+        let mut locked = self.lock();
+        let now = self.now() + duration;
+        locked.wall += duration;
         self.0.now.store(now.as_nanos(), Ordering::Release);
-        let later = works.sleepers.split_off(&(now, u64::MAX));
-        let due = std::mem::replace(&mut works.sleepers, later);
-        drop(works);
-        // Outside the lock: a waker may do anything.
+        let later = locked.sleepers.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut locked.sleepers, later);
+        drop(locked);
+        // Wakers run outside the lock: a waker may poll or drop a sleep, which takes the lock.
         for waker in due.into_values() {
             waker.wake();
         }
     }
 
-    /// Somebody sets the wall clock; no time passes.
+    /// Sets the wall clock, as an administrator or NTP would. Deadlines are not affected.
     pub fn set_wall(&self, wall: SystemTime) {
-        self.works().wall = wall;
+        self.lock().wall = wall;
     }
 
     #[inline]
@@ -85,24 +93,25 @@ impl ManualClock {
     }
 
     pub(super) fn wall(&self) -> SystemTime {
-        self.works().wall
+        self.lock().wall
     }
 
     pub(super) fn sleep_until(&self, deadline: Moment) -> impl Future<Output = ()> + '_ {
-        Sleep { clock: self, deadline, name: None }
+        Sleep { clock: self, deadline, id: None }
     }
 
-    fn works(&self) -> MutexGuard<'_, Works> {
-        // A panic under it (a wall time that the calendar cannot hold) leaves it whole.
-        self.0.works.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Locked> {
+        // Poisoning is ignored: only `advance` can panic under the lock, when the wall time
+        // overflows, and it has changed nothing by then.
+        self.0.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Sleep<'a> {
     clock: &'a ManualClock,
     deadline: Moment,
-    /// What it is called among the sleepers, once it is one.
-    name: Option<u64>,
+    /// Its id among the sleepers, once it was polled.
+    id: Option<u64>,
 }
 
 impl Future for Sleep<'_> {
@@ -113,26 +122,29 @@ impl Future for Sleep<'_> {
             return Poll::Ready(());
         }
         let (clock, deadline) = (self.clock, self.deadline);
-        let mut works = clock.works();
-        // Turned since.
+        let mut locked = clock.lock();
+        // Checked again under the lock: an `advance` between the check above and the lock has
+        // collected its wakers already, and this sleep would not be woken.
         if clock.now() >= deadline {
             return Poll::Ready(());
         }
-        let name = *self.name.get_or_insert_with(|| {
-            works.names += 1;
-            works.names
+        let id = *self.id.get_or_insert_with(|| {
+            locked.last_id += 1;
+            locked.last_id
         });
-        let before = works.sleepers.insert((deadline, name), cx.waker().clone());
-        drop(works);
-        drop(before);
+        let replaced = locked.sleepers.insert((deadline, id), cx.waker().clone());
+        // Dropping a waker can run other code, so the lock is released first.
+        drop(locked);
+        drop(replaced);
         Poll::Pending
     }
 }
 
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
-        if let Some(name) = self.name {
-            let waker = self.clock.works().sleepers.remove(&(self.deadline, name));
+        if let Some(id) = self.id {
+            // Bound to a variable, so that the waker is dropped after the lock is released.
+            let waker = self.clock.lock().sleepers.remove(&(self.deadline, id));
             drop(waker);
         }
     }
@@ -161,18 +173,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_sleeper_wakes_when_the_clock_is_turned_far_enough() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
+    async fn advance_past_deadline_wakes_sleeper() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
         let deadline = clock.now() + Duration::from_secs(10);
         let sleeper = tokio::spawn({
             let clock = clock.clone();
             async move { clock.sleep_until(deadline).await }
         });
-        hands.advance(Duration::from_secs(9));
+        manual.advance(Duration::from_secs(9));
         tokio::task::yield_now().await;
         assert!(!sleeper.is_finished());
-        hands.advance(Duration::from_secs(1));
+        manual.advance(Duration::from_secs(1));
         sleeper.await.unwrap();
     }
 
@@ -186,9 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn only_those_are_woken_whose_time_has_come_and_once() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
+    fn advance_wakes_only_due_sleepers_once() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
         let woken: [Arc<Woken>; 3] = Default::default();
         let mut sleeps: Vec<_> = (1..=3)
             .map(|second| Box::pin(clock.sleep_until(clock.now() + Duration::from_secs(second))))
@@ -198,41 +210,73 @@ mod tests {
             assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         }
         let counts = || [0, 1, 2].map(|n: usize| woken[n].0.load(Ordering::Relaxed));
-        hands.advance(Duration::from_millis(999));
+        manual.advance(Duration::from_millis(999));
         assert_eq!(counts(), [0, 0, 0]);
-        hands.advance(Duration::from_millis(1001));
+        manual.advance(Duration::from_millis(1001));
         assert_eq!(counts(), [1, 1, 0]);
-        hands.advance(Duration::from_millis(999));
+        manual.advance(Duration::from_millis(999));
         assert_eq!(counts(), [1, 1, 0]);
-        // One that is polled by another task tells that one.
+        // A sleep that another task polls wakes that task.
         let other = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&other));
         assert!(sleeps[2].as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        hands.advance(Duration::from_millis(1));
+        manual.advance(Duration::from_millis(1));
         assert_eq!((counts(), other.0.load(Ordering::Relaxed)), ([1, 1, 0], 1));
     }
 
     #[test]
-    fn one_that_is_dropped_is_a_sleeper_no_more() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
+    fn dropped_sleep_removes_its_waker() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
         let context = &mut Context::from_waker(Waker::noop());
         {
             let mut sleep = pin!(clock.sleep_until(clock.now() + Duration::from_secs(1)));
             assert!(sleep.as_mut().poll(context).is_pending());
             assert!(sleep.as_mut().poll(context).is_pending());
-            assert_eq!(hands.works().sleepers.len(), 1);
+            assert_eq!(manual.lock().sleepers.len(), 1);
         }
-        assert_eq!(hands.works().sleepers.len(), 0);
+        assert_eq!(manual.lock().sleepers.len(), 0);
     }
 
     #[test]
-    fn setting_the_wall_clock_moves_no_deadline() {
-        let hands = ManualClock::new();
-        let clock = hands.clock();
+    fn set_wall_does_not_move_deadlines() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
         let (now, wall) = (clock.now(), clock.wall());
-        hands.set_wall(wall + Duration::from_secs(1_000_000));
+        manual.set_wall(wall + Duration::from_secs(1_000_000));
         assert_eq!(clock.now(), now);
         assert_eq!(TimeSource::now(&clock), wall + Duration::from_secs(1_000_000));
+    }
+
+    #[test]
+    fn clock_starts_at_given_wall_time() {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let manual = ManualClock::at(wall);
+        let clock = manual.clock();
+        assert_eq!(clock.wall(), wall);
+        assert!(clock.now() - Moment::ZERO >= Duration::from_secs(3600), "an hour ago exists");
+        manual.advance(Duration::from_secs(5));
+        assert_eq!(clock.wall(), wall + Duration::from_secs(5));
+        assert_eq!(
+            format!("{manual:?}"),
+            format!("ManualClock {{ now: {:?}, wall: {:?} }}", clock.now(), clock.wall())
+        );
+        let before = SystemTime::now();
+        assert!(ManualClock::default().clock().wall() >= before);
+    }
+
+    #[test]
+    fn sleeps_with_equal_deadline_all_wake() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
+        let deadline = clock.now() + Duration::from_secs(1);
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut sleeps: Vec<_> = (0..3).map(|_| Box::pin(clock.sleep_until(deadline))).collect();
+        for sleep in &mut sleeps {
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        manual.advance(Duration::from_secs(1));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 3);
     }
 }

@@ -1,16 +1,25 @@
 use std::fmt;
 
-use super::{InvalidParameter, limits};
+use super::{InvalidParameter, REDACTED, length_fault, limits};
 
-/// Context that a trusted provider vouches for, as IAM Identity Center does for identity-enhanced sessions.
+/// A context assertion of a trusted provider, such as IAM Identity Center for identity-enhanced
+/// sessions.
 ///
-/// The provider's ARN has 20 to 2048 characters, its signed assertion 4 to 2048. `Debug` does not show the assertion.
+/// The ARN of the provider has 20 to 2048 characters, the signed assertion 4 to 2048. The assertion
+/// is a secret: neither `Debug` nor an error contains it.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::ProvidedContext;
-/// let context = ProvidedContext::new("arn:aws:iam::aws:contextProvider/IdentityCenter", "the assertion").unwrap();
+///
+/// let provider = "arn:aws:iam::aws:contextProvider/IdentityCenter";
+/// let context = ProvidedContext::new(provider, "the assertion")?;
 /// assert!(!format!("{context:?}").contains("assertion"));
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
+// No serde traits, unlike the other parameters: the assertion is a secret that is valid for a short
+// time and does not belong in a configuration file.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ProvidedContext {
     provider: String,
@@ -18,7 +27,12 @@ pub struct ProvidedContext {
 }
 
 impl ProvidedContext {
-    /// From the provider's ARN and what it signed.
+    /// Creates a context from the provider's ARN and its assertion.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the provider is not an ARN, or if one of the values has a
+    /// wrong length.
     pub fn new(
         provider: impl Into<String>,
         assertion: impl Into<String>,
@@ -26,25 +40,25 @@ impl ProvidedContext {
         let (provider, assertion) = (provider.into(), assertion.into());
         let length = provider.chars().count();
         if !limits::ARN_LENGTH.contains(&length) || provider.splitn(6, ':').count() != 6 {
-            let rule = "a context provider's ARN has 20 to 2048 characters, as \
+            let rule = "an ARN of 20 to 2048 characters, such as \
                         arn:aws:iam::aws:contextProvider/IdentityCenter";
-            return Err(InvalidParameter::new("context provider", &provider, "it is no ARN", rule));
+            let fault = "it is not an ARN";
+            return Err(InvalidParameter::new("context provider", &provider, fault, rule));
         }
         let length = assertion.chars().count();
         if !limits::CONTEXT_ASSERTION_LENGTH.contains(&length) {
-            let rule = "a context assertion has 4 to 2048 characters";
-            let fault = super::it_has(length);
-            return Err(InvalidParameter::new("context assertion", "(not shown)", fault, rule));
+            let (field, rule) = ("context assertion", "4 to 2048 characters");
+            return Err(InvalidParameter::new(field, REDACTED, length_fault(length), rule));
         }
         Ok(Self { provider, assertion })
     }
 
-    /// The provider's ARN.
+    /// Returns the ARN of the provider.
     pub fn provider_arn(&self) -> &str {
         &self.provider
     }
 
-    /// What the provider signed, for the call to STS.
+    /// Returns the assertion, for the request to STS.
     pub fn expose_assertion(&self) -> &str {
         &self.assertion
     }

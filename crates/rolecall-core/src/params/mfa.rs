@@ -1,10 +1,13 @@
 use std::fmt;
 
-use super::{InvalidParameter, limits, parsed_text};
+use super::{InvalidParameter, REDACTED, limits, parse_from_text, text_parameter};
 
-/// The serial number of an MFA device: a number for hardware, an ARN for virtual ones.
+/// The serial number of an MFA device: the number of a hardware device, or the ARN of a virtual
+/// device.
 ///
-/// 9 to 256 characters of ASCII letters, digits and `_+=/:,.@-`.
+/// Has 9 to 256 characters: ASCII letters, digits and `_+=/:,.@-`.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::MfaSerial;
@@ -14,10 +17,14 @@ use super::{InvalidParameter, limits, parsed_text};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MfaSerial(String);
 
-parsed_text!(MfaSerial);
+text_parameter!(MfaSerial);
 
 impl MfaSerial {
     /// Parses a serial number.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         match limits::MFA_SERIAL.fault(value) {
             None => Ok(Self(value.to_owned())),
@@ -29,32 +36,46 @@ impl MfaSerial {
     }
 }
 
-/// What an MFA device shows: six digits, good for one call. Neither `Debug` nor an error shows them.
+/// A code that an MFA device shows: six digits, valid for one call.
+///
+/// The code is a secret. Neither `Debug` nor an error contains it.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::MfaCode;
-/// let code = MfaCode::parse("123456").unwrap();
+/// let code = MfaCode::parse("123456")?;
 /// assert_eq!(format!("{code:?}"), "MfaCode(***)");
 /// assert!(!MfaCode::parse("12345x").unwrap_err().to_string().contains("12345x"));
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
+// No `Display`, `AsRef<str>` or serde traits, unlike the other parameters: they would let a secret
+// reach a log or a file by accident. `expose` is the one way to read the code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MfaCode(String);
 
+parse_from_text!(MfaCode);
+
 impl MfaCode {
     /// Parses a code.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not six digits.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         if value.len() == limits::MFA_CODE_DIGITS && value.bytes().all(|b| b.is_ascii_digit()) {
             return Ok(Self(value.to_owned()));
         }
+        // The value is not shown, so the fault must tell about a line feed that was read with it.
         let fault = if value.trim() == value {
             "it is not 6 digits"
         } else {
-            "there is white space around it"
+            "it has leading or trailing white space"
         };
-        Err(InvalidParameter::new("MFA code", "(not shown)", fault, "an MFA code is 6 digits"))
+        Err(InvalidParameter::new("MFA code", REDACTED, fault, "6 digits"))
     }
 
-    /// The digits, for the call to STS.
+    /// Returns the digits, for the request to STS.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -62,6 +83,6 @@ impl MfaCode {
 
 impl fmt::Debug for MfaCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MfaCode(***)")
+        write!(f, "MfaCode({REDACTED})")
     }
 }

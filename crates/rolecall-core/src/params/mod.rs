@@ -1,4 +1,4 @@
-//! STS's parameters, parsed once.
+//! The parameters of STS as types that are parsed once.
 
 mod arn;
 mod context;
@@ -7,7 +7,10 @@ pub mod limits;
 mod mfa;
 mod policy;
 mod tags;
+mod tags_serde;
 mod text;
+
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 pub use arn::{AccountId, RoleArn};
 pub use context::ProvidedContext;
@@ -17,64 +20,79 @@ pub use policy::{PolicyArn, SessionPolicy};
 pub use tags::SessionTags;
 pub use text::{ExternalId, ProviderId, SessionName, SourceIdentity};
 
-/// A value that STS would refuse: which parameter, what is wrong with the value, and the rule.
+/// The error of a value that STS would reject: the parameter, the fault of the value, and the rule.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::ExternalId;
 /// assert_eq!(
 ///     ExternalId::parse("a b").unwrap_err().to_string(),
-///     r#"external id "a b": the character ' ' is not allowed; an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -"#,
+///     "`a b` is not a valid external id: the character ' ' is not allowed; \
+///      expected 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {value:?}: {fault}; {rule}")]
+#[error("`{value}` is not a valid {field}: {fault}; expected {rule}")]
 #[non_exhaustive]
 pub struct InvalidParameter {
-    /// The parameter.
+    /// Name of the parameter, such as `role ARN`.
     pub field: &'static str,
-    /// The value, shortened.
+    /// The value, truncated to 80 characters, with unprintable characters escaped. `***` if it is a
+    /// secret.
     pub value: String,
-    /// What is wrong with it.
+    /// The fault of the value, as a clause: "it has 6 characters".
     pub fault: String,
-    /// What it must be.
+    /// The expected form, as a noun phrase: "6 digits".
     pub rule: String,
 }
 
-impl InvalidParameter {
-    /// A fault that only those who put parameters together can find.
-    ///
-    /// ```
-    /// use rolecall_core::InvalidParameter;
-    /// let error = InvalidParameter::of("policy ARN", "x", "there are 10 already", "there are at most 10");
-    /// assert_eq!(error.to_string(), "policy ARN \"x\": there are 10 already; there are at most 10");
-    /// ```
-    pub fn of(
-        field: &'static str,
-        value: &str,
-        fault: impl Into<String>,
-        rule: impl Into<String>,
-    ) -> Self {
-        Self::new(field, value, fault, rule)
-    }
+/// Shown in place of a secret value.
+const REDACTED: &str = "***";
 
-    fn new(
+impl InvalidParameter {
+    /// Creates an error, also for rules that span several parameters.
+    ///
+    /// `fault` is a clause with a subject ("it has 6 characters"), `rule` a noun phrase that
+    /// follows "expected" ("at most 10 policy ARNs").
+    #[doc(hidden)]
+    pub fn new(
         field: &'static str,
         value: &str,
         fault: impl Into<String>,
         rule: impl Into<String>,
     ) -> Self {
-        const SHOWN: usize = 80;
-        let value = if looks_like_token(value) { "eyJ... (a token?)" } else { value };
-        let mut shown: String = value.chars().take(SHOWN).collect();
-        if value.chars().nth(SHOWN).is_some() {
+        const MAX_SHOWN: usize = 80;
+        // A token that was configured in the wrong place is still a secret.
+        let value = if looks_like_token(value) { "eyJ... (possibly a token)" } else { value };
+        let mut shown = String::new();
+        for c in value.chars().take(MAX_SHOWN) {
+            if is_unprintable(c) {
+                shown.extend(c.escape_default());
+            } else {
+                shown.push(c);
+            }
+        }
+        if value.chars().nth(MAX_SHOWN).is_some() {
             shown.push_str("...");
         }
         Self { field, value: shown, fault: fault.into(), rule: rule.into() }
     }
 }
 
-/// Whether a text could be a JWT: one that stands in the wrong place is still a secret, and must not be shown. All JWTs
-/// begin with the same letters, those of `{"` in base64.
+/// Returns `true` for control and format characters and line separators, which could forge log
+/// lines or reorder the text of an error.
+fn is_unprintable(c: char) -> bool {
+    c.general_category_group() == GeneralCategoryGroup::Other
+        || matches!(
+            c.general_category(),
+            GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator
+        )
+}
+
+/// Returns `true` if a text may be a JWT, which is a secret and must not be shown.
+///
+/// All JWTs start with the same letters, the base64 encoding of `{"`.
 ///
 /// ```
 /// assert!(rolecall_core::looks_like_token(" \"eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));
@@ -85,23 +103,17 @@ pub fn looks_like_token(text: &str) -> bool {
         .starts_with("eyJ")
 }
 
-/// So that a parameter can be taken parsed or as text: `impl TryInto<RoleArn, Error: Into<InvalidParameter>>`.
+/// Allows functions to accept both parsed values and text, as `impl TryInto<RoleArn, Error:
+/// Into<InvalidParameter>>`.
 impl From<std::convert::Infallible> for InvalidParameter {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
     }
 }
 
-/// What every parsed text shares: strings in, strings out, no way around the parser.
-macro_rules! parsed_text {
+/// Implements the conversions from text by the type's `parse`.
+macro_rules! parse_from_text {
     ($name:ident) => {
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
         impl std::str::FromStr for $name {
             type Err = crate::InvalidParameter;
 
@@ -133,6 +145,23 @@ macro_rules! parsed_text {
                 Self::parse(value)
             }
         }
+    };
+}
+pub(crate) use parse_from_text;
+
+/// Implements the conversions from and to text, and serde's traits, for a newtype of `String`.
+///
+/// Each way in calls the type's `parse`, so that no invalid value can be constructed.
+macro_rules! text_parameter {
+    ($name:ident) => {
+        crate::params::parse_from_text!($name);
+
+        impl $name {
+            /// Returns the value as a string slice.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
@@ -145,20 +174,33 @@ macro_rules! parsed_text {
                 f.write_str(&self.0)
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = String::deserialize(deserializer)?;
+                Self::parse(&value).map_err(serde::de::Error::custom)
+            }
+        }
     };
 }
-pub(crate) use parsed_text;
+pub(crate) use text_parameter;
 
-/// A length, as a fault.
-fn it_has(characters: usize) -> String {
+/// Returns the fault of a text that is too short or too long.
+fn length_fault(characters: usize) -> String {
     match characters {
         1 => "it has 1 character".to_owned(),
-        more => format!("it has {more} characters"),
+        count => format!("it has {count} characters"),
     }
 }
 
 #[cfg(test)]
-mod more_tests;
+mod conversion_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

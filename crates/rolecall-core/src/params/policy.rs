@@ -1,7 +1,12 @@
-use super::{AccountId, InvalidParameter, limits, parsed_text};
+use super::{AccountId, InvalidParameter, arn::is_partition, length_fault, limits, text_parameter};
 
-/// The ARN of a managed policy: `arn:<partition>:iam::<12 digits or aws>:policy/<path/>name`, 20 to 2048 characters. As a
-/// session policy, what it does not allow, the session may not.
+/// The ARN of a managed policy, for use as a session policy.
+///
+/// Has the form `arn:<partition>:iam::<account or aws>:policy/<path/><name>`, with 20 to 2048
+/// characters. A session with session policies may do only what both the role and the session
+/// policies allow.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::PolicyArn;
@@ -11,21 +16,25 @@ use super::{AccountId, InvalidParameter, limits, parsed_text};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyArn(String);
 
-parsed_text!(PolicyArn);
+text_parameter!(PolicyArn);
 
 impl PolicyArn {
-    /// Parses a managed policy's ARN.
+    /// Parses the ARN of a managed policy.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not the ARN of a managed policy.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         let length = value.chars().count();
         let fields: Vec<&str> = value.splitn(6, ':').collect();
         let fault = if !limits::ARN_LENGTH.contains(&length) {
-            super::it_has(length)
+            length_fault(length)
         } else if !value.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
-            "it has white space or other than ASCII characters in it".to_owned()
+            "it contains white space or non-ASCII characters".to_owned()
         } else {
             match fields.as_slice() {
                 &["arn", partition, "iam", "", account, resource]
-                    if partition.starts_with("aws")
+                    if is_partition(partition)
                         && (account == "aws" || AccountId::parse(account).is_ok())
                         && resource
                             .strip_prefix("policy/")
@@ -36,53 +45,66 @@ impl PolicyArn {
                 _ => "it does not name a managed policy".to_owned(),
             }
         };
-        let rule = "a policy ARN is arn:<partition>:iam::<12 digits or aws>:policy/<path/>name, as \
-                    arn:aws:iam::aws:policy/ReadOnlyAccess";
+        let rule = "arn:<partition>:iam::<account or aws>:policy/<name> of 20 to 2048 characters, \
+                    such as arn:aws:iam::aws:policy/ReadOnlyAccess";
         Err(InvalidParameter::new("policy ARN", value, fault, rule))
     }
 
-    /// `aws`, `aws-cn`, ...
+    /// Returns the partition: `aws`, `aws-cn`, `aws-us-gov` or another.
     pub fn partition(&self) -> &str {
         self.0.split(':').nth(1).unwrap_or_default()
     }
 }
 
-/// An inline session policy: JSON. What it does not allow, the session may not, whatever the role may.
+/// An inline session policy, as JSON.
 ///
-/// At most 2048 characters, together with the policy ARNs; tab, line feed, carriage return and the characters from space
-/// to `ÿ`. That it is a policy IAM takes is for STS to say, or for rolecall-policy.
+/// A session with session policies may do only what both the role and the session policies allow.
+///
+/// Has at most 2048 characters, together with the policy ARNs: tab, line feed, carriage return and
+/// the characters from space to `ÿ`. Only the JSON syntax is checked; rolecall-policy checks
+/// whether it is a policy that IAM accepts.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::SessionPolicy;
+///
 /// let policy = SessionPolicy::parse(
-///     r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop/4711/*"}}"#,
+///     r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop/*"}}"#,
 /// );
 /// assert!(policy.is_ok());
+///
 /// let error = SessionPolicy::parse(r#"{"Statement": "#).unwrap_err();
-/// assert!(error.to_string().contains("it is no JSON"));
+/// assert!(error.to_string().contains("it is not JSON"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionPolicy(String);
 
-parsed_text!(SessionPolicy);
+text_parameter!(SessionPolicy);
 
 impl SessionPolicy {
     /// Parses a session policy.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is too long, contains other characters, or is not
+    /// a JSON object.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         let length = value.chars().count();
-        let known = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+        let is_allowed = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+        // `IgnoredAny` checks the syntax without building the document, whatever its size.
         let fault = if length > limits::MOST_POLICY_TEXT {
-            super::it_has(length)
-        } else if let Some(c) = value.chars().find(|c| !known(c)) {
+            length_fault(length)
+        } else if let Some(c) = value.chars().find(|c| !is_allowed(c)) {
             format!("the character {c:?} is not allowed")
         } else if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(value) {
-            format!("it is no JSON: {error}")
+            format!("it is not JSON: {error}")
         } else if !value.trim_start().starts_with('{') {
-            "it is no JSON object".to_owned()
+            "it is not a JSON object".to_owned()
         } else {
             return Ok(Self(value.to_owned()));
         };
-        let rule = "a session policy is a JSON object of up to 2048 characters from tab to \u{ff}";
+        let rule = "a JSON object of up to 2048 characters from tab to \u{ff}";
         Err(InvalidParameter::new("session policy", value, fault, rule))
     }
 }

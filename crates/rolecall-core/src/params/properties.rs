@@ -1,10 +1,10 @@
-//! Each parser takes what AWS's documentation says, stated here once more and otherwise, and nothing else.
+//! Compares each parser with an independent statement of the rules in the AWS documentation.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Near the limits in length and alphabet, and anything at all.
+/// Generates texts near the limits of length and alphabet, and arbitrary texts.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -20,30 +20,32 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn is_word(text: &str, more: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || more.contains(c))
+fn has_alphabet(text: &str, punctuation: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || punctuation.contains(c))
 }
 
-fn long(text: &str, from: usize, to: usize) -> bool {
+fn has_length(text: &str, from: usize, to: usize) -> bool {
     (from..=to).contains(&text.chars().count())
 }
 
-/// Taken exactly if it should be, unchanged; else the error names the field, in bounds.
-fn held_to(
+/// Checks that a value is accepted unchanged if it is valid, and otherwise rejected by an error of
+/// bounded length that names the field.
+fn check_parsed(
     value: &str,
-    should: bool,
+    valid: bool,
     field: &str,
     parsed: Result<String, InvalidParameter>,
 ) -> Result<(), TestCaseError> {
     match parsed {
-        Ok(taken) => {
-            prop_assert!(should, "{field} takes {value:?}");
-            prop_assert_eq!(taken, value);
+        Ok(accepted) => {
+            prop_assert!(valid, "{field} accepts {value:?}");
+            prop_assert_eq!(accepted, value);
         }
         Err(error) => {
-            prop_assert!(!should, "{field} refuses {value:?}: {error}");
+            prop_assert!(!valid, "{field} rejects {value:?}: {error}");
             let text = error.to_string();
-            prop_assert!(text.starts_with(field) && text.len() < 1500, "{text}");
+            let named = text.contains(&format!("` is not a valid {field}"));
+            prop_assert!(named && text.len() < 1500, "{text}");
         }
     }
     Ok(())
@@ -53,21 +55,21 @@ proptest! {
     #[test]
     fn names_and_ids(value in text()) {
         let v = value.as_str();
-        let name = long(v, 2, 64) && is_word(v, "+=,.@-");
-        held_to(v, name, "session name", SessionName::parse(v).map(|p| p.to_string()))?;
-        held_to(v, name, "source identity", SourceIdentity::parse(v).map(|p| p.to_string()))?;
-        let external_id = long(v, 2, 1224) && is_word(v, "+=,.@:/-");
-        held_to(v, external_id, "external id", ExternalId::parse(v).map(|p| p.to_string()))?;
+        let name = has_length(v, 2, 64) && has_alphabet(v, "+=,.@-");
+        check_parsed(v, name, "session name", SessionName::parse(v).map(|p| p.to_string()))?;
+        check_parsed(v, name, "source identity", SourceIdentity::parse(v).map(|p| p.to_string()))?;
+        let external_id = has_length(v, 2, 1224) && has_alphabet(v, "+=,.@:/-");
+        check_parsed(v, external_id, "external id", ExternalId::parse(v).map(|p| p.to_string()))?;
         let account = v.len() == 12 && v.chars().all(|c| c.is_ascii_digit());
-        held_to(v, account, "account id", AccountId::parse(v).map(|p| p.to_string()))?;
-        let serial = long(v, 9, 256) && is_word(v, "+=/:,.@-");
-        held_to(v, serial, "MFA serial", MfaSerial::parse(v).map(|p| p.to_string()))?;
+        check_parsed(v, account, "account id", AccountId::parse(v).map(|p| p.to_string()))?;
+        let serial = has_length(v, 9, 256) && has_alphabet(v, "+=/:,.@-");
+        check_parsed(v, serial, "MFA serial", MfaSerial::parse(v).map(|p| p.to_string()))?;
     }
 
     #[test]
     fn codes(value in prop_oneof!["[0-9]{5,7}", "[0-9a-f]{6}", any::<String>()]) {
-        let should = value.len() == 6 && value.chars().all(|c| c.is_ascii_digit());
-        prop_assert_eq!(MfaCode::parse(&value).is_ok(), should, "{}", value);
+        let valid = value.len() == 6 && value.chars().all(|c| c.is_ascii_digit());
+        prop_assert_eq!(MfaCode::parse(&value).is_ok(), valid, "{}", value);
     }
 
     #[test]
@@ -83,8 +85,8 @@ proptest! {
         name in "[a-zA-Z0-9_+=,.@-]{1,70}",
     ) {
         let arn = format!("arn:{partition}:iam::{account}:role/{path}{name}");
-        let should = account.len() == 12 && name.len() <= 64 && !path.starts_with('/');
-        held_to(&arn, should, "role ARN", RoleArn::parse(&arn).map(|p| p.to_string()))?;
+        let valid = account.len() == 12 && name.len() <= 64 && !path.starts_with('/');
+        check_parsed(&arn, valid, "role ARN", RoleArn::parse(&arn).map(|p| p.to_string()))?;
         if let Ok(role) = RoleArn::parse(&arn) {
             prop_assert_eq!((role.partition(), role.name()), (partition.as_str(), name.as_str()));
             prop_assert_eq!(role.path(), format!("/{path}"));
@@ -100,12 +102,12 @@ proptest! {
         let mut folded: Vec<String> = keys.iter().map(|key| key.to_lowercase()).collect();
         folded.sort();
         folded.dedup();
-        let right = |key: &String| long(key, 1, 128) && !key.starts_with("aws:") && key != "#";
-        let should = keys.len() <= 50
+        let is_valid = |key: &String| has_length(key, 1, 128) && !key.starts_with("aws:") && key != "#";
+        let valid = keys.len() <= 50
             && folded.len() == keys.len()
-            && keys.iter().all(right)
+            && keys.iter().all(is_valid)
             && (keys.is_empty() || value.len() <= 256);
-        prop_assert_eq!(tags.is_ok(), should, "{:?} {:?}: {:?}", keys, value, tags.err());
+        prop_assert_eq!(tags.is_ok(), valid, "{:?} {:?}: {:?}", keys, value, tags.err());
     }
 
     #[test]
@@ -114,18 +116,18 @@ proptest! {
             Ok(policy) => {
                 let json: Result<serde_json::Value, _> = serde_json::from_str(policy.as_str());
                 let object = json.is_ok_and(|json| json.is_object());
-                prop_assert!(object && long(&value, 2, 2048), "{value}");
+                prop_assert!(object && has_length(&value, 2, 2048), "{value}");
             }
             Err(error) => prop_assert!(error.to_string().len() < 1500),
         }
     }
 
     #[test]
-    fn a_name_from_the_environment_is_one_or_an_error_that_names_the_variable(
+    fn session_name_from_environment_is_valid_or_error(
         name in text(),
         host in any::<String>(),
     ) {
-        // A variable holds no NUL.
+        // An environment variable cannot contain NUL.
         let environment = crate::Environment::fixed([
             ("AWS_ROLE_SESSION_NAME", name.replace('\0', "")),
             ("HOSTNAME", host.replace('\0', "")),

@@ -1,42 +1,60 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::{InvalidParameter, limits};
+use super::{InvalidParameter, length_fault, limits};
 
-/// Session tags: for policies (`aws:PrincipalTag/<key>`, `aws:RequestTag/<key>`) and in CloudTrail. Those whose keys are
-/// transitive go on to all sessions that are assumed from this one, which cannot change them.
+/// Session tags, for policies (`aws:PrincipalTag/<key>`, `aws:RequestTag/<key>`) and CloudTrail.
 ///
-/// At most 50 tags; keys have 1 to 128 and values 0 to 256 characters: letters, numbers and spaces of any language, and
-/// `_.:/=+-@`. Keys are unique whatever their case, and none begins with `aws:`. The trust policy must allow
-/// `sts:TagSession`.
+/// All sessions that are assumed from a session inherit its transitive tags and cannot change them.
+/// The trust policy of the role must allow `sts:TagSession`.
+///
+/// A session has at most 50 tags. Keys have 1 to 128 and values 0 to 256 characters: letters,
+/// numbers and spaces of all languages, and `_.:/=+-@`. Keys are unique regardless of their case,
+/// and do not begin with `aws:`.
+///
+/// With serde, tags are a structure of `tags`, a map, and `transitive_tag_keys`, a list.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::SessionTags;
-/// let tags = SessionTags::new().tag("Tenant", "4711")?.tag("Cost Centre", "München")?.transitive("Tenant")?;
+///
+/// let tags = SessionTags::new()
+///     .tag("Tenant", "4711")?
+///     .tag("Cost Centre", "München")?
+///     .transitive("Tenant")?;
 /// assert_eq!(tags.iter().count(), 2);
 ///
-/// let error = SessionTags::new().tag("Tenant", "1")?.tag("tenant", "2").unwrap_err();
-/// assert!(error.to_string().starts_with("tag key \"tenant\": it is there already, as \"Tenant\""));
+/// let error = SessionTags::try_from([("Tenant", "1"), ("tenant", "2")]).unwrap_err();
+/// assert!(error.to_string().starts_with(
+///     "`tenant` is not a valid tag key: it is already present as \"Tenant\""
+/// ));
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionTags {
-    tags: BTreeMap<String, String>,
-    transitive: BTreeSet<String>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) transitive: BTreeSet<String>,
 }
 
-const KEY_RULE: &str = "a tag key has 1 to 128 letters, numbers, spaces and _ . : / = + - @, does not begin with aws:, \
-                        and differs from the others by more than its case";
-const VALUE_RULE: &str = "a tag value has up to 256 letters, numbers, spaces and _ . : / = + - @";
+const KEY_RULE: &str = "1 to 128 letters, numbers, spaces and _ . : / = + - @, without the prefix \
+                        aws:, and unique regardless of case";
+const VALUE_RULE: &str = "up to 256 letters, numbers, spaces and _ . : / = + - @";
 
 impl SessionTags {
-    /// None.
+    /// Creates an empty set of tags.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With one tag more.
+    /// Adds a tag.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the key or the value is not valid, if the key is already
+    /// present, or if there are 50 tags already.
     pub fn tag(
         mut self,
         key: impl Into<String>,
@@ -44,109 +62,149 @@ impl SessionTags {
     ) -> Result<Self, InvalidParameter> {
         let (key, value) = (key.into(), value.into());
         check_key(&key)?;
-        if let Some(fault) = fault(&value, &limits::TAG_VALUE_LENGTH) {
+        if let Some(fault) = find_fault(&value, &limits::TAG_VALUE_LENGTH) {
             return Err(InvalidParameter::new("tag value", &value, fault, VALUE_RULE));
         }
-        if let Some(same) = same(self.tags.keys(), &key) {
-            let fault = format!("it is there already, as {same:?}");
+        if let Some(present) = find_key(self.tags.keys(), &key) {
+            let fault = format!("it is already present as {present:?}");
             return Err(InvalidParameter::new("tag key", &key, fault, KEY_RULE));
         }
         if self.tags.len() == limits::MOST_TAGS {
             let fault = format!("there are {} tags already", limits::MOST_TAGS);
-            let rule = format!("a session has at most {} tags", limits::MOST_TAGS);
+            let rule = format!("at most {} tags", limits::MOST_TAGS);
             return Err(InvalidParameter::new("tag key", &key, fault, rule));
         }
         self.tags.insert(key, value);
         Ok(self)
     }
 
-    /// Makes a tag go on to the sessions that are assumed from this one: one of these, or one that the session that
-    /// signs has.
+    /// Marks a tag as transitive, so that all sessions that are assumed from the session inherit
+    /// it.
+    ///
+    /// The key is that of one of these tags, or of a tag that the session inherits.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the key is not valid, if it is already marked, or if there
+    /// are 50 transitive keys already.
     pub fn transitive(mut self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
         let key = key.into();
         let invalid = |fault: String, rule: &str| {
             Err(InvalidParameter::new("transitive tag key", &key, fault, rule))
         };
         check_key(&key)?;
-        if let Some(same) = same(self.transitive.iter(), &key) {
-            return invalid(format!("it is there already, as {same:?}"), KEY_RULE);
+        if let Some(present) = find_key(self.transitive.iter(), &key) {
+            return invalid(format!("it is already present as {present:?}"), KEY_RULE);
         }
         if self.transitive.len() == limits::MOST_TAGS {
-            let fault = format!("there are {} already", limits::MOST_TAGS);
-            return invalid(fault, "a session has at most 50 transitive tag keys");
+            let fault = format!("there are {} transitive tag keys already", limits::MOST_TAGS);
+            return invalid(fault, "at most 50 transitive tag keys");
         }
         self.transitive.insert(key);
         Ok(self)
     }
 
-    /// What a session has that is assumed from one with these tags and asks for `more`: the transitive ones of these, and
-    /// those. Where both have a key, STS refuses the request; here the first stays.
+    /// Returns the tags of the next session in a role chain: `requested`, and the transitive tags
+    /// of this session.
+    ///
+    /// STS rejects a request for a tag that the session inherits. This method keeps the inherited
+    /// tag then.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_core::SessionTags;
-    /// let parent = SessionTags::new().tag("Tenant", "4711")?.tag("Team", "tea")?.transitive("Tenant")?;
-    /// let child = parent.handed_on(&SessionTags::new().tag("Job", "nightly")?);
+    ///
+    /// let parent = SessionTags::try_from([("Tenant", "4711"), ("Team", "tea")])?;
+    /// let parent = parent.transitive("Tenant")?;
+    /// let child = parent.propagate_to(&SessionTags::try_from([("Job", "nightly")])?);
     /// assert_eq!(child.iter().collect::<Vec<_>>(), [("Job", "nightly"), ("Tenant", "4711")]);
     /// # Ok::<(), rolecall_core::InvalidParameter>(())
     /// ```
     #[must_use]
-    pub fn handed_on(&self, more: &Self) -> Self {
-        let mut next = more.clone();
+    pub fn propagate_to(&self, requested: &Self) -> Self {
+        let mut child = requested.clone();
         for key in &self.transitive {
-            if let Some(held) = same(self.tags.keys(), key) {
-                next.tags.retain(|other, _| other.to_lowercase() != held.to_lowercase());
-                next.tags.insert(held.clone(), self.tags[held].clone());
+            // A transitive key without a tag belongs to a tag that is not known here, such as one
+            // of a web identity token. The key alone is propagated.
+            if let Some(inherited) = find_key(self.tags.keys(), key) {
+                child.tags.retain(|other, _| !is_same_key(other, inherited));
+                child.tags.insert(inherited.clone(), self.tags[inherited].clone());
             }
-            next.transitive.retain(|other| other.to_lowercase() != key.to_lowercase());
-            next.transitive.insert(key.clone());
+            child.transitive.retain(|other| !is_same_key(other, key));
+            child.transitive.insert(key.clone());
         }
-        next
+        child
     }
 
-    /// Keys and values, sorted by key.
+    /// Returns the keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The transitive keys, sorted.
+    /// Returns the transitive keys, sorted.
     pub fn transitive_keys(&self) -> impl Iterator<Item = &str> {
         self.transitive.iter().map(String::as_str)
     }
 
-    /// Whether there are neither tags nor transitive keys.
+    /// Returns `true` if there are neither tags nor transitive keys.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.transitive.is_empty()
     }
+
+    fn from_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, InvalidParameter> {
+        pairs.into_iter().try_fold(Self::new(), |tags, (key, value)| tags.tag(key, value))
+    }
 }
 
-fn same<'a>(keys: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a String> {
-    let lower = key.to_lowercase();
-    let mut keys = keys;
-    keys.find(|known| known.to_lowercase() == lower)
+impl<K: Into<String>, V: Into<String>> TryFrom<Vec<(K, V)>> for SessionTags {
+    type Error = InvalidParameter;
+
+    fn try_from(pairs: Vec<(K, V)>) -> Result<Self, Self::Error> {
+        Self::from_pairs(pairs)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>, const N: usize> TryFrom<[(K, V); N]> for SessionTags {
+    type Error = InvalidParameter;
+
+    fn try_from(pairs: [(K, V); N]) -> Result<Self, Self::Error> {
+        Self::from_pairs(pairs)
+    }
+}
+
+fn find_key<'a>(mut keys: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a String> {
+    keys.find(|other| is_same_key(other, key))
+}
+
+/// Compares keys as STS does, regardless of case.
+fn is_same_key(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
 
 fn check_key(key: &str) -> Result<(), InvalidParameter> {
-    let reserved = key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-    let fault = match fault(key, &limits::TAG_KEY_LENGTH) {
-        None if reserved => "it begins with aws:, which is AWS's own".to_owned(),
+    let is_reserved = key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+    let fault = match find_fault(key, &limits::TAG_KEY_LENGTH) {
+        None if is_reserved => "it begins with aws:, which is reserved for AWS".to_owned(),
         None => return Ok(()),
         Some(fault) => fault,
     };
     Err(InvalidParameter::new("tag key", key, fault, KEY_RULE))
 }
 
-fn fault(text: &str, length: &std::ops::RangeInclusive<usize>) -> Option<String> {
+fn find_fault(text: &str, length: &RangeInclusive<usize>) -> Option<String> {
     let count = text.chars().count();
     if !length.contains(&count) {
-        let plural = if count == 1 { "" } else { "s" };
-        return Some(format!("it has {count} character{plural}"));
+        return Some(length_fault(count));
     }
-    let wrong = text.chars().find(|c| !is_known(*c))?;
+    let wrong = text.chars().find(|c| !is_allowed(*c))?;
     Some(format!("the character {wrong:?} is not allowed"))
 }
 
-/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, as STS has it.
-fn is_known(c: char) -> bool {
+/// The pattern `[\p{L}\p{Z}\p{N}_.:/=+\-@]` of the STS model.
+fn is_allowed(c: char) -> bool {
     use GeneralCategoryGroup::{Letter, Number, Separator};
     limits::TAG_PUNCTUATION.contains(c)
         || matches!(c.general_category_group(), Letter | Number | Separator)

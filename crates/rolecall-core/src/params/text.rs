@@ -1,58 +1,79 @@
-use super::{InvalidParameter, limits, limits::TextLimit, parsed_text};
+use super::{InvalidParameter, length_fault, limits, limits::TextLimit, text_parameter};
 
-fn parse(value: &str, limit: &TextLimit) -> Result<String, InvalidParameter> {
+fn parse_limited(value: &str, limit: &TextLimit) -> Result<String, InvalidParameter> {
     match limit.fault(value) {
         None => Ok(value.to_owned()),
         Some(fault) => Err(InvalidParameter::new(limit.field, value, fault, limit.rule())),
     }
 }
 
-/// The external id that a role's trust policy asks for, so that a third party is not made a confused deputy.
+/// The external id that a role's trust policy requires of a third party (`sts:ExternalId`), against
+/// the confused deputy problem.
 ///
-/// 2 to 1224 characters of ASCII letters, digits and `_+=,.@:/-`. It is no secret: AWS shows it to everybody who may
-/// read the role.
+/// Has 2 to 1224 characters: ASCII letters, digits and `_+=,.@:/-`. It is not a secret: IAM
+/// shows it to every principal that may read the role.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::ExternalId;
-/// assert_eq!(ExternalId::parse("shop-4711").unwrap().as_str(), "shop-4711");
+/// assert_eq!(ExternalId::parse("shop-4711")?.as_str(), "shop-4711");
 /// assert!(ExternalId::parse("x").is_err());
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExternalId(String);
 
-parsed_text!(ExternalId);
+text_parameter!(ExternalId);
 
 impl ExternalId {
     /// Parses an external id.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        parse(value, &limits::EXTERNAL_ID).map(Self)
+        parse_limited(value, &limits::EXTERNAL_ID).map(Self)
     }
 }
 
-/// Who is behind a session, in CloudTrail and for policies (`sts:SourceIdentity`). It stays for all sessions that are
-/// assumed from it: no hop can set another.
+/// The identity of the person or program that uses a session, for CloudTrail and policies
+/// (`sts:SourceIdentity`).
 ///
-/// 2 to 64 characters of ASCII letters, digits and `_+=,.@-`. The trust policy must allow `sts:SetSourceIdentity`.
+/// All sessions that are assumed from the session inherit it, and no hop can change it. The trust
+/// policy of the role must allow `sts:SetSourceIdentity`.
+///
+/// Has 2 to 64 characters: ASCII letters, digits and `_+=,.@-`.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::SourceIdentity;
-/// assert_eq!(SourceIdentity::parse("ann@shop.example").unwrap().as_str(), "ann@shop.example");
+/// assert_eq!(SourceIdentity::parse("ann@shop.example")?.as_str(), "ann@shop.example");
 /// assert!(SourceIdentity::parse("Ann Other").is_err());
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceIdentity(String);
 
-parsed_text!(SourceIdentity);
+text_parameter!(SourceIdentity);
 
 impl SourceIdentity {
     /// Parses a source identity.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        parse(value, &limits::SOURCE_IDENTITY).map(Self)
+        parse_limited(value, &limits::SOURCE_IDENTITY).map(Self)
     }
 }
 
-/// The host name of an OAuth 2.0 identity provider that is no OIDC provider: `www.amazon.com`, `graph.facebook.com`.
-/// Not for OIDC tokens.
+/// The host name of an OAuth 2.0 identity provider: `www.amazon.com` or `graph.facebook.com`.
+///
+/// Must not be set for tokens of OpenID Connect providers.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::ProviderId;
@@ -62,17 +83,22 @@ impl SourceIdentity {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderId(String);
 
-parsed_text!(ProviderId);
+text_parameter!(ProviderId);
 
 impl ProviderId {
-    /// Parses a provider's host name.
+    /// Parses the host name of a provider.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value is not a host name of 4 to 2048 characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        let rule = "a provider id is a host name of 4 to 2048 characters, without scheme and port";
-        let known = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
-        let fault = if !limits::PROVIDER_ID.contains(&value.chars().count()) {
-            "its length is not right"
-        } else if !value.bytes().all(known) {
-            "it is no host name"
+        let rule = "a host name of 4 to 2048 characters, without scheme and port";
+        let length = value.chars().count();
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        let fault = if !limits::PROVIDER_ID.contains(&length) {
+            length_fault(length)
+        } else if !value.bytes().all(is_allowed) {
+            "it is not a host name".to_owned()
         } else {
             return Ok(Self(value.to_owned()));
         };
@@ -80,28 +106,40 @@ impl ProviderId {
     }
 }
 
-/// The name of a role session: in CloudTrail, in the session's ARN, and for policies (`sts:RoleSessionName`).
+/// The name of a role session: the last part of the session's ARN, shown in CloudTrail and
+/// available to policies (`sts:RoleSessionName`).
 ///
-/// 2 to 64 characters of ASCII letters, digits and `_+=,.@-`.
+/// Has 2 to 64 characters: ASCII letters, digits and `_+=,.@-`.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_core::SessionName;
-/// assert_eq!(SessionName::parse("checkout-7f9c").unwrap().as_str(), "checkout-7f9c");
+/// assert_eq!(SessionName::parse("checkout-7f9c")?.as_str(), "checkout-7f9c");
 /// assert!(SessionName::parse("check out").is_err());
+/// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionName(String);
 
-parsed_text!(SessionName);
+text_parameter!(SessionName);
 
 impl SessionName {
     /// Parses a session name.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        parse(value, &limits::SESSION_NAME).map(Self)
+        parse_limited(value, &limits::SESSION_NAME).map(Self)
     }
 
-    /// A name from whatever names the application and the host have: what STS does not allow becomes `-`, and what is
-    /// too long is cut at the application, since the host (in a pod, the pod's name) tells sessions apart.
+    /// Derives a session name from the names of the application and the host.
+    ///
+    /// Characters that STS does not allow are replaced by `-`. A name that is too long is truncated
+    /// at the application's part, since the host (in Kubernetes, the pod) distinguishes sessions.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_core::SessionName;
@@ -111,40 +149,51 @@ impl SessionName {
     /// ```
     pub fn derived(application: Option<&str>, host: Option<&str>) -> Self {
         let limit = &limits::SESSION_NAME;
-        let most = *limit.length.end();
-        let clean = |text: &str| -> String {
-            let allowed = |c: char| limit.fault(&format!("{c}{c}")).is_none();
-            text.chars().map(|c| if allowed(c) { c } else { '-' }).collect()
+        let max_length = *limit.length.end();
+        let replace_disallowed = |text: &str| -> String {
+            // Two of each: a single character would be too short whatever it is.
+            let is_allowed = |c: char| limit.fault(&format!("{c}{c}")).is_none();
+            text.chars().map(|c| if is_allowed(c) { c } else { '-' }).collect()
         };
-        let application = clean(application.unwrap_or("rolecall"));
-        let name = match host.map(clean) {
-            None => application.chars().take(most).collect(),
+        let application = replace_disallowed(application.unwrap_or("rolecall"));
+        let name = match host.map(replace_disallowed) {
+            None => application.chars().take(max_length).collect(),
             Some(host) => {
-                let host: String = host.chars().take(most - 1).collect();
-                let left = most - 1 - host.len();
-                let application: String = application.chars().take(left).collect();
+                let host: String = host.chars().take(max_length - 1).collect();
+                let remaining = max_length - 1 - host.len();
+                let application: String = application.chars().take(remaining).collect();
                 format!("{application}@{host}")
             }
         };
-        // Of two empty names there is "@" left.
+        // Empty and one-letter names can leave a result that is too short.
         if limit.fault(&name).is_some() { Self("rolecall".into()) } else { Self(name) }
     }
 
-    /// `AWS_ROLE_SESSION_NAME`, else [`derived`](Self::derived) from the program's and the machine's names, which stay
-    /// the same over all refreshes.
+    /// Returns the session name in `AWS_ROLE_SESSION_NAME`, or else a name
+    /// [derived](Self::derived) from the names of the program and the machine.
+    ///
+    /// A derived name is the same on each call, so that it does not change with a refresh.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) if the variable is set
+    /// and is not a valid session name.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_core::{Environment, SessionName};
-    /// let env = Environment::fixed([("HOSTNAME", "checkout-7f9c")]);
-    /// assert_eq!(SessionName::from_environment(&env)?.as_str(), "rolecall@checkout-7f9c");
-    /// # Ok::<(), rolecall_core::FetchError>(())
+    /// let environment = Environment::fixed([("HOSTNAME", "checkout-7f9c")]);
+    /// let name = SessionName::from_environment(&environment)?;
+    /// assert_eq!(name.as_str(), "rolecall@checkout-7f9c");
+    /// # Ok::<(), rolecall_core::SessionError>(())
     /// ```
-    pub fn from_environment(environment: &crate::Environment) -> Result<Self, crate::FetchError> {
+    pub fn from_environment(environment: &crate::Environment) -> Result<Self, crate::SessionError> {
         const VARIABLE: &str = "AWS_ROLE_SESSION_NAME";
         if let Some(name) = environment.var(VARIABLE)? {
             return Self::parse(&name).map_err(|error| {
-                let error = crate::FetchError::from(error);
-                error.with_hint(format!("the environment variable {VARIABLE}"))
+                let error = crate::SessionError::from(error);
+                error.with_hint(format!("correct the environment variable {VARIABLE} or unset it"))
             });
         }
         let application = environment.application_name();

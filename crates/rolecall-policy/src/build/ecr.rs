@@ -1,21 +1,26 @@
 use super::{Grant, Regional, Resource};
 use crate::parse::PolicyError;
 
-/// The actions of a push, of a pull, and of taking images away. (Amazon ECR User Guide, "Pushing a Docker image" and
-/// "Repository policy examples".)
+/// Amazon ECR User Guide, "IAM permissions for pushing an image to an Amazon ECR private
+/// repository": six actions, among them one that reads images.
 const PUSH: &[&str] = &[
     "ecr:BatchCheckLayerAvailability",
     "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload",
     "ecr:PutImage",
+    "ecr:BatchGetImage",
 ];
 const PULL: &[&str] =
     &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 const DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 
-/// Access to the image repositories whose names begin with one of several prefixes, in one Region; and to the login,
-/// `ecr:GetAuthorizationToken`, which IAM allows on `*` alone.
+/// Access to the ECR repositories whose names begin with one of several prefixes, in one Region.
+///
+/// Includes `ecr:GetAuthorizationToken`, with which clients log in. ECR supports it only on the
+/// resource `*`.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::{EcrAccess, PermissionPolicy};
@@ -29,8 +34,14 @@ const DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 pub struct EcrAccess(Regional);
 
 impl EcrAccess {
-    /// Access to repositories under these prefixes in a Region, in any registry whose repositories the role reaches.
-    /// Each prefix ends in `/`.
+    /// Creates an access to the repositories under these prefixes in a Region, in every account.
+    /// Each prefix ends in `/`. No action is allowed yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `region` is not the name of a Region, if there is no prefix, or
+    /// if a prefix does not end in `/` or contains a character that repository names cannot
+    /// contain.
     pub fn under<P: Into<String>>(
         region: &str,
         under: impl IntoIterator<Item = P>,
@@ -39,22 +50,28 @@ impl EcrAccess {
         Regional::under(region, under, known).map(Self)
     }
 
-    /// In this account's registry alone.
+    /// Restricts the access to the registry of this account.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `id` does not have 12 digits.
     pub fn account(self, id: &str) -> Result<Self, PolicyError> {
         self.0.in_account(id).map(Self)
     }
 
-    /// May push images.
+    /// Allows pushing images: `BatchCheckLayerAvailability`, `InitiateLayerUpload`,
+    /// `UploadLayerPart`, `CompleteLayerUpload`, `PutImage` and `BatchGetImage`.
     pub fn push(self) -> Self {
         Self(self.0.may(PUSH))
     }
 
-    /// May pull images.
+    /// Allows pulling images: `BatchCheckLayerAvailability`, `BatchGetImage` and
+    /// `GetDownloadUrlForLayer`.
     pub fn pull(self) -> Self {
         Self(self.0.may(PULL))
     }
 
-    /// May delete images.
+    /// Allows deleting images: `BatchDeleteImage`.
     pub fn delete(self) -> Self {
         Self(self.0.may(DELETE))
     }

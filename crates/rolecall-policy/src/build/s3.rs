@@ -1,10 +1,13 @@
 use super::{Grant, Resource, fault, prefixes};
 use crate::parse::PolicyError;
 
-/// Access to a bucket, or to what lies under prefixes in it.
+/// Access to an S3 bucket, or to the objects under prefixes in it.
 ///
-/// Listing is allowed on the bucket, narrowed by the condition key `s3:prefix`; the other actions on its objects.
-/// (Amazon S3 User Guide, "Bucket policy examples"; Service Authorization Reference, "Amazon S3".)
+/// Listing is allowed on the bucket, restricted by the condition key `s3:prefix`, and the other
+/// actions on its objects. (Amazon S3 User Guide, "Bucket policy examples"; Service Authorization
+/// Reference, "Amazon S3".)
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::S3Access;
@@ -12,7 +15,8 @@ use crate::parse::PolicyError;
 /// let error = S3Access::under("shop-data", ["orders"]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     r#"prefix: "orders" must be a name that ends in "/": without it, "orders-other" would be let in too"#
+///     r#"prefix: "orders" is not a name that ends in "/", and would include "orders-other"; "#
+///         .to_owned() + r#"hint: end the prefix in "/""#,
 /// );
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
@@ -27,7 +31,13 @@ pub struct S3Access {
 }
 
 impl S3Access {
-    /// Access to what lies under these prefixes. Each ends in `/`.
+    /// Creates an access to the objects under these prefixes. Each prefix ends in `/`. No action is
+    /// allowed yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `bucket` is not a bucket name, if there is no prefix, or if a
+    /// prefix does not end in `/` or contains a wildcard.
     pub fn under<P: Into<String>>(
         bucket: &str,
         under: impl IntoIterator<Item = P>,
@@ -36,7 +46,11 @@ impl S3Access {
         Ok(Self { prefixes: prefixes(under, |c| !c.is_control())?, ..whole })
     }
 
-    /// Access to everything in a bucket.
+    /// Creates an access to all objects in a bucket. No action is allowed yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `bucket` is not a bucket name.
     pub fn whole_bucket(bucket: &str) -> Result<Self, PolicyError> {
         let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let known =
@@ -47,31 +61,31 @@ impl S3Access {
             && end(bytes.first())
             && end(bytes.last());
         if !good {
-            let rule = "a bucket's name has 3 to 63 lower case letters, digits, dots and hyphens, with a letter or \
-                        digit at both ends";
-            return Err(fault("bucket", format!("{bucket:?} is no bucket's name: {rule}")));
+            let rule = "expected 3 to 63 lower case letters, digits, dots and hyphens, with a letter \
+                        or digit at both ends";
+            return Err(fault("bucket", format!("{bucket:?} is not a bucket name: {rule}")));
         }
         let bucket = bucket.to_owned();
         Ok(Self { bucket, prefixes: Vec::new(), list: false, objects: Vec::new() })
     }
 
-    /// May list keys: `s3:ListBucket`. Under prefixes, a listing must ask for one of them.
+    /// Allows listing keys: `s3:ListBucket`. With prefixes, only listings of those prefixes.
     pub fn list(mut self) -> Self {
         self.list = true;
         self
     }
 
-    /// May get objects: `s3:GetObject`.
+    /// Allows reading objects: `s3:GetObject`.
     pub fn read(self) -> Self {
         self.may("s3:GetObject")
     }
 
-    /// May put objects, also over others: `s3:PutObject`.
+    /// Allows writing and overwriting objects: `s3:PutObject`.
     pub fn write(self) -> Self {
         self.may("s3:PutObject")
     }
 
-    /// May delete objects: `s3:DeleteObject`.
+    /// Allows deleting objects: `s3:DeleteObject`.
     pub fn delete(self) -> Self {
         self.may("s3:DeleteObject")
     }

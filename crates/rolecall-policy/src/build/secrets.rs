@@ -6,6 +6,8 @@ use crate::parse::PolicyError;
 /// (Service Authorization Reference, "AWS Secrets Manager": a secret's ARN is
 /// `arn:<partition>:secretsmanager:<region>:<account>:secret:<name>-<6 random characters>`.)
 ///
+/// # Examples
+///
 /// ```
 /// use rolecall_policy::{Context, Decision, PermissionPolicy, SecretsAccess};
 /// let access = SecretsAccess::under("eu-west-1", ["shop/", "common/"])?.read();
@@ -20,8 +22,13 @@ use crate::parse::PolicyError;
 pub struct SecretsAccess(Regional);
 
 impl SecretsAccess {
-    /// Access to secrets under these prefixes in a Region, in any account whose resources the role reaches. Each prefix
-    /// ends in `/`.
+    /// Creates an access to the secrets under these prefixes in a Region, in every account. Each
+    /// prefix ends in `/`. No action is allowed yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `region` is not the name of a Region, if there is no prefix, or
+    /// if a prefix does not end in `/` or contains a character that secret names cannot contain.
     pub fn under<P: Into<String>>(
         region: &str,
         under: impl IntoIterator<Item = P>,
@@ -30,17 +37,21 @@ impl SecretsAccess {
         Regional::under(region, under, known).map(Self)
     }
 
-    /// In this account alone.
+    /// Restricts the access to the secrets of this account.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `id` does not have 12 digits.
     pub fn account(self, id: &str) -> Result<Self, PolicyError> {
         self.0.in_account(id).map(Self)
     }
 
-    /// May describe secrets and get their values: `DescribeSecret`, `GetSecretValue`.
+    /// Allows describing secrets and reading their values: `DescribeSecret` and `GetSecretValue`.
     pub fn read(self) -> Self {
         Self(self.0.may(&["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]))
     }
 
-    /// May make secrets and give them values: `CreateSecret`, `PutSecretValue`.
+    /// Allows creating secrets and writing their values: `CreateSecret` and `PutSecretValue`.
     pub fn write(self) -> Self {
         Self(self.0.may(&["secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"]))
     }

@@ -185,6 +185,28 @@ fn each_line_allows_what_it_names_and_nothing_beside_it() {
     }
 }
 
+/// Amazon ECR User Guide, "IAM permissions for pushing an image to an Amazon ECR private
+/// repository".
+#[test]
+fn ecr_push_allows_the_six_actions_aws_lists() {
+    let access = EcrAccess::under("eu-west-1", ["shop/"]).unwrap().push();
+    let policy = PermissionPolicy::builder().ecr(access).build().unwrap();
+    let actions = value(&policy.to_json())["Statement"][1]["Action"].clone();
+    let expected = json!([
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:InitiateLayerUpload",
+        "ecr:UploadLayerPart",
+        "ecr:CompleteLayerUpload",
+        "ecr:PutImage",
+        "ecr:BatchGetImage",
+    ]);
+    assert_eq!(actions, expected);
+    // Pulling is another matter: it takes the layers' URLs too.
+    let repository = "arn:aws:ecr:eu-west-1:111122223333:repository/shop/api";
+    let layers = policy.evaluate("ecr:GetDownloadUrlForLayer", repository, &Context::new());
+    assert_eq!(layers, Decision::ImplicitDeny);
+}
+
 #[test]
 fn a_whole_bucket_and_another_partition() {
     let policy = PermissionPolicy::builder()
@@ -201,7 +223,7 @@ fn a_whole_bucket_and_another_partition() {
 }
 
 #[test]
-fn what_would_let_in_more_than_was_named_is_refused() {
+fn input_that_would_grant_more_is_an_error() {
     let s3 = |bucket: &str, prefix: &str| S3Access::under(bucket, [prefix]).map(|_| ());
     let secrets = |region: &str, prefix: &str| SecretsAccess::under(region, [prefix]).map(|_| ());
     let ecr = |region: &str, prefix: &str| EcrAccess::under(region, [prefix]).map(|_| ());
@@ -213,51 +235,60 @@ fn what_would_let_in_more_than_was_named_is_refused() {
         (s3("shop", "orders"), Some("ends in \"/\"")),
         (s3("shop", ""), Some("ends in \"/\"")),
         (s3("shop", "/"), Some("ends in \"/\"")),
-        (s3("shop", "a*/"), Some("not a pattern")),
-        (s3("shop", "a?/"), Some("not a pattern")),
-        (s3("shop", "${aws:username}/"), Some("not a pattern")),
-        (s3("shop", "a\n/"), Some("no name has the character '\\n'")),
-        (s3("*", "a/"), Some("is no bucket's name")),
-        (s3("Shop", "a/"), Some("is no bucket's name")),
-        (s3("-shop", "a/"), Some("is no bucket's name")),
-        (s3("ab", "a/"), Some("is no bucket's name")),
-        (s3(&long, "a/"), Some("is no bucket's name")),
-        (S3Access::under("shop", none).map(|_| ()), Some("there is none")),
+        (s3("shop", "a*/"), Some("contains a wildcard")),
+        (s3("shop", "a?/"), Some("contains a wildcard")),
+        (s3("shop", "${aws:username}/"), Some("contains a wildcard")),
+        (s3("shop", "a\n/"), Some("contains '\\n'")),
+        (s3("*", "a/"), Some("is not a bucket name")),
+        (s3("Shop", "a/"), Some("is not a bucket name")),
+        (s3("-shop", "a/"), Some("is not a bucket name")),
+        (s3("ab", "a/"), Some("is not a bucket name")),
+        (s3(&long, "a/"), Some("is not a bucket name")),
+        (S3Access::under("shop", none).map(|_| ()), Some("is given; hint: pass at least one")),
         (secrets("eu-west-1", "shop/"), None),
-        (secrets("*", "shop/"), Some("is no Region")),
-        (secrets("", "shop/"), Some("is no Region")),
-        (secrets("eu-west-1", "Grüße/"), Some("no name has the character 'ü'")),
-        (SecretsAccess::under("eu-west-1", none).map(|_| ()), Some("there is none")),
+        (secrets("*", "shop/"), Some("is not a Region")),
+        (secrets("", "shop/"), Some("is not a Region")),
+        (secrets("eu-west-1", "Grüße/"), Some("contains 'ü'")),
+        (
+            SecretsAccess::under("eu-west-1", none).map(|_| ()),
+            Some("is given; hint: pass at least one"),
+        ),
         (ecr("eu-west-1", "shop/"), None),
-        (ecr("eu-west-1", "Shop/"), Some("no name has the character 'S'")),
+        (ecr("eu-west-1", "Shop/"), Some("contains 'S'")),
         (
             SecretsAccess::under("eu-west-1", ["a/"]).unwrap().account("1").map(|_| ()),
-            Some("has 12 digits"),
+            Some("is not an account id of 12 digits"),
         ),
         (
             EcrAccess::under("eu-west-1", ["a/"]).unwrap().account("*").map(|_| ()),
-            Some("has 12 digits"),
+            Some("is not an account id of 12 digits"),
         ),
-        (PermissionPolicy::builder().build().map(|_| ()), Some("it allows nothing")),
-        (PermissionPolicy::builder().partition("gcp").map(|_| ()), Some("is not one of aws")),
-        (PermissionPolicy::builder().assume_roles(none).map(|_| ()), Some("there is none")),
+        (PermissionPolicy::builder().build().map(|_| ()), Some("no access is allowed")),
+        (
+            PermissionPolicy::builder().partition("gcp").map(|_| ()),
+            Some("is not a partition, such as aws"),
+        ),
+        (
+            PermissionPolicy::builder().assume_roles(none).map(|_| ()),
+            Some("is given; hint: pass at least one"),
+        ),
         (
             PermissionPolicy::builder().assume_roles(["111122223333"]).map(|_| ()),
-            Some("is no role's ARN"),
+            Some("is not the ARN of a role"),
         ),
         (
             PermissionPolicy::builder()
                 .s3(S3Access::whole_bucket("shop").unwrap())
                 .build()
                 .map(|_| ()),
-            Some("S3Objects: it allows nothing: call list, read, write or delete"),
+            Some("S3Objects: no action is allowed; hint: call list, read, write or delete"),
         ),
         (
             PermissionPolicy::builder()
                 .ecr(EcrAccess::under("eu-west-1", ["shop/"]).unwrap())
                 .build()
                 .map(|_| ()),
-            Some("EcrImages: it allows nothing: call push, pull or delete"),
+            Some("EcrImages: no action is allowed; hint: call push, pull or delete"),
         ),
     ] {
         match (result, expected) {
@@ -275,7 +306,7 @@ const CHECKOUT: &str = "arn:aws:iam::111122223333:role/checkout";
 const ANN: &str = "arn:aws:iam::111122223333:user/ann";
 
 #[test]
-fn a_trust_policy_trusts_whom_it_names() {
+fn trust_policy_trusts_named_principals_only() {
     let service_account = TrustedServiceAccount::new(PROVIDER, "shop", "checkout").unwrap();
     let policy = TrustPolicy::builder()
         .principal(TrustedPrincipal::role(CHECKOUT).unwrap().external_id("shop-4711").unwrap())
@@ -334,23 +365,26 @@ fn another_audience_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn whom_nobody_can_be_is_not_trusted() {
+fn invalid_principals_are_errors() {
     let service_account = |provider: &str, namespace: &str, name: &str| {
         TrustedServiceAccount::new(provider, namespace, name).map(|_| ())
     };
     let role = TrustedPrincipal::role(CHECKOUT).unwrap();
     for (result, expected) in [
-        (TrustedPrincipal::account("1234").map(|_| ()), "has 12 digits"),
-        (TrustedPrincipal::account("*").map(|_| ()), "has 12 digits"),
-        (TrustedPrincipal::role(ANN).map(|_| ()), "is no role's ARN"),
-        (TrustedPrincipal::user(CHECKOUT).map(|_| ()), "is no user's ARN"),
-        (TrustedPrincipal::user("ann").map(|_| ()), "is no account, user, role"),
-        (role.clone().external_id("").map(|_| ()), "must not be empty"),
-        (role.external_id("${aws:username}").map(|_| ()), "nor hold ${"),
-        (service_account(CHECKOUT, "shop", "checkout"), "is no OIDC provider's ARN"),
-        (service_account("https://shop.example", "shop", "checkout"), "is no OIDC provider's ARN"),
-        (service_account(PROVIDER, "*", "checkout"), "no wildcard"),
-        (service_account(PROVIDER, "shop", ""), "no wildcard"),
+        (TrustedPrincipal::account("1234").map(|_| ()), "is not an account id of 12 digits"),
+        (TrustedPrincipal::account("*").map(|_| ()), "is not an account id of 12 digits"),
+        (TrustedPrincipal::role(ANN).map(|_| ()), "is not the ARN of a role"),
+        (TrustedPrincipal::user(CHECKOUT).map(|_| ()), "is not the ARN of a user"),
+        (TrustedPrincipal::user("ann").map(|_| ()), "is not an account, user, role"),
+        (role.clone().external_id("").map(|_| ()), "is empty"),
+        (role.external_id("${aws:username}").map(|_| ()), "contains ${"),
+        (service_account(CHECKOUT, "shop", "checkout"), "is not the ARN of an OIDC provider"),
+        (
+            service_account("https://shop.example", "shop", "checkout"),
+            "is not the ARN of an OIDC provider",
+        ),
+        (service_account(PROVIDER, "*", "checkout"), "without wildcards"),
+        (service_account(PROVIDER, "shop", ""), "without wildcards"),
         (service_account(PROVIDER, "Shop", "checkout"), "lower case"),
     ] {
         let error = result.unwrap_err().to_string();

@@ -6,7 +6,9 @@ use crate::model::{
 use crate::parse::PolicyError;
 
 impl TrustPolicy {
-    /// Writes a policy.
+    /// Creates a builder of a trust policy.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use rolecall_policy::{TrustPolicy, TrustedPrincipal};
@@ -20,12 +22,17 @@ impl TrustPolicy {
     }
 }
 
-/// Writes a [`TrustPolicy`]: who may assume a role. Nobody else may.
+/// Builds a [`TrustPolicy`]. Principals that it does not name cannot assume the role.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::TrustPolicy;
 /// let error = TrustPolicy::builder().build().unwrap_err();
-/// assert_eq!(error.to_string(), "policy: it trusts nobody: add principal or service_account");
+/// assert_eq!(
+///     error.to_string(),
+///     "policy: no principal is trusted; hint: call principal or service_account",
+/// );
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -34,13 +41,13 @@ pub struct TrustPolicyBuilder {
 }
 
 impl TrustPolicyBuilder {
-    /// Trusts an account, a user or a role: `sts:AssumeRole`.
+    /// Adds an account, a user or a role, which may call `sts:AssumeRole`.
     pub fn principal(self, trusted: TrustedPrincipal) -> Self {
         let TrustedPrincipal { principal, external_id } = trusted;
         self.statement("sts:AssumeRole", principal, external_id.into_iter().collect())
     }
 
-    /// Trusts a Kubernetes service account: `sts:AssumeRoleWithWebIdentity`.
+    /// Adds a Kubernetes service account, which may call `sts:AssumeRoleWithWebIdentity`.
     pub fn service_account(self, trusted: TrustedServiceAccount) -> Self {
         let TrustedServiceAccount { provider, subject, audience } = trusted;
         let action = "sts:AssumeRoleWithWebIdentity";
@@ -60,10 +67,17 @@ impl TrustPolicyBuilder {
         self
     }
 
-    /// The policy. An error if it would trust nobody.
+    /// Builds the policy.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if no principal was added.
     pub fn build(self) -> Result<TrustPolicy, PolicyError> {
         if self.statements.is_empty() {
-            return Err(fault("policy", "it trusts nobody: add principal or service_account"));
+            return Err(fault(
+                "policy",
+                "no principal is trusted; hint: call principal or service_account",
+            ));
         }
         let statements = self.statements;
         let document = Document { version: Version::V2012, id: None, statements };
@@ -71,13 +85,16 @@ impl TrustPolicyBuilder {
     }
 }
 
-/// An account, a user or a role that is trusted, under an external id or without.
+/// An account, a user or a role that a trust policy trusts, optionally with an external id.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::TrustedPrincipal;
 /// let partner = TrustedPrincipal::account("111122223333")?.external_id("shop-4711")?;
-/// let error = TrustedPrincipal::role("arn:aws:iam::111122223333:role/*").unwrap_err();
-/// assert_eq!(error.to_string(), r#"role: "arn:aws:iam::111122223333:role/*": a principal has no wildcard in it"#);
+/// let all = "arn:aws:iam::111122223333:role/*";
+/// let error = TrustedPrincipal::role(all).unwrap_err();
+/// assert_eq!(error.to_string(), format!("role: {all:?} contains a wildcard"));
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -88,25 +105,39 @@ pub struct TrustedPrincipal {
 }
 
 impl TrustedPrincipal {
-    /// Whom this account lets, by its 12 digits.
+    /// Creates the principal of an account, by its id.
+    ///
+    /// It stands for every user and role of that account whose own policies allow `sts:AssumeRole`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `id` does not have 12 digits.
     pub fn account(id: &str) -> Result<Self, PolicyError> {
         account(id).map(Principal::Account).map(Self::of)
     }
 
-    /// A user, by its ARN.
+    /// Creates the principal of a user, by its ARN.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `arn` is not the ARN of a user.
     pub fn user(arn: &str) -> Result<Self, PolicyError> {
         match Principal::aws(arn) {
             Ok(user @ Principal::User(_)) => Ok(Self::of(user)),
-            Ok(_) => Err(fault("user", format!("{arn:?} is no user's ARN"))),
+            Ok(_) => Err(fault("user", format!("{arn:?} is not the ARN of a user"))),
             Err(why) => Err(fault("user", why)),
         }
     }
 
-    /// All sessions of a role, by the role's ARN.
+    /// Creates the principal of all sessions of a role, by the role's ARN.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `arn` is not the ARN of a role.
     pub fn role(arn: &str) -> Result<Self, PolicyError> {
         match Principal::aws(arn) {
             Ok(role @ Principal::Role(_)) => Ok(Self::of(role)),
-            Ok(_) => Err(fault("role", format!("{arn:?} is no role's ARN"))),
+            Ok(_) => Err(fault("role", format!("{arn:?} is not the ARN of a role"))),
             Err(why) => Err(fault("role", why)),
         }
     }
@@ -115,21 +146,32 @@ impl TrustedPrincipal {
         Self { principal, external_id: None }
     }
 
-    /// Only under this external id: the guard against a confused deputy, for every third party.
+    /// Requires this external id. Set one for every third party: it prevents the confused deputy
+    /// problem.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `id` is empty or contains a policy variable.
     pub fn external_id(mut self, id: &str) -> Result<Self, PolicyError> {
         self.external_id = Some(equals("external id", "sts:ExternalId", id)?);
         Ok(self)
     }
 }
 
-/// A Kubernetes service account whose tokens are trusted: of one cluster, one namespace, one name, one audience.
+/// A Kubernetes service account whose tokens a trust policy trusts.
 ///
-/// (IAM User Guide, "Create a role for OpenID Connect federation"; EKS User Guide, "IAM roles for service accounts".)
+/// The policy checks the cluster, the namespace, the name and the audience.
+///
+/// (IAM User Guide, "Create a role for OpenID Connect federation"; EKS User Guide, "IAM roles for
+/// service accounts".)
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_policy::{TrustPolicy, TrustedServiceAccount};
-/// let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
-/// let checkout = TrustedServiceAccount::new(provider, "shop", "checkout")?;
+/// let issuer = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
+/// let provider = format!("arn:aws:iam::111122223333:oidc-provider/{issuer}");
+/// let checkout = TrustedServiceAccount::new(&provider, "shop", "checkout")?;
 /// let policy = TrustPolicy::builder().service_account(checkout).build()?;
 /// assert!(policy.to_json().contains("system:serviceaccount:shop:checkout"));
 /// # Ok::<(), rolecall_policy::PolicyError>(())
@@ -143,8 +185,14 @@ pub struct TrustedServiceAccount {
 }
 
 impl TrustedServiceAccount {
-    /// By the ARN of the cluster's OIDC provider, the namespace, and the service account's name. The audience is
+    /// Creates a trusted service account from the ARN of the cluster's OIDC provider, the
+    /// namespace, and the name of the service account. The audience defaults to
     /// `sts.amazonaws.com`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `provider` is not the ARN of an OIDC provider, or if `namespace`
+    /// or `name` is not a Kubernetes name.
     pub fn new(provider: &str, namespace: &str, name: &str) -> Result<Self, PolicyError> {
         let issuer = issuer(provider)?;
         let namespace = dns_name("namespace", namespace, 63)?;
@@ -157,7 +205,11 @@ impl TrustedServiceAccount {
         })
     }
 
-    /// Tokens for another audience than `sts.amazonaws.com`.
+    /// Sets the audience of the tokens. Defaults to `sts.amazonaws.com`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `audience` is empty or contains a policy variable.
     pub fn audience(mut self, audience: &str) -> Result<Self, PolicyError> {
         self.audience = equals("audience", self.audience.key(), audience)?;
         Ok(self)
@@ -176,7 +228,8 @@ fn issuer(provider: &str) -> Result<&str, PolicyError> {
     issuer.filter(|issuer| !issuer.is_empty() && !issuer.contains(['*', '?', '$'])).ok_or_else(
         || {
             let form = "arn:aws:iam::<account>:oidc-provider/<issuer without https://>";
-            fault("OIDC provider", format!("{provider:?} is no OIDC provider's ARN, as {form}"))
+            let what = format!("{provider:?} is not the ARN of an OIDC provider: expected {form}");
+            fault("OIDC provider", what)
         },
     )
 }
@@ -185,18 +238,17 @@ fn dns_name<'a>(what: &str, name: &'a str, longest: usize) -> Result<&'a str, Po
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
     if name.is_empty() || name.len() > longest || !name.bytes().all(known) {
         let rule = format!(
-            "it has 1 to {longest} lower case letters, digits, hyphens and dots, and no wildcard: each one is trusted \
-             by its name"
+            "expected 1 to {longest} lower case letters, digits, hyphens and dots, without wildcards"
         );
-        return Err(fault(what, format!("{name:?}: {rule}")));
+        return Err(fault(what, format!("{name:?} is not a Kubernetes name: {rule}")));
     }
     Ok(name)
 }
 
 fn equals(what: &str, key: &str, value: &str) -> Result<Condition, PolicyError> {
     if value.is_empty() || value.contains("${") {
-        let why = "it must not be empty, nor hold ${, which IAM takes for a variable";
-        return Err(fault(what, format!("{value:?}: {why}")));
+        let why = "is empty or contains ${, which starts a policy variable";
+        return Err(fault(what, format!("{value:?} {why}")));
     }
     Condition::new("StringEquals", key, [value]).map_err(|why| fault(what, why))
 }

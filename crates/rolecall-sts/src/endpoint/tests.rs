@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_password_in_an_endpoint_is_refused_and_not_shown() {
+fn endpoint_url_with_password_is_rejected_and_hidden() {
     let region = Region::parse("eu-west-1").unwrap();
     for url in [
         "https://ann:s3cret@sts.example.com",
@@ -15,7 +15,7 @@ fn a_password_in_an_endpoint_is_refused_and_not_shown() {
 }
 
 #[test]
-fn only_this_machines_own_addresses_are_loopback() {
+fn only_addresses_of_this_machine_are_loopback() {
     let region = Region::parse("eu-west-1").unwrap();
     for (url, loopback) in [
         ("http://127.0.0.1:4566", true),
@@ -31,20 +31,87 @@ fn only_this_machines_own_addresses_are_loopback() {
 }
 
 #[tokio::test]
-async fn legacy_follows_awss_own_rules() {
-    const LEGACY: &str = "ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 aws-global ca-central-1 eu-central-1 \
-                          eu-north-1 eu-west-1 eu-west-2 eu-west-3 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2";
+async fn legacy_resolver_follows_sdk_rules() {
+    const LEGACY: &str = "ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 aws-global \
+                          ca-central-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2";
     let global = LEGACY.split(' ').map(|region| (region, "https://sts.amazonaws.com"));
-    let own = [
+    let regional = [
         ("me-south-1", "https://sts.me-south-1.amazonaws.com"),
         ("ap-east-1", "https://sts.ap-east-1.amazonaws.com"),
         ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn"),
         ("us-gov-west-1", "https://sts.us-gov-west-1.amazonaws.com"),
     ];
-    for (region, url) in global.chain(own) {
+    for (region, url) in global.chain(regional) {
         let params =
             Params::builder().region(region).use_fips(false).use_dual_stack(false).build().unwrap();
-        let endpoint = Legacy::default().resolve_endpoint(&params).await.unwrap();
+        let endpoint = LegacyResolver::default().resolve_endpoint(&params).await.unwrap();
         assert_eq!(endpoint.url(), url, "{region}");
+    }
+}
+
+fn region(code: &str) -> Region {
+    Region::parse(code).unwrap()
+}
+
+#[test]
+fn region_in_code_precedes_configured_region() {
+    let environment =
+        Environment::fixed([("AWS_REGION", "Frankfurt"), ("AWS_USE_FIPS_ENDPOINT", "true")]);
+    let profile = ProfileSettings::new("shop").set("region", "eu-west-1");
+    let us_east_1 = region("us-east-1");
+    let endpoint = Endpoint::find(&environment, Some(&profile), Some(&us_east_1)).unwrap().unwrap();
+    assert_eq!((endpoint.region(), endpoint.uses_fips()), (&us_east_1, true));
+    // The Region in code is not validated against the variable, but the variable alone is invalid.
+    let error = Endpoint::find(&environment, Some(&profile), None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
+
+#[test]
+fn region_in_code_keeps_other_settings() {
+    let us_east_1 = region("us-east-1");
+    for (variable, value, url) in [
+        ("AWS_ENDPOINT_URL_STS", "http://a.example:4566", "http://a.example:4566"),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "legacy", "https://sts.amazonaws.com"),
+        ("AWS_USE_FIPS_ENDPOINT", "true", "https://sts-fips.us-east-1.amazonaws.com"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "true", "https://sts.us-east-1.api.aws"),
+    ] {
+        let environment = Environment::fixed([(variable, value)]);
+        let endpoint = Endpoint::find(&environment, None, Some(&us_east_1)).unwrap().unwrap();
+        assert_eq!(endpoint.url().unwrap(), url, "{variable}");
+        let profile = ProfileSettings::new("shop").set("region", "us-east-1");
+        let endpoint = Endpoint::find(&environment, Some(&profile), None).unwrap().unwrap();
+        assert_eq!(endpoint.url().unwrap(), url, "{variable}, Region of the profile");
+    }
+}
+
+#[test]
+fn missing_region_is_none_or_names_variable() {
+    let environment = Environment::fixed([("AWS_USE_FIPS_ENDPOINT", "true")]);
+    let profile = ProfileSettings::new("shop").set("sts_regional_endpoints", "legacy");
+    assert_eq!(Endpoint::find(&environment, None, None).unwrap(), None);
+    assert_eq!(Endpoint::find(&environment, Some(&profile), None).unwrap(), None);
+    for error in [
+        Endpoint::from_environment(&environment).unwrap_err(),
+        Endpoint::from_environment_or_profile(&environment, &profile).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.hint().unwrap().starts_with("set AWS_REGION"), "{error}");
+    }
+}
+
+#[test]
+fn fips_and_dual_stack_require_aws_endpoint() {
+    let aws = || Endpoint::regional(region("us-east-1"));
+    let both = aws().with_fips(true).unwrap().with_dual_stack(true).unwrap();
+    assert_eq!((both.uses_fips(), both.uses_dual_stack()), (true, true));
+    assert_eq!(both.url().unwrap(), "https://sts-fips.us-east-1.api.aws");
+    assert_eq!(both.with_fips(false).unwrap().with_dual_stack(false).unwrap(), aws());
+
+    let custom = || Endpoint::custom("https://sts.example.com", region("us-east-1")).unwrap();
+    assert_eq!((custom().uses_fips(), custom().uses_dual_stack()), (false, false));
+    assert_eq!(custom().with_fips(false).unwrap().with_dual_stack(false).unwrap(), custom());
+    // All partitions that the SDK knows have both kinds, so only a custom endpoint conflicts.
+    for result in [custom().with_fips(true), custom().with_dual_stack(true)] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
 }

@@ -1,4 +1,4 @@
-//! What the client sends, and what it makes of answers: good, odd, and no answers at all.
+//! The requests of the client, and its handling of valid, invalid and missing responses.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use rolecall_core::{
-    ErrorKind, ExternalId, FetchContext, FetchError, ManualClock, RoleArn, Session,
-    SessionDuration, SessionName,
+    ErrorKind, ExternalId, FetchMode, ManualClock, RoleArn, Session, SessionDuration, SessionError,
+    SessionName,
 };
 use rolecall_sts::{AssumeRoleRequest, Endpoint, Region, StsClient, WebIdentityRequest};
 use wiremock::matchers::any;
@@ -22,7 +22,7 @@ const AN_HOUR_LATER: &str = "2026-02-03T13:00:00Z";
 const USER: &str = "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/orders/test</Arn>\
                     <AssumedRoleId>AROAEXAMPLE:test</AssumedRoleId></AssumedRoleUser>";
 
-fn granted(secret: &str, expiration: &str, user: &str) -> String {
+fn session_body(secret: &str, expiration: &str, user: &str) -> String {
     format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
          <AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
@@ -31,23 +31,23 @@ fn granted(secret: &str, expiration: &str, user: &str) -> String {
     )
 }
 
-fn refused(code: &str, message: &str) -> String {
+fn error_body(code: &str, message: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
          <Message>{message}</Message></Error><RequestId>the-request-id</RequestId></ErrorResponse>"
     )
 }
 
-fn answer(status: u16, body: impl Into<String>) -> ResponseTemplate {
+fn response(status: u16, body: impl Into<String>) -> ResponseTemplate {
     ResponseTemplate::new(status).insert_header("date", DATE).set_body_string(body)
 }
 
-/// A server that always answers so, and a client of it.
-async fn sts(answer: ResponseTemplate, hands: &ManualClock) -> (MockServer, StsClient) {
+/// Starts a server that always sends `response`, and creates a client of it.
+async fn sts(response: ResponseTemplate, clock: &ManualClock) -> (MockServer, StsClient) {
     let server = MockServer::start().await;
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let endpoint = Endpoint::custom(&server.uri(), Region::parse("eu-west-1").unwrap()).unwrap();
-    (server, StsClient::builder(endpoint).clock(hands.clock()).build())
+    (server, StsClient::builder(endpoint).clock(clock.clock()).build())
 }
 
 fn signer() -> Session {
@@ -61,25 +61,25 @@ fn request() -> AssumeRoleRequest {
     AssumeRoleRequest::new(ROLE.parse().unwrap(), "test".parse().unwrap())
 }
 
-async fn assumed(answer: ResponseTemplate) -> Result<Session, FetchError> {
-    let (_server, sts) = sts(answer, &ManualClock::new()).await;
-    sts.assume_role(&signer(), &request(), FetchContext::background()).await
+async fn assume_role(response: ResponseTemplate) -> Result<Session, SessionError> {
+    let (_server, sts) = sts(response, &ManualClock::new()).await;
+    sts.assume_role(&signer(), &request(), FetchMode::Background).await
 }
 
-async fn form(server: &MockServer) -> String {
+async fn last_form(server: &MockServer) -> String {
     let requests = server.received_requests().await.unwrap();
     String::from_utf8(requests.last().unwrap().body.clone()).unwrap()
 }
 
 #[tokio::test]
-async fn assume_role_sends_every_parameter_and_signs() {
+async fn assume_role_sends_and_signs_all_parameters() {
     let (server, sts) =
-        sts(answer(200, granted("s", AN_HOUR_LATER, USER)), &ManualClock::new()).await;
+        sts(response(200, session_body("s", AN_HOUR_LATER, USER)), &ManualClock::new()).await;
     let mut request = request();
     request.external_id = Some(ExternalId::parse("shop/4711").unwrap());
     request.duration = Some(SessionDuration::from_secs(900).unwrap());
-    sts.assume_role(&signer(), &request, FetchContext::caller()).await.unwrap();
-    let form = form(&server).await;
+    sts.assume_role(&signer(), &request, FetchMode::Foreground).await.unwrap();
+    let form = last_form(&server).await;
     for part in [
         "Action=AssumeRole&",
         "Version=2011-06-15",
@@ -97,15 +97,15 @@ async fn assume_role_sends_every_parameter_and_signs() {
 }
 
 #[tokio::test]
-async fn web_identity_sends_the_token_and_signs_nothing() {
-    let body =
-        granted("s", AN_HOUR_LATER, USER).replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes");
-    let (server, sts) = sts(answer(200, body), &ManualClock::new()).await;
+async fn web_identity_request_has_token_and_no_signature() {
+    let body = session_body("s", AN_HOUR_LATER, USER)
+        .replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes");
+    let (server, sts) = sts(response(200, body), &ManualClock::new()).await;
     let role: RoleArn = ROLE.parse().unwrap();
     let request = WebIdentityRequest::new(role, SessionName::parse("test").unwrap());
-    let cx = FetchContext::caller();
-    sts.assume_role_with_web_identity("the.web.token", &request, cx).await.unwrap();
-    let form = form(&server).await;
+    let mode = FetchMode::Foreground;
+    sts.assume_role_with_web_identity("the.web.token", &request, mode).await.unwrap();
+    let form = last_form(&server).await;
     assert!(form.contains("Action=AssumeRoleWithWebIdentity&"), "{form}");
     assert!(form.contains("WebIdentityToken=the.web.token"), "{form}");
     assert!(!form.contains("DurationSeconds"), "{form}");
@@ -114,67 +114,71 @@ async fn web_identity_sends_the_token_and_signs_nothing() {
 }
 
 #[tokio::test]
-async fn the_lifetime_is_by_the_servers_date_whatever_this_machines_clock_says() {
+async fn lifetime_is_measured_by_server_date() {
     for (expiration, lifetime) in [
         (AN_HOUR_LATER, 3600),
-        // With fractional seconds, as some servers write it.
+        // Some servers send fractional seconds.
         ("2026-02-03T12:15:00.250Z", 900),
-        // Never more than what was asked for: an hour.
+        // At most the requested lifetime, which defaults to one hour.
         ("2026-02-04T12:00:00Z", 3600),
     ] {
-        let session = assumed(answer(200, granted("s", expiration, USER))).await.unwrap();
+        let session =
+            assume_role(response(200, session_body("s", expiration, USER))).await.unwrap();
         assert_eq!(session.lifetime().unwrap().as_secs(), lifetime, "{expiration}");
         assert_eq!(session.packed_policy_size(), Some(6));
     }
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_say_who_the_session_is() {
-    let session = assumed(answer(200, granted("s", AN_HOUR_LATER, ""))).await.unwrap();
+async fn response_without_user_has_account_of_role() {
+    let session = assume_role(response(200, session_body("s", AN_HOUR_LATER, ""))).await.unwrap();
     assert_eq!(session.role(), None);
-    assert_eq!(session.account().unwrap().as_str(), "444455556666", "the role's own");
+    assert_eq!(session.account().unwrap().as_str(), "444455556666");
 }
 
 #[tokio::test]
-async fn answers_that_are_no_session() {
+async fn invalid_session_response_is_rejected() {
     let cases = [
-        (granted("", AN_HOUR_LATER, USER), "has an incomplete set of credentials"),
-        (granted("hidden", "2026-02-03T12:00:00Z", USER), "is a session that has ended already"),
-        (granted("hidden", "1999-01-01T00:00:00Z", USER), "is a session that has ended already"),
-        (granted("hidden", "tomorrow", USER), "makes no sense"),
-        ("<html>hidden</html>".into(), "makes no sense"),
-        ("hidden".into(), "makes no sense"),
-        (String::new(), "makes no sense"),
+        (session_body("", AN_HOUR_LATER, USER), "has incomplete credentials"),
         (
-            granted("hidden", AN_HOUR_LATER, USER)[..220].into(),
-            "does not say when the session ends",
+            session_body("hidden", "2026-02-03T12:00:00Z", USER),
+            "has a session that has already expired",
         ),
+        (
+            session_body("hidden", "1999-01-01T00:00:00Z", USER),
+            "has a session that has already expired",
+        ),
+        (session_body("hidden", "tomorrow", USER), "sent an invalid response (status 200)"),
+        ("<html>hidden</html>".into(), "sent an invalid response (status 200)"),
+        ("hidden".into(), "sent an invalid response (status 200)"),
+        (String::new(), "sent an invalid response (status 200)"),
+        (session_body("hidden", AN_HOUR_LATER, USER)[..220].into(), "has no expiration"),
         (
             "<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>".into(),
             "has no credentials",
         ),
     ];
-    for (body, what) in cases {
-        let error = assumed(answer(200, body.clone())).await.unwrap_err();
+    for (body, fault) in cases {
+        let error = assume_role(response(200, body.clone())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{body}: {error}");
-        assert!(error.to_string().contains(what), "{body}: {error}");
+        assert!(error.to_string().contains(fault), "{body}: {error}");
         let shown = format!("{error:?} {}", error.report());
         assert!(!shown.contains("hidden") && !shown.contains("the-token"), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn an_error_keeps_code_message_and_request_id() {
-    let body = refused("AccessDenied", "User: x is not authorized");
-    let answer = answer(403, body).insert_header("x-amzn-requestid", "the-request-id");
-    let error = assumed(answer).await.unwrap_err();
+async fn error_keeps_code_message_and_request_id() {
+    let body = error_body("AccessDenied", "User: x is not authorized");
+    let response = response(403, body).insert_header("x-amzn-requestid", "the-request-id");
+    let error = assume_role(response).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    let told = (error.code(), error.message(), error.request_id());
-    assert_eq!(told, (Some("AccessDenied"), "User: x is not authorized", Some("the-request-id")));
+    let parts = (error.code(), error.message(), error.request_id());
+    assert_eq!(parts, (Some("AccessDenied"), "User: x is not authorized", Some("the-request-id")));
 }
 
 #[tokio::test]
-async fn a_proxys_error_page_goes_by_its_status() {
+async fn error_page_is_classified_by_status() {
     for (status, kind) in [
         (429, ErrorKind::Throttled),
         (500, ErrorKind::Unavailable),
@@ -182,20 +186,52 @@ async fn a_proxys_error_page_goes_by_its_status() {
         (503, ErrorKind::Unavailable),
         (403, ErrorKind::Denied),
     ] {
-        let error = assumed(answer(status, "<html>Bad Gateway</html>")).await.unwrap_err();
+        let error = assume_role(response(status, "<html>Bad Gateway</html>")).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{status}: {error}");
     }
 }
 
-/// How often STS is called when it always answers so; on a clock that stands still.
-async fn attempts(status: u16, body: String, cx: FetchContext) -> usize {
-    let (server, sts) = sts(answer(status, body), &ManualClock::new()).await;
-    sts.assume_role(&signer(), &request(), cx).await.unwrap_err();
+#[tokio::test]
+async fn error_page_of_proxy_is_never_deferred() {
+    for (status, kind) in [(429, ErrorKind::Throttled), (503, ErrorKind::Unavailable)] {
+        for mode in [FetchMode::Foreground, FetchMode::Background] {
+            let page = response(status, "<html>Try again later</html>");
+            let (_server, sts) = sts(page, &ManualClock::new()).await;
+            let error = sts.assume_role(&signer(), &request(), mode).await.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (kind, None), "{status} {mode:?}: {error}");
+            // A deferred fetch is no failure to the cache, which would hide an outage.
+            assert!(!error.is_deferred() && error.is_retryable(), "{status} {mode:?}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_secret_is_named_within_allowed_skew() {
+    let date = std::time::UNIX_EPOCH + Duration::from_secs(1_770_120_000);
+    for (minutes, hint) in [
+        (10, "check the secret access key: "),
+        (20, "set this machine's clock: it is 20 min ahead of the time of STS"),
+    ] {
+        let clock = ManualClock::at(date + Duration::from_secs(60 * minutes));
+        let body = error_body("SignatureDoesNotMatch", "The signature does not match.");
+        let (_server, sts) = sts(response(403, body), &clock).await;
+        let error =
+            sts.assume_role(&signer(), &request(), FetchMode::Background).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.hint().unwrap().starts_with(hint), "{minutes} min: {error}");
+    }
+}
+
+/// Returns the number of calls to an STS that always sends this response. The clock does not
+/// advance.
+async fn count_attempts(status: u16, body: String, mode: FetchMode) -> usize {
+    let (server, sts) = sts(response(status, body), &ManualClock::new()).await;
+    sts.assume_role(&signer(), &request(), mode).await.unwrap_err();
     server.received_requests().await.unwrap().len()
 }
 
 #[tokio::test]
-async fn an_answer_that_quotes_the_request_shows_no_secret_of_it() {
+async fn error_that_quotes_request_hides_secrets() {
     let keys = |token: &str| {
         Credentials::new("ASIAIOSFODNN7EXAMPLE", "the-secret", Some(token.into()), None, "test")
     };
@@ -203,16 +239,17 @@ async fn an_answer_that_quotes_the_request_shows_no_secret_of_it() {
     let quote = "does not match the-secret, nor x-amz-security-token:the-session-token or the.web.token. \
                  The Canonical String for this request should have been 'POST the-session-token'";
     let (_server, sts) =
-        sts(answer(403, refused("SignatureDoesNotMatch", quote)), &ManualClock::new()).await;
-    let cx = FetchContext::caller();
+        sts(response(403, error_body("SignatureDoesNotMatch", quote)), &ManualClock::new()).await;
+    let mode = FetchMode::Foreground;
     let web = WebIdentityRequest::new(ROLE.parse().unwrap(), "test".parse().unwrap());
-    let by_token = sts.assume_role_with_web_identity("the.web.token", &web, cx).await.unwrap_err();
-    assert!(!format!("{by_token} {by_token:?}").contains("the.web.token"), "{by_token}");
-    let signed = [
-        sts.assume_role(&signer, &request(), cx).await.unwrap_err(),
-        sts.caller_identity(&signer, cx).await.unwrap_err(),
+    let web_error =
+        sts.assume_role_with_web_identity("the.web.token", &web, mode).await.unwrap_err();
+    assert!(!format!("{web_error} {web_error:?}").contains("the.web.token"), "{web_error}");
+    let signed_errors = [
+        sts.assume_role(&signer, &request(), mode).await.unwrap_err(),
+        sts.caller_identity(&signer, mode).await.unwrap_err(),
     ];
-    for error in signed {
+    for error in signed_errors {
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("does not match ***"), "{shown}");
         assert!(!shown.contains("the-secret") && !shown.contains("the-session-token"), "{shown}");
@@ -220,75 +257,83 @@ async fn an_answer_that_quotes_the_request_shows_no_secret_of_it() {
 }
 
 #[tokio::test]
-async fn a_quoted_signature_is_not_shown() {
+async fn error_that_quotes_signature_hides_it() {
     let quoting =
         "Credential=AKIAIOSFODNN7EXAMPLE/x, SignedHeaders=host, Signature=0123456789abcdef";
-    let error = assumed(answer(403, refused("IncompleteSignature", quoting))).await.unwrap_err();
+    let error =
+        assume_role(response(403, error_body("IncompleteSignature", quoting))).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("0123456789abcdef"), "{error}");
     assert_eq!(error.message(), "Credential=AKIAIOSFODNN7EXAMPLE/x, SignedHeaders=host,");
 }
 
 #[tokio::test]
-async fn keys_with_a_line_break_are_an_error_and_no_panic() {
-    for (id, token, what) in [
-        ("AKIAIOSFODNN7EXAMPLE\n", None, "the access key id"),
-        ("AKIAIOSFODNN7EXAMPLE", Some("the-t0ken\n"), "the session token"),
+async fn signing_key_with_line_break_is_rejected() {
+    for (id, token, field) in [
+        ("AKIAIOSFODNN7EXAMPLE\n", None, "the access key id of the signing session"),
+        ("AKIAIOSFODNN7EXAMPLE", Some("the-t0ken\n"), "the session token of the signing session"),
     ] {
         let keys = Credentials::new(id, "x", token.map(str::to_owned), None, "test");
         let signer = Session::builder(keys).base("test").build();
-        let (_server, sts) = sts(answer(200, ""), &ManualClock::new()).await;
-        let cx = FetchContext::caller();
-        let error = sts.assume_role(&signer, &request(), cx).await.unwrap_err();
+        let (_server, sts) = sts(response(200, ""), &ManualClock::new()).await;
+        let mode = FetchMode::Foreground;
+        let error = sts.assume_role(&signer, &request(), mode).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        assert!(error.to_string().starts_with(what), "{error}");
+        assert!(error.to_string().starts_with(field), "{error}");
         assert!(!error.to_string().contains("the-t0ken"), "{error}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_sts_that_accepts_and_says_nothing_is_named_within_a_fetchs_limit() {
+async fn silent_sts_times_out_within_fetch_timeout() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let endpoint = Endpoint::custom(&url, Region::parse("eu-west-1").unwrap()).unwrap();
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let error = StsClient::new(endpoint)
-        .assume_role(&signer(), &request(), FetchContext::caller())
+        .assume_role(&signer(), &request(), FetchMode::Foreground)
         .await
         .unwrap_err();
-    assert_eq!(error.message(), format!("STS at {url} did not answer in time"));
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(error.message(), format!("STS at {url} did not respond in time"));
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_proxys_refusal_is_not_blamed_on_a_policy() {
-    let error = assumed(answer(403, "<html>blocked</html>")).await.unwrap_err();
+async fn forbidden_error_page_hints_at_proxy() {
+    let error = assume_role(response(403, "<html>blocked</html>")).await.unwrap_err();
     assert!(error.hint().unwrap().contains("proxy or a firewall"), "{error}");
 }
 
 #[tokio::test]
-async fn who_waits_is_worth_three_attempts_and_nobody_is_worth_one() {
-    let throttled = || refused("Throttling", "Rate exceeded");
-    assert_eq!(attempts(400, throttled(), FetchContext::caller()).await, 3);
-    assert_eq!(attempts(400, throttled(), FetchContext::background()).await, 1);
-    assert_eq!(attempts(503, String::new(), FetchContext::caller()).await, 3);
-    assert_eq!(attempts(403, refused("AccessDenied", "no"), FetchContext::caller()).await, 1);
-    assert_eq!(attempts(400, refused("ExpiredToken", "no"), FetchContext::caller()).await, 1);
+async fn foreground_makes_three_attempts_background_one() {
+    let throttled = || error_body("Throttling", "Rate exceeded");
+    assert_eq!(count_attempts(400, throttled(), FetchMode::Foreground).await, 3);
+    assert_eq!(count_attempts(400, throttled(), FetchMode::Background).await, 1);
+    assert_eq!(count_attempts(503, String::new(), FetchMode::Foreground).await, 3);
+    assert_eq!(
+        count_attempts(403, error_body("AccessDenied", "no"), FetchMode::Foreground).await,
+        1
+    );
+    assert_eq!(
+        count_attempts(400, error_body("ExpiredToken", "no"), FetchMode::Foreground).await,
+        1
+    );
 }
 
 #[tokio::test]
-async fn an_identity_that_is_none_is_an_invalid_response() {
+async fn invalid_caller_identity_is_invalid_response() {
     let body = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>nobody</Arn><UserId>u</UserId>\
                 <Account>1</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
-    let (_server, sts) = sts(answer(200, body), &ManualClock::new()).await;
-    let error = sts.caller_identity(&signer(), FetchContext::caller()).await.unwrap_err();
+    let (_server, sts) = sts(response(200, body), &ManualClock::new()).await;
+    let error = sts.caller_identity(&signer(), FetchMode::Foreground).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     assert!(error.to_string().contains("\"nobody\""), "{error}");
 }
 
 #[tokio::test]
-async fn every_field_of_an_answer_is_read() {
+async fn session_has_every_field_of_response() {
     let more = format!("{USER}<SourceIdentity>ann@shop</SourceIdentity>");
-    let session = assumed(answer(200, granted("the-secret", AN_HOUR_LATER, &more))).await.unwrap();
+    let session =
+        assume_role(response(200, session_body("the-secret", AN_HOUR_LATER, &more))).await.unwrap();
     let keys = session.credentials();
     assert_eq!(keys.access_key_id(), "ASIAIOSFODNN7EXAMPLE");
     assert_eq!((keys.secret_access_key(), keys.session_token()), ("the-secret", Some("the-token")));
@@ -304,12 +349,12 @@ async fn every_field_of_an_answer_is_read() {
         "{more}<SubjectFromWebIdentityToken>system:serviceaccount:shop:checkout</SubjectFromWebIdentityToken>\
          <Provider>https://issuer.example</Provider><Audience>sts.amazonaws.com</Audience>"
     );
-    let body =
-        granted("s", AN_HOUR_LATER, &more).replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes");
-    let (_server, sts) = sts(answer(200, body), &ManualClock::new()).await;
+    let body = session_body("s", AN_HOUR_LATER, &more)
+        .replace("AssumeRoleRes", "AssumeRoleWithWebIdentityRes");
+    let (_server, sts) = sts(response(200, body), &ManualClock::new()).await;
     let request = WebIdentityRequest::new(ROLE.parse().unwrap(), "test".parse().unwrap());
-    let cx = FetchContext::caller();
-    let session = sts.assume_role_with_web_identity("the.web.token", &request, cx).await.unwrap();
+    let mode = FetchMode::Foreground;
+    let session = sts.assume_role_with_web_identity("the.web.token", &request, mode).await.unwrap();
     let token = session.web_identity().unwrap();
     assert_eq!(token.subject.as_deref(), Some("system:serviceaccount:shop:checkout"));
     assert_eq!(token.provider.as_deref(), Some("https://issuer.example"));

@@ -1,4 +1,4 @@
-//! Whatever stands in the environment, and whatever answers in STS's place: an error or a session, and no panic.
+//! Properties: no environment and no response causes a panic or reveals a secret.
 
 use aws_sdk_sts::config::http::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::http::{
@@ -6,48 +6,48 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
-use rolecall_core::{Environment, ErrorKind, FetchContext, FetchError, Session};
+use rolecall_core::{Environment, ErrorKind, FetchMode, Session, SessionError};
 use rolecall_sts::{CallerIdentity, Endpoint, Region, StsClient};
 
-use crate::{AN_HOUR_LATER, DATE, USER, granted, refused, request, signer};
+use crate::{AN_HOUR_LATER, DATE, USER, error_body, request, session_body, signer};
 
-/// Answers every request so.
+/// Sends the same response to every request.
 #[derive(Clone, Debug)]
-struct Always {
+struct FixedResponse {
     status: u16,
     date: String,
     body: Vec<u8>,
 }
 
-impl HttpConnector for Always {
+impl HttpConnector for FixedResponse {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
         let status = self.status.try_into().unwrap();
         let mut response = HttpResponse::new(status, SdkBody::from(self.body.clone()));
-        // What is no header cannot come as one.
+        // A text that is not a valid header value cannot be sent as one.
         let _ = response.headers_mut().try_insert("date", self.date.clone());
         HttpConnectorFuture::ready(Ok(response))
     }
 }
 
-fn asked(answer: Always) -> Result<Session, FetchError> {
-    let connector = SharedHttpConnector::new(answer);
+fn assume_role(response: FixedResponse) -> Result<Session, SessionError> {
+    let connector = SharedHttpConnector::new(response);
     let http = http_client_fn(move |_, _| connector.clone());
     let endpoint = Endpoint::regional(Region::parse("eu-west-1").unwrap());
     let sts = StsClient::builder(endpoint).http_client(http).build();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(sts.assume_role(&signer(), &request(), FetchContext::background()))
+    runtime.block_on(sts.assume_role(&signer(), &request(), FetchMode::Background))
 }
 
-const SECRET: &str = "the-secret-of-the-answer";
+const SECRET: &str = "the-secret-of-the-response";
 
-/// A good answer, or an error of STS's, and what may have become of it on the way.
+/// A session or an error of STS, possibly damaged, or any other text.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let good = prop_oneof![
-        Just(granted(SECRET, AN_HOUR_LATER, USER).into_bytes()),
-        Just(refused("AccessDenied", "no").into_bytes()),
+    let valid = prop_oneof![
+        Just(session_body(SECRET, AN_HOUR_LATER, USER).into_bytes()),
+        Just(error_body("AccessDenied", "no").into_bytes()),
     ];
-    let changed =
-        (good, any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..6, any::<u8>())
+    let damaged =
+        (valid, any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..6, any::<u8>())
             .prop_map(|(mut body, from, to, how, byte)| {
                 let (a, b) = (from.index(body.len()), to.index(body.len()));
                 let range = a.min(b)..a.max(b);
@@ -65,17 +65,17 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
                 body
             });
     prop_oneof![
-        6 => changed,
+        6 => damaged,
         1 => proptest::collection::vec(any::<u8>(), 0..300),
         1 => (1_usize..20_000).prop_map(|depth| "<a>".repeat(depth).into_bytes()),
-        1 => any::<String>().prop_map(|text| granted(SECRET, &text, &text).into_bytes()),
-        1 => (any::<String>(), any::<String>()).prop_map(|(c, m)| refused(&c, &m).into_bytes()),
+        1 => any::<String>().prop_map(|text| session_body(SECRET, &text, &text).into_bytes()),
+        1 => (any::<String>(), any::<String>()).prop_map(|(c, m)| error_body(&c, &m).into_bytes()),
     ]
 }
 
 proptest! {
     #[test]
-    fn any_answer_is_a_session_or_an_error_without_a_secret(
+    fn any_response_is_session_or_error_without_secret(
         status in prop_oneof![Just(200_u16), Just(400), Just(403), Just(500), 200_u16..600],
         date in prop_oneof![
             Just(DATE.to_owned()),
@@ -84,7 +84,7 @@ proptest! {
         ],
         body in body(),
     ) {
-        match asked(Always { status, date, body }) {
+        match assume_role(FixedResponse { status, date, body }) {
             Ok(session) => {
                 let keys = session.credentials();
                 prop_assert!(status < 400 && !keys.secret_access_key().is_empty());
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn any_environment_has_an_endpoint_or_an_error_that_says_what_is_wrong(
+    fn any_environment_has_endpoint_or_named_error(
         values in proptest::collection::vec(
             proptest::option::of(prop_oneof![
                 Just("eu-west-1".to_owned()),
@@ -135,14 +135,17 @@ proptest! {
     }
 
     #[test]
-    fn regions_and_callers_are_read_from_any_text(text in any::<String>(), near in "arn:aws:(iam|sts)::[0-9]{11,13}:[ -~]{0,30}") {
+    fn any_text_parses_unchanged_or_is_rejected(
+        text in any::<String>(),
+        near in "arn:aws:(iam|sts)::[0-9]{11,13}:[ -~]{0,30}",
+    ) {
         for text in [text, near] {
             if let Ok(region) = Region::parse(&text) {
                 prop_assert_eq!(region.as_str(), &text);
             }
-            if let Some(me) = CallerIdentity::parse(&text, "id") {
-                prop_assert_eq!(&me.arn, &text);
-                prop_assert_eq!(me.account.as_str().len(), 12);
+            if let Some(identity) = CallerIdentity::parse(&text, "id") {
+                prop_assert_eq!(&identity.arn, &text);
+                prop_assert_eq!(identity.account.as_str().len(), 12);
             }
         }
     }

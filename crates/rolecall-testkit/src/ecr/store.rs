@@ -46,7 +46,10 @@ impl Store {
         for account in accounts {
             for (region, name) in &account.repositories {
                 let wrong = |why: &str| {
-                    SetupError::World(format!("account {}: repository {name:?}: {why}", account.id))
+                    SetupError::Invalid(format!(
+                        "account {}: repository {name:?}: {why}",
+                        account.id
+                    ))
                 };
                 if !is_repository_name(name) {
                     return Err(wrong(
@@ -55,7 +58,7 @@ impl Store {
                 }
                 let place = (account.id.clone(), region.clone(), name.clone());
                 if store.repositories.insert(place, Repository::default()).is_some() {
-                    return Err(wrong("there are two of this name"));
+                    return Err(wrong("the name is used twice"));
                 }
             }
         }
@@ -84,7 +87,7 @@ impl Store {
         self.passwords.iter()
     }
 
-    /// Puts a layer where whoever knows the token can get it.
+    /// Offers a layer for download by a token.
     pub(super) fn offer(&mut self, layer: Bytes, now: SystemTime) -> String {
         let token = random(b"abcdefghijklmnopqrstuvwxyz0123456789", 40);
         push(&mut self.offers, (token.clone(), layer, now + OFFER), MOST_OFFERS);

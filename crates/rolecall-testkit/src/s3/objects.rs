@@ -19,7 +19,7 @@ use s3s::dto::{
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::store::{Headers, LONGEST_OBJECT, Object};
-use super::{Seen, bucket_arn};
+use super::{Call, bucket_arn};
 use crate::iam;
 use crate::server::Shared;
 
@@ -53,12 +53,13 @@ impl Objects {
         }
     }
 
-    /// An object; that there is none learns only who may list the bucket. (S3 API Reference, GetObject.)
+    /// Returns an object. Only a caller that may list the bucket learns that there is none. (S3 API
+    /// Reference, GetObject.)
     fn object<T>(&self, request: &S3Request<T>, bucket: &str, key: &str) -> S3Result<Object> {
         if let Some(object) = self.0.s3().object(bucket, key)? {
             return Ok(object);
         }
-        let caller = request.extensions.get::<Seen>().map(|seen| &seen.key);
+        let caller = request.extensions.get::<Call>().and_then(Call::caller);
         let may_list = caller.is_some_and(|key| {
             let context = iam::context_of(key);
             let resource = bucket_arn(bucket);
@@ -356,8 +357,8 @@ fn token_key(token: &str) -> S3Result<String> {
     })
 }
 
-/// `aws-chunked` is how a body came, not how the object is encoded. (S3 API Reference, "Signature calculations for the
-/// Authorization Header: transferring payload in multiple chunks".)
+/// `aws-chunked` is how a body came, not how the object is encoded. (S3 API Reference, "Signature
+/// calculations for the Authorization Header: transferring payload in multiple chunks".)
 fn of_the_object(encoding: &str) -> Option<String> {
     let own = encoding.split(',').map(str::trim).filter(|one| *one != "aws-chunked");
     let own: Vec<&str> = own.filter(|one| !one.is_empty()).collect();

@@ -79,7 +79,7 @@ impl Store {
         for account in accounts {
             for name in &account.buckets {
                 let wrong = |why: &str| {
-                    SetupError::World(format!("account {}: bucket {name:?}: {why}", account.id))
+                    SetupError::Invalid(format!("account {}: bucket {name:?}: {why}", account.id))
                 };
                 if !s3s::path::check_bucket_name(name) {
                     return Err(wrong(
@@ -89,7 +89,7 @@ impl Store {
                 }
                 let bucket = Bucket { account: account.id.clone(), objects: BTreeMap::new() };
                 if store.buckets.insert(name.clone(), bucket).is_some() {
-                    return Err(wrong("there are two of this name"));
+                    return Err(wrong("the name is used twice"));
                 }
             }
         }
@@ -135,8 +135,8 @@ impl Store {
         Ok(())
     }
 
-    /// The keys that begin with `prefix`, after `after`, at most `most` of them; those that have the delimiter after
-    /// the prefix are one common prefix each.
+    /// The keys that begin with `prefix`, after `after`, at most `most` of them; those that have
+    /// the delimiter after the prefix are one common prefix each.
     pub(super) fn list(
         &self,
         bucket: &str,

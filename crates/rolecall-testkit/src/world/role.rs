@@ -10,7 +10,9 @@ use super::{Owner, World, permissions, unknown};
 use crate::server::SetupError;
 use crate::wire::{ID, random};
 
-/// An IAM role.
+/// An IAM role: a trust policy, permission policies, and its maximum session duration.
+///
+/// # Examples
 ///
 /// ```
 /// use rolecall_testkit::IamRole;
@@ -28,7 +30,9 @@ pub struct IamRole {
 }
 
 impl IamRole {
-    /// A role that nobody may assume. A path may stand before the name: `team/shop/orders`.
+    /// Creates a role that no caller may assume until it has a trust policy.
+    ///
+    /// The name may have a path before it, as in `team/shop/orders`.
     pub fn new(path_and_name: impl Into<String>) -> Self {
         Self {
             path_and_name: path_and_name.into(),
@@ -38,19 +42,19 @@ impl IamRole {
         }
     }
 
-    /// With this trust policy, as JSON.
+    /// Sets the trust policy, a JSON document. Defaults to none.
     pub fn trust(mut self, json: impl Into<String>) -> Self {
         self.trust = Some(json.into());
         self
     }
 
-    /// With one more permission policy, as JSON.
+    /// Adds a permission policy, a JSON document.
     pub fn policy(mut self, json: impl Into<String>) -> Self {
         self.policies.push(json.into());
         self
     }
 
-    /// With another `MaxSessionDuration` than one hour.
+    /// Sets the longest session (`MaxSessionDuration`). Defaults to one hour.
     pub fn max_session_duration(mut self, longest: Duration) -> Self {
         self.max_session = longest;
         self
@@ -79,7 +83,7 @@ impl World {
     ) -> Result<(), SetupError> {
         let what = format!("role {:?}", role.path_and_name);
         let wrong = |what: &str, why: &dyn std::fmt::Display| {
-            SetupError::World(format!("account {account}: {what}: {why}"))
+            SetupError::Invalid(format!("account {account}: {what}: {why}"))
         };
         let known = |keys: &mut dyn Iterator<Item = &str>, what: &str| match unknown(keys, issuers)
         {
@@ -106,7 +110,7 @@ impl World {
         let same_name =
             |other: &Role| other.arn.account() == arn.account() && other.arn.name() == arn.name();
         if self.roles.values().any(same_name) {
-            return Err(wrong(&what, &"there are two of this name"));
+            return Err(wrong(&what, &"the name is used twice"));
         }
         let id = format!("AROA{}", random(ID, 17));
         let (max_session, made) = (role.max_session, self.made);
@@ -138,8 +142,11 @@ impl World {
         })
     }
 
-    /// Who calls, as the trust policy of a role knows it. It holds the unique id of whom it names: a role that was made
-    /// after it is a stranger of the same name. (IAM User Guide, "AWS JSON policy elements: Principal".)
+    /// Returns the caller as the trust policy of a role sees it.
+    ///
+    /// A trust policy holds the unique id of each principal that it names, so a role that was
+    /// created after it does not match by its ARN alone. (IAM User Guide, "AWS JSON policy
+    /// elements: Principal".)
     pub(crate) fn as_trusted(&self, owner: &Owner, by: &Role) -> Caller {
         let of = owner.role.as_ref().and_then(|arn| self.roles.get(arn.as_str()));
         match of.filter(|of| of.made > by.made) {

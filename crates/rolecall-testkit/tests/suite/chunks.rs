@@ -1,4 +1,5 @@
-//! Bodies of S3 that come in chunks, signed by hand: with a checksum at their end, or with a signature on each chunk.
+//! Bodies of S3 that come in chunks, signed by hand: with a checksum at their end, or with a
+//! signature on each chunk.
 
 use std::time::SystemTime;
 
@@ -20,7 +21,8 @@ struct Put<'a> {
 }
 
 impl Put<'_> {
-    /// Signs and sends it, with a body that may depend on the signature. The status, and the error's XML.
+    /// Signs and sends it, with a body that may depend on the signature. The status, and the
+    /// error's XML.
     async fn send(&self, world: &World, body: impl FnOnce(String) -> Vec<u8>) -> (u16, String) {
         let host = world.aws.endpoint_url().strip_prefix("http://").unwrap();
         let identity = world.key("ann").into();
@@ -32,7 +34,7 @@ impl Put<'_> {
             .identity(&identity)
             .region(REGION)
             .name("s3")
-            .time(world.hands.clock().wall())
+            .time(world.manual.clock().wall())
             .settings(settings)
             .build()
             .unwrap();
@@ -72,7 +74,7 @@ async fn kept(world: &World) -> Result<Vec<u8>, String> {
 }
 
 #[tokio::test]
-async fn a_body_is_held_against_the_checksum_at_its_end() {
+async fn streamed_body_is_checked_against_trailing_checksum() {
     let world = World::new().await;
     let payload = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
     let trailer = Some("x-amz-checksum-crc32");
@@ -98,8 +100,8 @@ async fn a_body_is_held_against_the_checksum_at_its_end() {
 /// Chunks, each with its signature.
 type Chunks = Vec<(String, Vec<u8>)>;
 
-/// The whole body in chunks, each signed upon the one before. (S3 API Reference, "Signature calculations: transferring
-/// payload in multiple chunks".)
+/// The whole body in chunks, each signed upon the one before. (S3 API Reference, "Signature
+/// calculations: transferring payload in multiple chunks".)
 fn signed(world: &World, now: SystemTime, seed: String) -> Chunks {
     let key = world.key("ann");
     let key = generate_signing_key(key.secret_access_key(), now, REGION, "s3");
@@ -122,14 +124,14 @@ fn signed(world: &World, now: SystemTime, seed: String) -> Chunks {
 }
 
 #[tokio::test]
-async fn chunks_are_taken_as_they_were_signed_and_in_no_other_way() {
+async fn chunk_signatures_reject_changed_bodies() {
     let world = World::new().await;
     let length = 2 * 8192 + 3;
     let send = async |decoded_length: usize, hand: fn(&mut Chunks)| {
         let payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
         let put = Put { payload, decoded_length, trailer: None };
         let body = |seed| {
-            let mut chunks = signed(&world, world.hands.clock().wall(), seed);
+            let mut chunks = signed(&world, world.manual.clock().wall(), seed);
             hand(&mut chunks);
             let parts = chunks.into_iter().flat_map(|(signature, data)| {
                 let head = format!("{:x};chunk-signature={signature}\r\n", data.len());

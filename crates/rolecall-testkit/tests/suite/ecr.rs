@@ -82,7 +82,7 @@ async fn push(
     request.set_image_tag(tag.map(str::to_owned)).send().await
 }
 
-/// A plain GET, as whoever holds the URL makes it.
+/// A plain GET without a signature.
 async fn download(world: &World, url: &str) -> (u16, Vec<u8>) {
     let path = url.strip_prefix(world.aws.endpoint_url()).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -91,7 +91,7 @@ async fn download(world: &World, url: &str) -> (u16, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_login_is_a_password_for_twelve_hours() {
+async fn ecr_login_is_password_for_twelve_hours() {
     let world = World::with_carl(json!([
         { "Action": "ecr:*", "Resource": "arn:aws:ecr:eu-west-1:111122223333:repository/*" },
     ]))
@@ -105,7 +105,7 @@ async fn a_login_is_a_password_for_twelve_hours() {
     assert!(world.aws.secrets().contains(&password));
     let endpoint = data.proxy_endpoint();
     assert_eq!(endpoint, Some("https://111122223333.dkr.ecr.eu-west-1.amazonaws.com"));
-    let now = world.hands.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = world.manual.clock().wall().duration_since(std::time::UNIX_EPOCH).unwrap();
     let left = data.expires_at().unwrap().secs() - i64::try_from(now.as_secs()).unwrap();
     assert_eq!(left, 12 * 3600);
     // It is for no repository: only `*` allows it.
@@ -114,7 +114,7 @@ async fn a_login_is_a_password_for_twelve_hours() {
 }
 
 #[tokio::test]
-async fn an_image_with_a_layer_of_20_mb_is_pushed_in_parts_and_pulled_byte_for_byte() {
+async fn image_pushed_in_parts_is_pulled_unchanged() {
     let world = World::new().await;
     let ecr = client(&world, "ann");
     let layer: Vec<u8> =
@@ -155,7 +155,7 @@ async fn an_image_with_a_layer_of_20_mb_is_pushed_in_parts_and_pulled_byte_for_b
     assert!(status == 200 && bytes == layer);
     let (status, _) = download(&world, &url.replace("/_ecr/layers/", "/_ecr/layers/x")).await;
     assert_eq!(status, 403, "a URL that nobody was given");
-    world.hands.advance(Duration::from_secs(3600));
+    world.manual.advance(Duration::from_secs(3600));
     assert_eq!(download(&world, url).await.0, 403, "it has ended");
 
     let remove =
@@ -171,7 +171,7 @@ async fn an_image_with_a_layer_of_20_mb_is_pushed_in_parts_and_pulled_byte_for_b
 }
 
 #[tokio::test]
-async fn uploads_that_are_not_right_are_refused() {
+async fn invalid_layer_uploads_are_refused() {
     let world = World::new().await;
     let ecr = client(&world, "ann");
     let refused = |code: &str| Err(code.to_owned());
@@ -208,7 +208,7 @@ async fn uploads_that_are_not_right_are_refused() {
 }
 
 #[tokio::test]
-async fn a_tag_is_of_one_image_and_goes_over_to_the_next() {
+async fn tag_moves_to_newest_image() {
     let world = World::new().await;
     let ecr = client(&world, "ann");
     let blobs = [&b"one"[..], b"two"];
@@ -251,7 +251,7 @@ async fn a_tag_is_of_one_image_and_goes_over_to_the_next() {
 }
 
 #[tokio::test]
-async fn policies_are_held_against_repositories() {
+async fn policies_match_repositories() {
     let world = World::with_carl(json!([
         { "Action": "ecr:*", "Resource": "arn:aws:ecr:eu-west-1:111122223333:repository/shop/*" },
     ]))

@@ -19,7 +19,7 @@ const OTHER: &str = "444455556666";
 struct World {
     aws: LocalAws,
     cluster: OidcIssuer,
-    hands: ManualClock,
+    manual: ManualClock,
 }
 
 fn role(name: &str) -> String {
@@ -39,8 +39,8 @@ fn may(actions: Value) -> String {
 
 impl World {
     async fn new() -> Self {
-        let hands = ManualClock::new();
-        let cluster = OidcIssuer::start_on(hands.clock()).await.unwrap();
+        let manual = ManualClock::new();
+        let cluster = OidcIssuer::start_with_clock(manual.clock()).await.unwrap();
         let all = json!(["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]);
         let alone = json!("sts:AssumeRole");
         let by_token = json!({ "Statement": {
@@ -79,13 +79,13 @@ impl World {
                 .to_string()
             });
         let aws = LocalAws::builder()
-            .clock(hands.clock())
+            .clock(manual.clock())
             .account(account)
             .account(Account::new(OTHER).managed_policy("foreign", may(json!("sts:*"))))
             .start()
             .await
             .unwrap();
-        Self { aws, cluster, hands }
+        Self { aws, cluster, manual }
     }
 
     fn client(&self, credentials: Credentials) -> Client {
@@ -93,7 +93,7 @@ impl World {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"))
             .endpoint_url(self.aws.endpoint_url())
-            .time_source(self.hands.clock())
+            .time_source(self.manual.clock())
             .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(SharedCredentialsProvider::new(credentials));
@@ -134,7 +134,7 @@ async fn refused(call: AssumeRoleFluentBuilder) -> (String, String) {
 }
 
 #[tokio::test]
-async fn tags_are_allowed_by_the_trust_policy_and_seen_by_it() {
+async fn session_tags_require_trust_policy() {
     let world = World::new().await;
     let ann = world.ann();
     granted(assume(&ann, "all").tags(tag("Tenant", "1"))).await;
@@ -155,7 +155,7 @@ async fn tags_are_allowed_by_the_trust_policy_and_seen_by_it() {
 }
 
 #[tokio::test]
-async fn transitive_tags_go_on_and_cannot_be_changed() {
+async fn transitive_tags_are_inherited_unchanged() {
     let world = World::new().await;
     let first = assume(&world.ann(), "all").tags(tag("Tenant", "4711")).tags(tag("Team", "tea"));
     let first = world.next(&granted(first.transitive_tag_keys("tenant")).await);
@@ -176,7 +176,7 @@ async fn transitive_tags_go_on_and_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn a_source_identity_is_set_once_and_stays() {
+async fn source_identity_is_set_once() {
     let world = World::new().await;
     let ann = world.ann();
     assert_eq!(refused(assume(&ann, "of-ann")).await.0, "AccessDenied");
@@ -196,7 +196,7 @@ async fn a_source_identity_is_set_once_and_stays() {
 }
 
 #[tokio::test]
-async fn session_policies_narrow_what_the_role_may() {
+async fn session_policies_narrow_role_permissions() {
     let world = World::new().await;
     let ann = world.ann();
     let managed = |arn: &str| PolicyDescriptorType::builder().arn(arn).build();
@@ -238,7 +238,7 @@ async fn session_policies_narrow_what_the_role_may() {
 }
 
 #[tokio::test]
-async fn policies_and_tags_have_a_size_together() {
+async fn policies_and_tags_share_packed_size() {
     let world = World::new().await;
     let ann = world.ann();
     let small = granted(assume(&ann, "all").tags(tag("a", "1"))).await;
@@ -253,7 +253,7 @@ async fn policies_and_tags_have_a_size_together() {
 }
 
 #[tokio::test]
-async fn mfa_is_by_a_code_of_the_callers_device_which_is_taken_once() {
+async fn mfa_code_of_callers_device_is_accepted_once() {
     let world = World::new().await;
     let ann = world.ann();
     let serial = "arn:aws:iam::111122223333:mfa/ann";
@@ -267,7 +267,7 @@ async fn mfa_is_by_a_code_of_the_callers_device_which_is_taken_once() {
     let (error, message) = refused(with(serial, &code)).await;
     assert_eq!(error, "AccessDenied");
     assert!(message.contains("invalid MFA one time pass code"), "{message}");
-    world.hands.advance(Duration::from_secs(60));
+    world.manual.advance(Duration::from_secs(60));
     granted(with(serial, &world.aws.mfa_code(SHOP, "ann").unwrap())).await;
     for call in [
         assume(&ann, "with-mfa").serial_number(serial),
@@ -280,7 +280,7 @@ async fn mfa_is_by_a_code_of_the_callers_device_which_is_taken_once() {
 }
 
 #[tokio::test]
-async fn a_token_brings_tags_and_a_source_identity_as_claims() {
+async fn token_claims_set_tags_and_source_identity() {
     let world = World::new().await;
     let nobody = world.ann();
     let by_token = |name: &str, tags: Value| {

@@ -15,7 +15,7 @@ const ANN: &str = "arn:aws:iam::111122223333:user/ann";
 const BOB: &str = "arn:aws:iam::111122223333:user/bob";
 
 #[tokio::test]
-async fn the_record_says_what_came_of_each_call_to_each_service() {
+async fn record_has_outcome_of_each_service() {
     let world = World::new().await;
     let (ann, bob) = (world.config("ann"), world.config("bob"));
     let s3 = aws_sdk_s3::Client::new(&ann);
@@ -49,7 +49,7 @@ async fn the_record_says_what_came_of_each_call_to_each_service() {
         ("s3", "Unknown", None, Some("InvalidBucketName")),
         ("s3", "Unknown", Some(ANN), Some("NotImplemented")),
         ("s3", "HeadBucket", Some(BOB), Some("AccessDenied")),
-        // Whose key it is does not say who signed.
+        // A request that only names a key has no caller.
         ("s3", "Unknown", None, Some("SignatureDoesNotMatch")),
         ("secretsmanager", "GetSecretValue", Some(BOB), Some("AccessDeniedException")),
         ("secretsmanager", "GetSecretValue", None, Some("InvalidSignatureException")),
@@ -96,8 +96,9 @@ impl std::io::Write for Log {
 }
 
 #[test]
-fn at_trace_the_server_shows_no_secret_no_token_and_no_signature() {
-    // The server has a thread of its own, whose logs are its alone: the SDK's clients log elsewhere.
+fn trace_log_of_server_shows_no_secret() {
+    // The server has a thread of its own, whose logs are its alone: the SDK's clients log
+    // elsewhere.
     let log = Log::default();
     let (send_world, world) = std::sync::mpsc::channel();
     let (done, until_done) = tokio::sync::oneshot::channel::<()>();
@@ -142,7 +143,8 @@ fn at_trace_the_server_shows_no_secret_no_token_and_no_signature() {
     }
 }
 
-/// Calls of each service, right and wrong ones; the session that they were made with, and ECR's password.
+/// Calls of each service, right and wrong ones; the session that they were made with, and ECR's
+/// password.
 async fn calls(world: &World, signatures: &Signatures) -> (Credentials, String) {
     let session = world.session().await;
     let s3 = |config| {
@@ -179,7 +181,7 @@ async fn calls(world: &World, signatures: &Signatures) -> (Credentials, String) 
 }
 
 #[tokio::test]
-async fn it_remembers_as_many_calls_and_sessions_as_it_is_told_to() {
+async fn max_retained_limits_calls_and_sessions() {
     let may = r#"{"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}"#;
     let trust = r#"{"Statement": {
         "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}
@@ -187,7 +189,7 @@ async fn it_remembers_as_many_calls_and_sessions_as_it_is_told_to() {
     let account = Account::new("111122223333")
         .user(IamUser::new("ann").policy(may))
         .role(IamRole::new("orders").trust(trust));
-    let aws = LocalAws::builder().account(account).remembers(2).start().await.unwrap();
+    let aws = LocalAws::builder().account(account).max_retained(2).start().await.unwrap();
     let sts = |credentials| {
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())

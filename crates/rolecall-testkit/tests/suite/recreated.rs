@@ -1,4 +1,4 @@
-//! Roles that are deleted and made anew while the server runs.
+//! Roles that are deleted and created again while the server runs.
 
 use super::*;
 
@@ -16,15 +16,15 @@ async fn session(world: &World) -> Credentials {
 }
 
 #[tokio::test]
-async fn the_sessions_of_a_role_end_with_it_and_its_successor_has_others() {
+async fn sessions_of_deleted_role_are_unknown() {
     let world = World::new().await;
     let before = session(&world).await;
     assert!(world.who(before.clone()).await.is_ok());
-    let hop = world.assume(before.clone(), OPEN, None).await.unwrap();
+    let hop = world.assume_role(before.clone(), OPEN, None).await.unwrap();
     assert!(world.aws.delete_role(CHECKOUT));
     assert!(!world.aws.delete_role(CHECKOUT), "it is gone");
     refused(world.who(before.clone()).await, "InvalidClientTokenId");
-    refused(world.assume(before.clone(), OPEN, None).await, "InvalidClientTokenId");
+    refused(world.assume_role(before.clone(), OPEN, None).await, "InvalidClientTokenId");
     let token = world.cluster.service_account_token("shop", "checkout").sign().unwrap();
     refused(world.by_token(&token).await, "AccessDenied");
 
@@ -32,14 +32,14 @@ async fn the_sessions_of_a_role_end_with_it_and_its_successor_has_others() {
     refused(world.who(before.clone()).await, "InvalidClientTokenId");
     let after = session(&world).await;
     assert!(world.who(after.clone()).await.is_ok());
-    assert!(world.assume(after, OPEN, None).await.is_ok(), "who trusts the account trusts it");
+    assert!(world.assume_role(after, OPEN, None).await.is_ok(), "who trusts the account trusts it");
     assert!(world.who(hop).await.is_ok(), "what it had assumed is another role's");
     let secret = before.secret_access_key().to_owned();
     assert!(world.aws.secrets().contains(&secret), "it is a secret still");
 }
 
 #[tokio::test]
-async fn a_trust_policy_of_before_does_not_trust_a_roles_successor() {
+async fn earlier_trust_policy_excludes_recreated_role() {
     let world = World::new().await;
     let named = || {
         let by_name = trust(json!({"AWS": CHECKOUT}), json!({}));
@@ -47,22 +47,22 @@ async fn a_trust_policy_of_before_does_not_trust_a_roles_successor() {
     };
     let arn = format!("arn:aws:iam::{SHOP}:role/named");
     world.aws.create_role(SHOP, named()).unwrap();
-    assert!(world.assume(session(&world).await, &arn, None).await.is_ok());
+    assert!(world.assume_role(session(&world).await, &arn, None).await.is_ok());
     assert!(world.aws.delete_role(CHECKOUT));
     world.aws.create_role(SHOP, checkout(&world)).unwrap();
-    refused(world.assume(session(&world).await, &arn, None).await, "AccessDenied");
+    refused(world.assume_role(session(&world).await, &arn, None).await, "AccessDenied");
     // Saved again, it holds the successor's id.
     assert!(world.aws.delete_role(&arn));
     world.aws.create_role(SHOP, named()).unwrap();
-    assert!(world.assume(session(&world).await, &arn, None).await.is_ok());
+    assert!(world.assume_role(session(&world).await, &arn, None).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_role_that_is_made_later_is_checked_as_one_that_was_set_up() {
+async fn role_created_later_is_checked_like_initial() {
     let world = World::new().await;
     let told = |role: IamRole| world.aws.create_role(SHOP, role).unwrap_err().to_string();
     let two = told(IamRole::new("checkout"));
-    assert_eq!(two, format!("account {SHOP}: role \"checkout\": there are two of this name"));
+    assert_eq!(two, format!("account {SHOP}: role \"checkout\": the name is used twice"));
     let wrong = told(IamRole::new("new").trust("{}"));
     assert!(wrong.contains("role \"new\", trust policy"), "{wrong}");
     let of_stranger = format!("{}:sub", world.stranger.host_and_path());

@@ -44,7 +44,7 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn objects_of_every_size_come_back_byte_for_byte() {
+async fn objects_of_any_size_are_read_unchanged() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
     for size in [0, 1, 64 * 1024 * 1024] {
@@ -57,7 +57,7 @@ async fn objects_of_every_size_come_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_presigned_url_is_said_to_be_unknown() {
+async fn presigned_url_is_not_implemented() {
     use aws_sdk_s3::presigning::PresigningConfig;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let world = World::new().await;
@@ -76,7 +76,7 @@ async fn a_presigned_url_is_said_to_be_unknown() {
 }
 
 #[tokio::test]
-async fn a_streamed_body_comes_back_byte_for_byte() {
+async fn streamed_body_is_read_unchanged() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
     let folder = tempfile::tempdir().unwrap();
@@ -93,7 +93,7 @@ async fn a_streamed_body_comes_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn keys_are_any_text() {
+async fn object_key_may_be_any_text() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
     let longest = "k".repeat(1024);
@@ -138,7 +138,7 @@ async fn keys_are_any_text() {
 }
 
 #[tokio::test]
-async fn what_is_said_of_an_object_is_said_again_and_a_range_is_a_part() {
+async fn object_metadata_and_ranges_are_returned() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
     let request =
@@ -167,7 +167,7 @@ async fn what_is_said_of_an_object_is_said_again_and_a_range_is_a_part() {
 }
 
 #[tokio::test]
-async fn a_listing_of_2500_keys_comes_in_pages() {
+async fn listing_of_2500_keys_is_paginated() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
     let keys: Vec<String> = (0..2500).map(|n| format!("list/{:02}/{n:04}", n % 50)).collect();
@@ -224,7 +224,7 @@ async fn a_listing_of_2500_keys_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn a_listing_may_be_encoded_for_urls() {
+async fn listing_may_be_url_encoded() {
     let world = World::new().await;
     let s3 = client(&world, "ann");
     put(&s3, "a b+c%/ü", Vec::new()).await;
@@ -234,7 +234,7 @@ async fn a_listing_may_be_encoded_for_urls() {
 }
 
 #[tokio::test]
-async fn a_bucket_may_be_in_the_hosts_name() {
+async fn bucket_may_be_in_host_name() {
     let world = World::new().await;
     let (_, port) = world.aws.endpoint_url().rsplit_once(':').unwrap();
     let with_host = |host: &str| {
@@ -270,7 +270,7 @@ impl aws_smithy_runtime_api::client::dns::ResolveDns for ToLoopback {
 }
 
 #[tokio::test]
-async fn policies_are_held_against_buckets_keys_and_prefixes() {
+async fn policies_match_buckets_keys_and_prefixes() {
     let world = World::with_carl(json!([
         { "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::shop-data",
           "Condition": { "StringLike": { "s3:prefix": "orders/*" } } },
@@ -304,7 +304,7 @@ async fn policies_are_held_against_buckets_keys_and_prefixes() {
 }
 
 #[tokio::test]
-async fn that_there_is_no_object_learns_who_may_list() {
+async fn missing_object_is_told_to_listing_callers() {
     let world = World::with_carl(json!([
         { "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-data/*" },
     ]))
@@ -323,7 +323,7 @@ async fn that_there_is_no_object_learns_who_may_list() {
 }
 
 #[tokio::test]
-async fn buckets_that_are_not_there_or_none() {
+async fn missing_and_invalid_buckets_are_refused() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let get = |bucket: &str| ann.get_object().bucket(bucket).key("a").send();
@@ -339,7 +339,7 @@ async fn buckets_that_are_not_there_or_none() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_refused() {
+async fn unknown_s3_parameter_is_refused() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let acl = ann.put_object().bucket(BUCKET).key("a").acl(ObjectCannedAcl::PublicRead);
@@ -366,7 +366,7 @@ async fn got_none(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn keys_and_sessions_are_held_against_what_was_issued() {
+async fn keys_and_sessions_must_be_issued_ones() {
     let world = World::new().await;
     let list = |config: aws_types::SdkConfig| async move {
         Client::new(&config).list_objects_v2().bucket(BUCKET).send().await
@@ -383,11 +383,11 @@ async fn keys_and_sessions_are_held_against_what_was_issued() {
     }
     let session = world.session().await;
     assert!(list(world.config_of(session.clone())).await.is_ok());
-    world.hands.advance(Duration::from_secs(3600));
+    world.manual.advance(Duration::from_secs(3600));
     assert_eq!(code(list(world.config_of(session)).await), "ExpiredToken");
 
     let off_by = |seconds: i64| {
-        let (now, off) = (world.hands.clock().wall(), Duration::from_secs(seconds.unsigned_abs()));
+        let (now, off) = (world.manual.clock().wall(), Duration::from_secs(seconds.unsigned_abs()));
         let then = if seconds < 0 { now - off } else { now + off };
         let then = aws_smithy_async::time::StaticTimeSource::new(then);
         list(world.config("ann").into_builder().time_source(then).build())
@@ -422,7 +422,7 @@ impl Intercept for Tamper {
 }
 
 #[tokio::test]
-async fn what_was_changed_on_the_way_is_refused() {
+async fn tampered_request_is_refused() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let put_with = |tamper: Tamper| {

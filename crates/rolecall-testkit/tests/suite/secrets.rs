@@ -18,7 +18,7 @@ async fn text(client: &Client, id: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_secret_is_found_by_name_and_by_arn_with_and_without_its_last_characters() {
+async fn secret_is_found_by_name_and_partial_arn() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let described = ann.describe_secret().secret_id("shop/db").send().await.unwrap();
@@ -48,7 +48,7 @@ async fn a_secret_is_found_by_name_and_by_arn_with_and_without_its_last_characte
 }
 
 #[tokio::test]
-async fn a_secret_is_created_changed_and_its_previous_value_kept() {
+async fn changed_secret_keeps_previous_version() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let made = ann.create_secret().name("shop/new").secret_string("one").send().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_secret_is_created_changed_and_its_previous_value_kept() {
 }
 
 #[tokio::test]
-async fn a_secret_of_64_kb_and_no_longer_one() {
+async fn secret_longer_than_64_kib_is_refused() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let longest = "s".repeat(65_536);
@@ -112,7 +112,7 @@ async fn a_secret_of_64_kb_and_no_longer_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_secret_is_refused() {
+async fn invalid_secret_is_refused() {
     let world = World::new().await;
     let ann = client(&world, "ann");
     let create = |name: &str| ann.create_secret().name(name);
@@ -143,7 +143,7 @@ async fn what_is_no_secret_is_refused() {
 }
 
 #[tokio::test]
-async fn policies_are_held_against_secrets() {
+async fn policies_match_secrets() {
     let world = World::with_carl(json!([{
         "Action": ["secretsmanager:GetSecretValue", "secretsmanager:CreateSecret"],
         "Resource": [
@@ -163,7 +163,7 @@ async fn policies_are_held_against_secrets() {
     assert!(denied.starts_with(begin), "{denied}");
     let describe = carl.describe_secret().secret_id("shop/db").send().await;
     assert_eq!(code(describe), "AccessDeniedException");
-    // That there is none learns only who may read it.
+    // Only a caller that may read the secret learns that there is none.
     let none = carl.get_secret_value().secret_id("billing/none").send().await;
     assert_eq!(code(none), "AccessDeniedException");
     let none = carl.get_secret_value().secret_id("shop/none").send().await;
@@ -184,7 +184,7 @@ async fn policies_are_held_against_secrets() {
 }
 
 #[tokio::test]
-async fn keys_and_sessions_are_held_against_what_was_issued() {
+async fn keys_and_sessions_must_be_issued_ones() {
     let world = World::new().await;
     let get = |config: SdkConfig| async move {
         Client::new(&config).get_secret_value().secret_id("shop/db").send().await
@@ -201,11 +201,17 @@ async fn keys_and_sessions_are_held_against_what_was_issued() {
     }
     let session = world.session().await;
     assert!(get(world.config_of(session.clone())).await.is_ok());
-    world.hands.advance(Duration::from_secs(3600));
+    world.manual.advance(Duration::from_secs(3600));
     assert_eq!(code(get(world.config_of(session)).await), "ExpiredTokenException");
-    let skewed = world.config("ann").into_builder();
-    let then = world.hands.clock().wall() - Duration::from_secs(600);
-    let skewed = skewed.time_source(aws_smithy_async::time::StaticTimeSource::new(then)).build();
-    let result = get(skewed).await;
-    assert!(message(result).starts_with("Signature expired: "));
+    for (seconds, allowed) in [(600, true), (899, true), (901, false)] {
+        let then = world.manual.clock().wall() - Duration::from_secs(seconds);
+        let skewed = world.config("ann").into_builder();
+        let then = aws_smithy_async::time::StaticTimeSource::new(then);
+        let result = get(skewed.time_source(then).build()).await;
+        if allowed {
+            assert!(result.is_ok(), "{seconds}");
+        } else {
+            assert!(message(result).starts_with("Signature expired: "), "{seconds}");
+        }
+    }
 }

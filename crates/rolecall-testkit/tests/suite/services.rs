@@ -17,10 +17,11 @@ pub(crate) const OTHER: &str = "444455556666";
 pub(crate) const REGION: &str = "eu-west-1";
 const ROLE: &str = "arn:aws:iam::111122223333:role/all";
 
-/// Two accounts. In the shop's, ann may do all, bob may nothing, and carl what his policy says; eve is in the other.
+/// Two accounts. In the shop's, ann may do all, bob may nothing, and carl what his policy says; eve
+/// is in the other.
 pub(crate) struct World {
     pub(crate) aws: LocalAws,
-    pub(crate) hands: ManualClock,
+    pub(crate) manual: ManualClock,
 }
 
 impl World {
@@ -30,7 +31,7 @@ impl World {
 
     /// Carl has these statements, all of them `Allow`.
     pub(crate) async fn with_carl(statements: Value) -> Self {
-        let hands = ManualClock::new();
+        let manual = ManualClock::new();
         let all = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
         let all = all.to_string();
         let trust = json!({ "Statement": {
@@ -42,7 +43,7 @@ impl World {
             carl = carl.policy(json!({ "Statement": statement }).to_string());
         }
         let aws = LocalAws::builder()
-            .clock(hands.clock())
+            .clock(manual.clock())
             .account(
                 Account::new(SHOP)
                     .user(IamUser::new("ann").policy(&all))
@@ -57,7 +58,7 @@ impl World {
             .start()
             .await
             .unwrap();
-        Self { aws, hands }
+        Self { aws, manual }
     }
 
     pub(crate) fn key(&self, user: &str) -> Credentials {
@@ -74,7 +75,7 @@ impl World {
             .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
             .region(Region::new(REGION))
             .endpoint_url(self.aws.endpoint_url())
-            .time_source(self.hands.clock())
+            .time_source(self.manual.clock())
             .retry_config(RetryConfig::disabled())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache())

@@ -16,7 +16,7 @@ async fn raw(world: &World, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn requests_that_no_sdk_would_send_are_refused() {
+async fn malformed_requests_are_refused() {
     let world = World::new().await;
     let post = |headers: &str, body: &str| {
         format!(
@@ -33,7 +33,7 @@ async fn requests_that_no_sdk_would_send_are_refused() {
         (post("", form).replace("POST / ", "POST /?X=1 "), "404 Not Found"),
         (
             "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".into(),
-            // To S3, that is a listing of buckets by nobody.
+            // To S3, that is an unsigned listing of buckets.
             if cfg!(feature = "s3") { "<Code>AccessDenied</Code>" } else { "404 Not Found" },
         ),
         (
@@ -53,7 +53,7 @@ async fn requests_that_no_sdk_would_send_are_refused() {
 }
 
 #[tokio::test]
-async fn a_signature_for_another_service_is_refused() {
+async fn signature_for_another_service_is_refused() {
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
     let world = World::new().await;
     let host = world.aws.endpoint_url().strip_prefix("http://").unwrap().to_owned();
@@ -66,7 +66,7 @@ async fn a_signature_for_another_service_is_refused() {
             .identity(&identity)
             .region("eu-west-1")
             .name(service)
-            .time(world.hands.clock().wall())
+            .time(world.manual.clock().wall())
             .settings(SigningSettings::default())
             .build()
             .unwrap();
@@ -90,7 +90,7 @@ async fn a_signature_for_another_service_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_dropped_answers_nobody() {
+async fn dropped_server_closes_connections() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let world = World::new().await;
     let url = world.aws.endpoint_url().to_owned();

@@ -1,32 +1,35 @@
-//! Who a request is of, and what belongs to whom.
+//! Tenant ids and object names, validated, and the session of a tenant.
 
 use std::fmt;
 use std::str::FromStr;
 
 use rolecall::policy::{PermissionPolicy, S3Access};
-use rolecall::{Provider, Role, RolePool, SessionPolicy, session_policy};
-use rolecall_examples::Plain;
+use rolecall::{CachedProvider, Role, RolePool};
+use rolecall_examples::ExampleError;
 
-/// A tenant's id: 1 to 32 lower case letters, digits and hyphens, with a letter or digit at both ends. So it has no
-/// slash, no dot and no wildcard of a policy in it: it cannot stand for another tenant's prefix, or for a part of it.
+/// The id of a tenant: 1 to 32 lower case letters, digits and hyphens, with a letter or digit at
+/// both ends.
+///
+/// The id becomes part of a key prefix and of a policy. Without slashes, dots and wildcards, it
+/// cannot match the prefix of another tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TenantId(String);
 
 impl FromStr for TenantId {
-    type Err = Plain;
+    type Err = ExampleError;
 
-    fn from_str(text: &str) -> Result<Self, Plain> {
-        let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let good = (1..=32).contains(&text.len())
-            && text.bytes().all(known)
+    fn from_str(text: &str) -> Result<Self, ExampleError> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let valid = (1..=32).contains(&text.len())
+            && text.bytes().all(allowed)
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if good {
+        if valid {
             return Ok(Self(text.to_owned()));
         }
         let rule =
             "1 to 32 lower case letters, digits and hyphens, with a letter or digit at both ends";
-        Err(Plain::usage(format!("a tenant's id has {rule}")))
+        Err(ExampleError::usage(format!("tenant id is invalid; hint: use {rule}")))
     }
 }
 
@@ -37,47 +40,48 @@ impl fmt::Display for TenantId {
 }
 
 impl TenantId {
-    /// What the keys of all its objects begin with. It ends in a slash: `tenants/47` is the beginning of
-    /// `tenants/4711/`, too.
+    /// Returns the key prefix of the tenant's objects.
+    ///
+    /// It ends with a slash: without it, the prefix of tenant `47` would include that of `4711`.
     pub(crate) fn prefix(&self) -> String {
         format!("tenants/{self}/")
     }
 
-    /// What lies under the tenant's prefix, and no more.
-    pub(crate) fn policy(&self, bucket: &str) -> Result<SessionPolicy, Plain> {
+    /// Returns the session policy, which allows access to objects under the tenant's prefix only.
+    pub(crate) fn policy(&self, bucket: &str) -> Result<PermissionPolicy, ExampleError> {
         let data = S3Access::under(bucket, [self.prefix()]).map(|data| data.list().read().write());
         let policy = data.and_then(|data| PermissionPolicy::builder().s3(data).build());
-        let policy = policy.map_err(|error| Plain::usage(error.to_string()))?;
-        Ok(session_policy(&policy)?)
+        policy.map_err(|error| ExampleError::usage(error.to_string()))
     }
 
-    /// The tenant's session: of what the role may do, what the policy allows. CloudTrail shows whose it is by its name.
+    /// Returns the provider of the tenant's session, whose permissions are those that both the role
+    /// and the session policy allow. The session name identifies the tenant in CloudTrail.
     pub(crate) fn session(
         &self,
         pool: &RolePool,
         role: &Role,
         bucket: &str,
-    ) -> Result<Provider, Plain> {
+    ) -> Result<CachedProvider, ExampleError> {
         let role = role.clone().session_name(format!("tenant-{self}"))?;
-        Ok(pool.narrowed(&role, self.policy(bucket)?)?)
+        Ok(pool.narrowed(&role, &self.policy(bucket)?)?)
     }
 }
 
-/// An object's name, below the tenant's prefix: 1 to 64 letters, digits, dots, hyphens and underscores.
+/// The name of an object under the tenant's prefix: 1 to 64 letters, digits, dots, hyphens and
+/// underscores, without a leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectName(String);
 
 impl FromStr for ObjectName {
-    type Err = Plain;
+    type Err = ExampleError;
 
-    fn from_str(text: &str) -> Result<Self, Plain> {
-        let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        if (1..=64).contains(&text.len()) && text.bytes().all(known) && !text.starts_with('.') {
+    fn from_str(text: &str) -> Result<Self, ExampleError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.') {
             return Ok(Self(text.to_owned()));
         }
-        let rule =
-            "1 to 64 letters, digits, dots, hyphens and underscores, and no dot at the beginning";
-        Err(Plain::usage(format!("an object's name has {rule}")))
+        let rule = "1 to 64 letters, digits, dots, hyphens and underscores, without a leading dot";
+        Err(ExampleError::usage(format!("object name is invalid; hint: use {rule}")))
     }
 }
 
@@ -93,12 +97,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_selects_its_own_prefix_or_none() {
-        for good in ["4711", "a", "tea-shop", "0"] {
-            assert_eq!(good.parse::<TenantId>().unwrap().prefix(), format!("tenants/{good}/"));
+    fn tenant_id_accepts_only_its_own_prefix() {
+        for valid in ["4711", "a", "tea-shop", "0"] {
+            assert_eq!(valid.parse::<TenantId>().unwrap().prefix(), format!("tenants/{valid}/"));
         }
         let long = "a".repeat(33);
-        for bad in [
+        for invalid in [
             "",
             "-",
             "a-",
@@ -123,17 +127,17 @@ mod tests {
             "\u{202e}a",
             &long,
         ] {
-            assert!(bad.parse::<TenantId>().is_err(), "{bad:?}");
+            assert!(invalid.parse::<TenantId>().is_err(), "{invalid:?}");
         }
     }
 
     #[test]
-    fn a_name_stays_below_its_prefix() {
-        for good in ["hello.txt", "A_1", "a..b"] {
-            assert_eq!(good.parse::<ObjectName>().unwrap().to_string(), good);
+    fn object_name_stays_under_its_prefix() {
+        for valid in ["hello.txt", "A_1", "a..b"] {
+            assert_eq!(valid.parse::<ObjectName>().unwrap().to_string(), valid);
         }
-        for bad in ["", ".", "..", ".hidden", "a/b", "../a", "a b", "a*", "ä"] {
-            assert!(bad.parse::<ObjectName>().is_err(), "{bad:?}");
+        for invalid in ["", ".", "..", ".hidden", "a/b", "../a", "a b", "a*", "ä"] {
+            assert!(invalid.parse::<ObjectName>().is_err(), "{invalid:?}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The SDK's own cache, and what stands in its place: called as the SDK's orchestrator calls it, on one task.
+//! Identity caches of the SDK, the default and rolecall's, called as the SDK's orchestrator calls
+//! them.
 
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,17 +24,17 @@ use crate::sts::{HOUR, Sts, keys};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/tenant";
 
-/// The SDK's own cache, as it comes.
-pub(crate) fn lazy() -> SharedIdentityCache {
+/// Creates the SDK's default identity cache.
+pub(crate) fn lazy_cache() -> SharedIdentityCache {
     IdentityCache::lazy().build()
 }
 
-/// What takes its place.
-pub(crate) fn ours() -> SharedIdentityCache {
+/// Creates rolecall's identity cache.
+pub(crate) fn rolecall_cache() -> SharedIdentityCache {
     SharedIdentityCache::new(rolecall::identity_cache())
 }
 
-/// A cache of identities in a client of the SDK, with one provider behind it.
+/// An identity cache with one credentials provider, as in a client of the SDK.
 pub(crate) struct Sdk {
     cache: SharedIdentityCache,
     resolver: SharedIdentityResolver,
@@ -61,15 +62,16 @@ impl Cache for Sdk {
 
 impl Peer for Sdk {
     const NAME: &'static str = "aws-smithy-runtime, IdentityCache::lazy";
-    /// Its buffer, of which it draws up to a half off.
+    /// The default buffer time. The cache shortens it by a random amount of up to a half.
     const MARGIN: Duration = Duration::from_secs(10);
 
-    async fn on(sts: &Sts) -> Outcome<Self> {
-        Ok(Self::new(lazy(), sts.clone(), components().await?))
+    async fn create(sts: &Sts) -> Outcome<Self> {
+        Ok(Self::new(lazy_cache(), sts.clone(), capture_components().await?))
     }
 }
 
-/// aws-config's AssumeRoleProvider behind the SDK's own cache: the provider itself holds no session.
+/// aws-config's `AssumeRoleProvider` behind the SDK's default cache. The provider itself caches no
+/// session.
 pub(crate) struct AssumeRole(Sdk);
 
 impl Cache for AssumeRole {
@@ -82,25 +84,27 @@ impl Peer for AssumeRole {
     const NAME: &'static str = "aws-config, AssumeRoleProvider behind lazy";
     const MARGIN: Duration = Sdk::MARGIN;
 
-    async fn on(sts: &Sts) -> Outcome<Self> {
+    async fn create(sts: &Sts) -> Outcome<Self> {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-west-1"))
             .http_client(sts.http_client())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .time_source(SharedTimeSource::new(SystemTimeSource::new()))
-            // One call of the cache is one call of STS, as with the others.
+            // One call of the cache is one call of STS, as for the other candidates.
             .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
             .build();
         let role = AssumeRoleProvider::builder(ROLE).session_name("bench").configure(&config);
         let provider = role.build_from_provider(keys(0, None)).await;
-        Ok(Self(Sdk::new(lazy(), provider, components().await?)))
+        Ok(Self(Sdk::new(lazy_cache(), provider, capture_components().await?)))
     }
 }
 
-/// The components of a client, as its orchestrator hands them to an identity cache: taken from a call that is made.
-pub(crate) async fn components() -> Outcome<RuntimeComponents> {
-    let taken = Taken::default();
+/// Captures the runtime components of a client, which its orchestrator passes to an identity cache.
+///
+/// The SDK offers no way to create them, so an interceptor copies them during a call.
+pub(crate) async fn capture_components() -> Outcome<RuntimeComponents> {
+    let capture = CaptureComponents::default();
     let conf = aws_sdk_sts::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-west-1"))
@@ -108,20 +112,20 @@ pub(crate) async fn components() -> Outcome<RuntimeComponents> {
         .sleep_impl(TokioSleep::new())
         .time_source(SystemTimeSource::new())
         .credentials_provider(keys(0, None))
-        .interceptor(taken.clone())
+        .interceptor(capture.clone())
         .build();
     let call = aws_sdk_sts::Client::from_conf(conf).assume_role();
     call.role_arn(ROLE).role_session_name("bench").send().await?;
-    let taken = taken.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    taken.ok_or_else(|| "the call went out without components".into())
+    let captured = capture.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    captured.ok_or_else(|| "the interceptor was not called".into())
 }
 
 #[derive(Clone, Debug, Default)]
-struct Taken(Arc<Mutex<Option<RuntimeComponents>>>);
+struct CaptureComponents(Arc<Mutex<Option<RuntimeComponents>>>);
 
-impl Intercept for Taken {
+impl Intercept for CaptureComponents {
     fn name(&self) -> &'static str {
-        "takes the components"
+        "CaptureComponents"
     }
 
     fn read_before_transmit(
@@ -130,8 +134,8 @@ impl Intercept for Taken {
         components: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *taken = Some(components.clone());
+        let mut captured = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *captured = Some(components.clone());
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! object_store: the credential provider of an S3 store with a web identity.
+//! object_store: the credential provider of an S3 store that is configured with a web identity.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -29,17 +29,17 @@ impl Peer for ObjectStore {
     const NAME: &'static str = "object_store, web identity";
     const MARGIN: Duration = Duration::from_secs(300);
 
-    async fn on(sts: &Sts) -> Outcome<Self> {
+    async fn create(sts: &Sts) -> Outcome<Self> {
         let token = NamedTempFile::new()?;
         std::fs::write(token.path(), "the-web-identity-token")?;
-        // One call of the cache is one call of STS, as with the others.
+        // One call of the cache is one call of STS, as for the other candidates.
         let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let store = AmazonS3Builder::new()
             .with_bucket_name("orders")
             .with_region("eu-west-1")
             .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token.path().to_string_lossy())
             .with_config(AmazonS3ConfigKey::RoleArn, "arn:aws:iam::111122223333:role/tenant")
-            .with_http_connector(Wire(sts.clone()))
+            .with_http_connector(InProcess(sts.clone()))
             .with_retry(retry)
             .build()?;
         Ok(Self { provider: store.credentials().clone(), _token: token })
@@ -47,20 +47,20 @@ impl Peer for ObjectStore {
 }
 
 #[derive(Clone, Debug)]
-struct Wire(Sts);
+struct InProcess(Sts);
 
-impl HttpConnector for Wire {
+impl HttpConnector for InProcess {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         Ok(HttpClient::new(self.clone()))
     }
 }
 
 #[async_trait]
-impl HttpService for Wire {
+impl HttpService for InProcess {
     async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
-        match self.0.answer().await {
-            Ok(answer) => Ok(HttpResponse::new(answer.into())),
-            Err(down) => Err(HttpError::new(HttpErrorKind::Unknown, down)),
+        match self.0.response().await {
+            Ok(response) => Ok(HttpResponse::new(response.into())),
+            Err(error) => Err(HttpError::new(HttpErrorKind::Unknown, error)),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! reqsign-aws-v4: a `Signer` holds the credential. Signing itself is left out: the request signer here does nothing.
+//! reqsign-aws-v4: its `Signer` caches the credential.
+//!
+//! The request signer behind it does nothing, so that the cache is measured and not the signature.
 
 use std::future::{Ready, ready};
 use std::hint::black_box;
@@ -25,36 +27,38 @@ impl Peer for Reqsign {
     const NAME: &'static str = "reqsign-aws-v4, Signer";
     const MARGIN: Duration = Duration::from_secs(120);
 
-    async fn on(sts: &Sts) -> Outcome<Self> {
-        Ok(Self(Signer::new(Context::new(), Source(sts.clone()), Nothing)))
+    async fn create(sts: &Sts) -> Outcome<Self> {
+        Ok(Self(Signer::new(Context::new(), StsProvider(sts.clone()), NoSignature)))
     }
 }
 
 #[derive(Debug)]
-struct Source(Sts);
+struct StsProvider(Sts);
 
-impl ProvideCredential for Source {
+impl ProvideCredential for StsProvider {
     type Credential = Credential;
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
         let credentials = self.0.credentials().await;
-        let credentials = credentials
-            .map_err(|down| Error::new(ErrorKind::Unexpected, "no credential").with_source(down))?;
-        let left = credentials.expiry().and_then(|end| end.elapsed().err());
-        let left = left.map(|left| left.duration());
+        let credentials = credentials.map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "no credential").with_source(error)
+        })?;
+        // `elapsed` fails for a time in the future; its error has the distance to it.
+        let remaining = credentials.expiry().and_then(|expiry| expiry.elapsed().err());
+        let remaining = remaining.map(|error| error.duration());
         Ok(Some(Credential {
             access_key_id: credentials.access_key_id().to_owned(),
             secret_access_key: credentials.secret_access_key().to_owned(),
             session_token: credentials.session_token().map(str::to_owned),
-            expires_in: left.map(|left| Timestamp::now() + left),
+            expires_in: remaining.map(|remaining| Timestamp::now() + remaining),
         }))
     }
 }
 
 #[derive(Debug)]
-struct Nothing;
+struct NoSignature;
 
-impl SignRequest for Nothing {
+impl SignRequest for NoSignature {
     type Credential = Credential;
 
     #[allow(clippy::manual_async_fn, reason = "the trait names every lifetime")]
@@ -66,7 +70,7 @@ impl SignRequest for Nothing {
         _: Option<Duration>,
     ) -> impl Future<Output = Result<()>> + Send + 'a {
         black_box(credential);
-        let done: Ready<Result<()>> = ready(Ok(()));
-        done
+        let signed: Ready<Result<()>> = ready(Ok(()));
+        signed
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 fn when_a_runtime_shuts_down_amid_a_fetch_a_caller_on_another_takes_over() {
     let script = Script::new();
     script.block();
-    let cached = script.cached();
+    let cached = script.provider();
     let doomed = std::thread::spawn({
         let (script, cached) = (script.clone(), cached.clone());
         move || {
@@ -35,7 +35,7 @@ fn when_a_runtime_shuts_down_amid_a_fetch_a_caller_on_another_takes_over() {
 fn when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_session_is_discarded() {
     let script = Script::new();
     script.block();
-    let cached = script.cached();
+    let cached = script.provider();
     let frozen = runtime();
     frozen.block_on(async {
         assert!(at_once(&cached).is_none());
@@ -65,7 +65,7 @@ fn when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_sessi
 
 #[test]
 fn outside_a_runtime_no_session_is_an_error() {
-    let error = at_once(&Script::new().cached()).expect("no wait").unwrap_err();
+    let error = at_once(&Script::new().provider()).expect("no wait").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.hint().unwrap().contains("Tokio"), "{error}");
 }
@@ -73,7 +73,7 @@ fn outside_a_runtime_no_session_is_an_error() {
 #[test]
 fn outside_a_runtime_a_held_session_is_handed_out_until_its_end() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     runtime().block_on(get(&cached));
     for _ in ["before the windows", "the refresh window", "the hard window"] {
         assert_eq!(held_at_once(&cached), 1);
@@ -87,7 +87,7 @@ fn outside_a_runtime_a_held_session_is_handed_out_until_its_end() {
 fn on_a_runtime_that_is_gone_a_call_is_an_error() {
     let (done, answer) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let cached = Script::new().cached();
+        let cached = Script::new().provider();
         let gone = runtime();
         let handle = gone.handle().clone();
         drop(gone);
@@ -101,7 +101,7 @@ fn on_a_runtime_that_is_gone_a_call_is_an_error() {
 #[test]
 fn those_who_ask_last_on_a_runtime_that_ends_leave_no_error_to_others() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     script.block();
     let doomed = runtime();
     let handle = doomed.handle().clone();
@@ -126,7 +126,7 @@ fn those_who_ask_last_on_a_runtime_that_ends_leave_no_error_to_others() {
 #[test]
 fn outside_a_runtime_nobody_waits_for_the_fetch_of_another() {
     let script = Script::new();
-    let cached = Cached::new(script.clone());
+    let cached = CachedProvider::new(script.clone());
     script.block();
     let frozen = runtime();
     frozen.block_on(async {
@@ -139,7 +139,7 @@ fn outside_a_runtime_nobody_waits_for_the_fetch_of_another() {
 #[test]
 fn the_timer_goes_on_on_the_runtime_of_the_next_fetch() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     runtime().block_on(get(&cached));
     script.advance(HOUR);
     runtime().block_on(async {
@@ -153,7 +153,7 @@ fn the_timer_goes_on_on_the_runtime_of_the_next_fetch() {
 #[test]
 fn a_fetch_stands_still_between_two_block_on_and_goes_on_in_the_second() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     let runtime = runtime();
     script.block();
     runtime.block_on(async {
@@ -169,7 +169,7 @@ fn a_fetch_stands_still_between_two_block_on_and_goes_on_in_the_second() {
 #[test]
 fn a_fetch_that_stood_still_for_too_long_between_two_block_on_is_taken_over_in_the_second() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     let runtime = runtime();
     script.block();
     runtime.block_on(async {
@@ -189,13 +189,13 @@ fn a_fetch_that_stood_still_for_too_long_between_two_block_on_is_taken_over_in_t
 #[test]
 fn where_nothing_runs_between_calls_no_call_fails_and_none_waits_before_the_hard_window() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     let runtime = runtime();
     runtime.block_on(get(&cached));
     let mut waited = 0;
     for _ in 0..3 * HOUR / 10 {
         script.advance(10);
-        let ends = cached.status().ends_at.unwrap();
+        let ends = cached.status().expires_at.unwrap();
         let left = ends.duration_since(script.0.hands.clock().wall()).unwrap_or_default();
         runtime.block_on(async {
             let mut call = pin!(ask(&cached));
@@ -214,7 +214,7 @@ fn where_nothing_runs_between_calls_no_call_fails_and_none_waits_before_the_hard
 #[test]
 fn who_waits_on_a_runtime_that_ends_is_dropped_with_it_and_the_next_runtime_starts_anew() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     script.block();
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn({
@@ -241,7 +241,7 @@ fn who_waits_on_a_runtime_that_ends_is_dropped_with_it_and_the_next_runtime_star
 #[test]
 fn runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     script.block();
     let mut errors = 0;
     for _ in 0..50 {
@@ -252,7 +252,7 @@ fn runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call() {
                 Some(result) => {
                     let error = result.unwrap_err();
                     assert_eq!(error.kind(), ErrorKind::Unavailable);
-                    assert!(error.hint().unwrap().starts_with("runtimes that end"), "{error}");
+                    assert!(error.hint().unwrap().starts_with("keep one runtime"), "{error}");
                     errors += 1;
                 }
             }
@@ -268,7 +268,7 @@ fn runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call() {
 #[test]
 fn a_handle_that_outlives_its_runtime_serves_on_another_and_outside_of_any() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     runtime().block_on(get(&cached));
     assert_eq!(held_at_once(&cached), 1, "outside of any");
     runtime().block_on(async {
@@ -289,7 +289,7 @@ fn a_handle_that_outlives_its_runtime_serves_on_another_and_outside_of_any() {
 #[test]
 fn the_last_handle_may_go_outside_of_any_runtime_and_after_its_own_has_gone() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     let frozen = runtime();
     frozen.block_on(get(&cached));
     script.block();
@@ -307,7 +307,7 @@ fn the_last_handle_may_go_outside_of_any_runtime_and_after_its_own_has_gone() {
     });
     script.unblock();
 
-    let cached = script.cached();
+    let cached = script.provider();
     let gone = runtime();
     gone.block_on(get(&cached));
     drop(gone);
@@ -318,17 +318,17 @@ fn the_last_handle_may_go_outside_of_any_runtime_and_after_its_own_has_gone() {
 async fn the_last_handle_of_a_chain_ends_the_tasks_of_all_its_slots() {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let script = Script::new();
-    let slot = |source: Arc<dyn SessionSource>| -> Arc<dyn SessionSource> {
-        Arc::new(Cached::builder(source).clock(script.0.hands.clock()).build())
+    let slot = |source: Arc<dyn ProvideSession>| -> Arc<dyn ProvideSession> {
+        Arc::new(CachedProvider::builder(source).clock(script.0.hands.clock()).build())
     };
     let chain = slot(slot(slot(Arc::new(script.clone()))));
-    patiently(chain.session(FetchContext::caller())).await.unwrap();
+    patiently(chain.provide_session(FetchContext::foreground())).await.unwrap();
     assert_eq!(tasks(), 3, "a timer each");
     script.block();
     script.advance(HOUR);
     let caller = tokio::spawn({
         let chain = Arc::clone(&chain);
-        async move { chain.session(FetchContext::caller()).await.map(drop) }
+        async move { chain.provide_session(FetchContext::foreground()).await.map(drop) }
     });
     until(|| script.fetches() == 2).await;
     assert_eq!(tasks(), 3 + 3 + 1, "a timer each, a fetch each, and the caller");
@@ -346,10 +346,10 @@ struct Stuck {
 }
 
 #[async_trait]
-impl SessionSource for Stuck {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+impl ProvideSession for Stuck {
+    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         let release = self.release.lock().unwrap().take();
-        let session = self.script.session(cx).await;
+        let session = self.script.provide_session(cx).await;
         if let Some(release) = release {
             release.recv().unwrap();
         }
@@ -362,7 +362,7 @@ fn a_session_that_comes_though_its_fetch_was_given_up_is_discarded() {
     let script = Script::new();
     let (free, release) = std::sync::mpsc::channel();
     let source = Stuck { script: script.clone(), release: std::sync::Mutex::new(Some(release)) };
-    let cached = Cached::builder(source).clock(script.0.hands.clock()).build();
+    let cached = CachedProvider::builder(source).clock(script.0.hands.clock()).build();
     let stuck = std::thread::spawn({
         let cached = cached.clone();
         move || runtime().block_on(async { ask(&cached).await.map(|session| number(&session)) })

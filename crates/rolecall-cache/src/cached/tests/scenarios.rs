@@ -1,24 +1,31 @@
 //! The refresh scenarios that the AWS SDKs share, each as a test of what we do.
 //!
-//! They are public beside the "static stability" cache of the SDK for Rust (smithy-rs, `credential-refresh-tests.json`)
-//! and in its counterparts in botocore, Java, Kotlin, Go, Ruby and JavaScript. *Advisory* there is our refresh window,
-//! *mandatory* our hard window. Where we differ, we do so on purpose:
+//! They are public beside the "static stability" cache of the SDK for Rust (smithy-rs,
+//! `credential-refresh-tests.json`) and in its counterparts in botocore, Java, Kotlin, Go, Ruby and
+//! JavaScript. *Advisory* there is our refresh window, *mandatory* our hard window. Where we
+//! differ, we do so on purpose:
 //!
-//! 1. **Advisory window**: the SDK's caller waits for the refresh that it happens to begin. Ours never does; the next
-//!    session is for the next call. A caller is not to wait while there is a good session.
+//! 1. **Advisory window**: the SDK's caller waits for the refresh that it happens to begin. Ours
+//!    never does; the next session is for the next call. A caller is not to wait while there is a
+//!    good session.
 //! 2. **Mandatory window**: the wait is at most 2 s. The session is good for 6 to 60 s more.
-//! 3. **Expired, and the refresh fails**: the SDK hands out the expired session. Ours is an error: a session past its
-//!    end is refused by every service, with an error that sends people looking in the wrong place.
-//! 4. **Backoff**: 300 to 600 s there, which can be all that a session of 15 min has left. Ours begins at 1 s (30 s for
-//!    what does not pass by itself), and is never more than a quarter of what is left; without a session, 10 s.
-//! 5. **No session, and the first fetch fails**: the next caller fetches again there, so that 20 callers are 20 calls.
-//!    Ours get the remembered error for 1 to 10 s.
-//! 6. **An error that does not pass by itself** (non-recoverable) reaches the caller there though its session is good.
-//!    Ours gets the session; `status()` and the log have the error.
-//! 7. **Window by lifetime**: the same tiers, but never more than a third of the lifetime, and drawn within the first
-//!    half of the window: a fleet that started together does not refresh together. Nobody configures it.
-//! 8. **A session that ends sooner than the held one** is taken there. Ours is a failed refresh.
-//! 9. **Rejected sessions**: one fetch in 10 s on their account, and ever fewer; there, one for each rejection.
+//! 3. **Expired, and the refresh fails**: the SDK hands out the expired session. Ours is an error:
+//!    a session past its end is refused by every service, with an error that sends people looking
+//!    in the wrong place.
+//! 4. **Backoff**: 300 to 600 s there, which can be all that a session of 15 min has left. Ours
+//!    begins at 1 s (30 s for what does not pass by itself), and is never more than a quarter of
+//!    what is left; without a session, 10 s.
+//! 5. **No session, and the first fetch fails**: the next caller fetches again there, so that 20
+//!    callers are 20 calls. Ours get the remembered error for 1 to 10 s.
+//! 6. **An error that does not pass by itself** (non-recoverable) reaches the caller there though
+//!    its session is good. Ours gets the session; `status()` and the log have the error.
+//! 7. **Window by lifetime**: the same tiers, but never more than a third of the lifetime, and
+//!    drawn within the first half of the window: a fleet that started together does not refresh
+//!    together. Nobody configures it.
+//! 8. **A session that ends sooner than the held one** is taken there. Ours is a failed refresh,
+//!    unless it is within 10 s, as two readings of one expiration are.
+//! 9. **Rejected sessions**: one fetch in 10 s on their account, and ever fewer; there, one for
+//!    each rejection.
 
 use super::*;
 use crate::State;
@@ -26,11 +33,11 @@ use crate::State;
 /// A slot in one of the states that the scenarios begin with.
 struct Scenario {
     script: Script,
-    cached: Cached<Script>,
+    cached: CachedProvider<Script>,
 }
 
-/// What a call got: the number of the fetch that brought the session, or the error's kind. Whether it waited. How often the
-/// source was asked, from the call until all came to rest.
+/// What a call got: the number of the fetch that brought the session, or the error's kind. Whether
+/// it waited. How often the source was asked, from the call until all came to rest.
 type Got = (Result<usize, ErrorKind>, Wait, usize);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +56,7 @@ const DENIED: Result<usize, ErrorKind> = Err(ErrorKind::Denied);
 impl Scenario {
     fn with_none() -> Self {
         let script = Script::new();
-        let cached = script.cached();
+        let cached = script.provider();
         Self { script, cached }
     }
 
@@ -77,7 +84,8 @@ impl Scenario {
         Self::after(HOUR).await
     }
 
-    /// A call, while the source would give this answer. It comes before the timer: what happens is on its account.
+    /// A call, while the source would give this answer. It comes before the timer: what happens is
+    /// on its account.
     async fn call(&self, answer: Answer) -> Got {
         let before = self.script.fetches();
         self.script.0.answers.lock().unwrap().clear();
@@ -93,10 +101,11 @@ impl Scenario {
     }
 
     fn invalidate(&self, number: usize) {
-        self.cached.invalidate(self.script.given(number).credentials());
+        self.cached.invalidate_credentials(self.script.given(number).credentials());
     }
 
-    /// How long before its end a session may be refreshed, in seconds, as the draws have it: the earliest and latest.
+    /// How long before its end a session may be refreshed, in seconds, as the draws have it: the
+    /// earliest and latest.
     async fn window(lifetime: u64, waited_for: bool) -> (u64, u64) {
         let mut all = Vec::new();
         for seed in 0..300 {
@@ -115,7 +124,7 @@ impl Scenario {
 
     fn seconds_before_the_end(&self) -> u64 {
         let status = self.cached.status();
-        let (end, next) = (status.ends_at.unwrap(), status.next_attempt.unwrap());
+        let (end, next) = (status.expires_at.unwrap(), status.next_attempt.unwrap());
         end.duration_since(next).unwrap().as_secs()
     }
 }
@@ -147,12 +156,12 @@ async fn advisory_and_the_refresh_fails() {
     assert_eq!(scenario.call(Answer::Fail).await, (HELD, AtOnce, 1));
     assert_eq!(scenario.call(Answer::Session).await, (HELD, AtOnce, 0), "backoff");
     let status = scenario.cached.status();
-    assert_eq!((status.state, status.failures_in_a_row), (State::Stale, 1));
+    assert_eq!((status.state, status.consecutive_failures), (State::Stale, 1));
     // Difference 4.
     scenario.script.advance(1);
     assert_eq!(scenario.call(Answer::Session).await, (HELD, AtOnce, 1));
     assert_eq!(scenario.call(Answer::Session).await, (Ok(3), AtOnce, 0));
-    assert_eq!(scenario.cached.status().failures_in_a_row, 0);
+    assert_eq!(scenario.cached.status().consecutive_failures, 0);
 }
 
 #[tokio::test]
@@ -224,8 +233,8 @@ async fn advisory_and_the_source_gives_a_session_that_is_over() {
     assert_eq!(scenario.call(Answer::Ended).await, (HELD, AtOnce, 1));
     let status = scenario.cached.status();
     let error = status.last_error.unwrap();
-    assert_eq!((status.failures_in_a_row, error.kind()), (1, ErrorKind::InvalidResponse));
-    assert!(error.message().ends_with("has ended already"), "{error}");
+    assert_eq!((status.consecutive_failures, error.kind()), (1, ErrorKind::InvalidResponse));
+    assert!(error.message().ends_with("has already expired"), "{error}");
     assert_eq!(scenario.call(Answer::Session).await, (HELD, AtOnce, 0), "backoff");
 }
 
@@ -245,23 +254,24 @@ async fn none_and_the_source_gives_a_session_that_is_over() {
 }
 
 #[tokio::test]
-async fn advisory_and_the_source_gives_a_session_that_ends_sooner() {
+async fn advisory_refresh_that_expires_sooner_fails() {
     let scenario = Scenario::advisory().await;
-    // Difference 8: 400 s are left of the one that is held.
-    assert_eq!(scenario.call(Answer::Lasting(399)).await, (HELD, AtOnce, 1));
+    // Difference 8: the cached session has 400 s left, and two readings of one expiration differ
+    // by up to 10 s.
+    assert_eq!(scenario.call(Answer::Lasting(389)).await, (HELD, AtOnce, 1));
     let error = scenario.cached.status().last_error.unwrap();
-    assert!(error.message().ends_with("ends sooner than the one that is held"), "{error}");
+    assert!(error.message().ends_with("expires sooner than the cached session"), "{error}");
     scenario.script.advance(1);
-    assert_eq!(scenario.call(Answer::Lasting(400)).await, (HELD, AtOnce, 1));
+    assert_eq!(scenario.call(Answer::Lasting(389)).await, (HELD, AtOnce, 1));
     assert_eq!(scenario.call(Answer::Session).await, (Ok(3), AtOnce, 0));
 }
 
 #[tokio::test]
 async fn the_source_gives_the_session_that_is_held() {
     let scenario = Scenario::advisory().await;
-    assert_eq!(scenario.call(Answer::Again(1)).await, (HELD, AtOnce, 1));
+    assert_eq!(scenario.call(Answer::Repeat(1)).await, (HELD, AtOnce, 1));
     let status = scenario.cached.status();
-    assert_eq!((status.state, status.failures_in_a_row), (State::Due, 0), "it has not failed");
+    assert_eq!((status.state, status.consecutive_failures), (State::Due, 0), "it has not failed");
     // A quarter of the 400 s that are left.
     scenario.script.advance(99);
     assert_eq!(scenario.call(Answer::Session).await, (HELD, AtOnce, 0));
@@ -330,7 +340,7 @@ async fn keys_without_an_end_are_asked_for_once() {
         assert_eq!(scenario.call(Answer::Session).await, (HELD, AtOnce, 0));
     }
     let status = scenario.cached.status();
-    assert_eq!((status.ends_at, status.next_attempt), (None, None));
+    assert_eq!((status.expires_at, status.next_attempt), (None, None));
 }
 
 #[tokio::test]
@@ -371,7 +381,7 @@ async fn mandatory_and_the_refresh_fails_with_what_does_not_pass_by_itself() {
 async fn rejected_and_the_fetch_succeeds() {
     let scenario = Scenario::valid().await;
     scenario.invalidate(1);
-    assert_eq!(scenario.cached.status().state, State::Rejected);
+    assert_eq!(scenario.cached.status().state, State::Invalidated);
     assert_eq!(scenario.call(Answer::Session).await, (NEW, Waited, 1));
 }
 
@@ -387,7 +397,7 @@ async fn rejected_and_the_fetch_fails() {
 async fn rejected_and_the_source_gives_the_same_again() {
     let scenario = Scenario::valid().await;
     scenario.invalidate(1);
-    assert_eq!(scenario.call(Answer::Again(1)).await, (HELD, Waited, 1));
+    assert_eq!(scenario.call(Answer::Repeat(1)).await, (HELD, Waited, 1));
     let error = scenario.cached.status().last_error.unwrap();
     assert!(error.message().ends_with("is the one that a service rejected"), "{error}");
     scenario.script.advance(9);

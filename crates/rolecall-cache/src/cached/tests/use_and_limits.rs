@@ -3,9 +3,10 @@
 use super::*;
 use crate::observed::Observed;
 
-/// A slot whose session came in the background, was handed out to nobody, and is in its refresh window.
-async fn with_an_unused_session(script: &Script) -> Cached<Script> {
-    let cached = script.cached();
+/// A slot whose session came in the background, was handed out to nobody, and is in its refresh
+/// window.
+async fn with_an_unused_session(script: &Script) -> CachedProvider<Script> {
+    let cached = script.provider();
     get(&cached).await;
     script.advance(INTO_THE_WINDOW);
     settle().await;
@@ -16,7 +17,7 @@ async fn with_an_unused_session(script: &Script) -> Cached<Script> {
 #[tokio::test]
 async fn calls_in_the_refresh_window_alone_are_use() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     assert!(cached.0.was_touched());
     script.advance(INTO_THE_WINDOW);
@@ -62,7 +63,7 @@ async fn in_the_refresh_window_one_who_fetches_in_the_background_sets_off_a_refr
     let cached = with_an_unused_session(&script).await;
     script.advance(INTO_THE_WINDOW);
     settle().await;
-    let background = poll(&mut pin!(cached.session(FetchContext::background())));
+    let background = poll(&mut pin!(cached.provide_session(FetchContext::background())));
     assert_eq!(number(&background.expect("no wait").unwrap()), 2);
     settle().await;
     assert_eq!((held_at_once(&cached), script.fetches()), (3, 3));
@@ -73,11 +74,11 @@ async fn in_the_refresh_window_one_who_fetches_in_the_background_sets_off_a_refr
 struct Measured(Script, Duration);
 
 #[async_trait]
-impl SessionSource for Measured {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
+impl ProvideSession for Measured {
+    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         let clock = self.0.0.hands.clock();
         let asked = clock.now();
-        let credentials = self.0.session(cx).await?.credentials().clone();
+        let credentials = self.0.provide_session(cx).await?.credentials().clone();
         Ok(Session::builder(credentials).lifetime(asked, self.1, &clock).build())
     }
 }
@@ -86,7 +87,7 @@ impl SessionSource for Measured {
 async fn windows_are_counted_from_the_request_however_long_the_answer_takes() {
     let script = Script::new();
     let source = Measured(script.clone(), Duration::from_secs(100));
-    let cached = Cached::builder(source).clock(script.0.hands.clock()).build();
+    let cached = CachedProvider::builder(source).clock(script.0.hands.clock()).build();
     script.block();
     let mut caller = pin!(ask(&cached));
     assert!(poll(&mut caller).is_none());
@@ -102,7 +103,7 @@ async fn windows_are_counted_from_the_request_however_long_the_answer_takes() {
 #[tokio::test]
 async fn the_limit_of_a_fetch_is_counted_from_its_start_though_its_task_is_late() {
     let script = Script::will([Answer::Hang]);
-    let cached = script.cached();
+    let cached = script.provider();
     let mut caller = pin!(ask(&cached));
     assert!(poll(&mut caller).is_none());
     assert_eq!(script.fetches(), 0, "its task had no turn yet");
@@ -112,23 +113,24 @@ async fn the_limit_of_a_fetch_is_counted_from_its_start_though_its_task_is_late(
     script.advance(5);
     settle().await;
     let error = poll(&mut caller).expect("it goes on").unwrap_err();
-    assert_eq!(error.message(), "a session source took longer than 15s");
+    assert_eq!(error.message(), "custom provider did not return a session within 15s");
     assert_eq!(script.fetches(), 1);
 }
 
 #[test]
 fn a_slot_around_another_gives_it_a_second_more_than_its_source_has() {
     let script = Script::will([Answer::Hang]);
-    let inner = script.cached();
-    assert_eq!(inner.limit(), Duration::from_secs(16));
-    // The inner one's fetch stands still with its runtime: nobody says at its limit that it took too long.
+    let inner = script.provider();
+    assert_eq!(inner.timeout(), Duration::from_secs(16));
+    // The inner one's fetch stands still with its runtime: nobody says at its limit that it took
+    // too long.
     let stands_still = runtime();
     stands_still.block_on(async {
         assert!(at_once(&inner).is_none());
         settle().await;
     });
     assert_eq!(script.fetches(), 1);
-    let outer = Cached::builder(inner).clock(script.0.hands.clock()).build();
+    let outer = CachedProvider::builder(inner).clock(script.0.hands.clock()).build();
     runtime().block_on(async {
         let mut caller = pin!(ask(&outer));
         for millis in [0, 15_999] {
@@ -140,16 +142,16 @@ fn a_slot_around_another_gives_it_a_second_more_than_its_source_has() {
         script.0.hands.advance(Duration::from_millis(1));
         settle().await;
         let error = poll(&mut caller).expect("it goes on").unwrap_err();
-        assert_eq!(error.message(), "a session source took longer than 16s");
+        assert_eq!(error.message(), "custom provider did not return a session within 16s");
     });
 }
 
 #[tokio::test]
 async fn credentials_that_are_invalidated_go_out_of_what_is_within_too() {
     let script = Script::new();
-    let outer = Cached::builder(script.cached()).clock(script.0.hands.clock()).build();
+    let outer = CachedProvider::builder(script.provider()).clock(script.0.hands.clock()).build();
     let first = patiently(outer.provide_credentials()).await.unwrap();
-    outer.invalidate(&first);
+    outer.invalidate_credentials(&first);
     let second = patiently(outer.provide_credentials()).await.unwrap();
     assert_eq!((first.access_key_id(), second.access_key_id()), ("AKIA1", "AKIA2"));
 }
@@ -159,12 +161,12 @@ async fn credentials_that_are_invalidated_go_out_of_what_is_within_too() {
 struct Unlimited(Script);
 
 #[async_trait]
-impl SessionSource for Unlimited {
-    async fn session(&self, cx: FetchContext) -> Result<Session, FetchError> {
-        self.0.session(cx).await
+impl ProvideSession for Unlimited {
+    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
+        self.0.provide_session(cx).await
     }
 
-    fn limit(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         Duration::MAX
     }
 }
@@ -173,8 +175,8 @@ impl SessionSource for Unlimited {
 async fn a_source_may_take_for_ever() {
     let script = Script::new();
     let clock = script.0.hands.clock();
-    let inner = Cached::builder(Unlimited(script.clone())).clock(clock.clone()).build();
-    let outer = Cached::builder(inner).clock(clock).build();
+    let inner = CachedProvider::builder(Unlimited(script.clone())).clock(clock.clone()).build();
+    let outer = CachedProvider::builder(inner).clock(clock).build();
     script.block();
     let mut caller = pin!(ask(&outer));
     assert!(poll(&mut caller).is_none());
@@ -191,11 +193,11 @@ async fn a_source_may_take_for_ever() {
 #[tokio::test]
 async fn a_key_that_was_removed_has_no_other_session() {
     let script = Script::new();
-    let cached = script.cached();
+    let cached = script.provider();
     get(&cached).await;
     script.advance(10);
-    patiently(cached.refresh_now()).await.unwrap();
-    cached.invalidate(script.given(2).credentials());
+    patiently(cached.refresh()).await.unwrap();
+    cached.invalidate_credentials(script.given(2).credentials());
     assert!(cached.0.replaces("AKIA1") && cached.0.replaces("AKIA2"));
     assert!(cached.0.remove());
     // Neither the one that was held nor the one before.
@@ -210,7 +212,7 @@ async fn handles_that_are_dropped_leave_nothing_to_the_timer_they_share() {
     for _ in 0..10_000 {
         let timer = Arc::clone(&timer);
         let setup = Setup { refresh: Refresh::WhileUsed, timer, observed: Observed::default() };
-        let cached = Cached(Shared::new(Sourced(script.clone()), setup));
+        let cached = CachedProvider(Shared::new(ProviderOrigin(Arc::new(script.clone())), setup));
         get(&cached).await;
         handles.push(cached);
     }

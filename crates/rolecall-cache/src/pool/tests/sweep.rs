@@ -103,7 +103,7 @@ async fn who_is_idle_goes_in_its_time_whatever_part_of_the_registry_it_is_in() {
         200,
         "a round is a quarter of the time, and the last use is seen by one"
     );
-    until(&pool, || pool.status().slots() == 0).await;
+    until(&pool, || pool.status().entries() == 0).await;
 }
 
 #[tokio::test]

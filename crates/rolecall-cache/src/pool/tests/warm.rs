@@ -12,7 +12,7 @@ async fn warming_loads_each_key_and_says_how_far_it_is() {
     assert_eq!((warmed.ready, warmed.failed.len()), (199, 1));
     assert_eq!(warmed.failed[0].1.kind(), ErrorKind::Unavailable);
     let status = pool.status();
-    assert_eq!((status.slots(), status.holding, status.failing), (200, 199, 1));
+    assert_eq!((status.entries(), status.ready, status.failing), (200, 199, 1));
     assert!(!status.is_healthy() && status.last_error.is_some());
     assert_eq!(status.by_state[&State::Fresh], 199);
 }
@@ -51,7 +51,7 @@ async fn as_many_are_loaded_at_once_as_an_sts_client_has_in_flight_and_no_more()
     for _ in 0..10 {
         settle().await;
     }
-    assert_eq!((script.fetches(), pool.status().slots()), (64, 64));
+    assert_eq!((script.fetches(), pool.status().entries()), (64, 64));
     script.unblock();
     let warmed = tokio::time::timeout(Duration::from_secs(20), warming).await.expect("it hangs");
     assert_eq!((warmed.unwrap(), script.fetches()), (200, 200));

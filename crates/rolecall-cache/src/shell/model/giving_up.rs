@@ -44,7 +44,7 @@ impl Waiting {
         match self {
             Self::Cold => {}
             Self::HardWindow => world.hands.advance(INTO_THE_HARD_WINDOW),
-            Self::Rejected => assert!(world.slot.reject("AKIA1").is_some()),
+            Self::Rejected => assert!(world.slot.invalidate("AKIA1").is_some()),
             // Past the moment in which what came in is new.
             Self::Now | Self::ValidFor(_) => world.hands.advance(Duration::from_secs(60)),
         }
@@ -56,12 +56,13 @@ impl Waiting {
             Self::ValidFor(least) => Ask::ValidFor(least),
             Self::Cold | Self::HardWindow | Self::Rejected => Ask::Session,
         };
-        let session = slot.obtain(asked, FetchContext::caller(), || ()).await.unwrap();
+        let session = slot.obtain(asked, FetchContext::foreground(), || ()).await.unwrap();
         session.access_key_id().to_owned()
     }
 }
 
-/// Two give up; a third, who came at the same time, and a fourth, who comes when they are gone, get the one session.
+/// Two give up; a third, who came at the same time, and a fourth, who comes when they are gone, get
+/// the one session.
 fn two_give_up(waiting: Waiting) {
     check(Answers::Sessions, move |world| {
         waiting.come_about(&world);

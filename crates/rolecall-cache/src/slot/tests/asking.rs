@@ -100,7 +100,7 @@ fn a_session_that_is_good_for_so_long_by_table() {
         ("removed", removed(holding()), 5, 60, Decision::Removed),
     ] {
         assert_eq!(
-            slot.decide_for(Ask::ValidFor(secs(least)), Urgency::Caller, at(now)),
+            slot.decide_for(Ask::ValidFor(secs(least)), FetchMode::Foreground, at(now)),
             expected,
             "{case}"
         );
@@ -126,12 +126,12 @@ fn another_session_now_by_table() {
         ("a fetch is overdue", running(holding(), 100), 116, wait(true, 132, None)),
         ("failed a moment ago", failed(holding(), 100), 100, Decision::Fail("no")),
         ("failed a second ago", failed(holding(), 100), 101, wait(true, 117, None)),
-        ("put off a moment ago", put_off(holding(), 100), 100, wait(true, 116, None)),
+        ("put off a moment ago", deferred(holding(), 100), 100, wait(true, 116, None)),
         ("rejected", rejected(holding(), 5), 5, wait(true, 21, None)),
         ("over", holding(), END, wait(true, END + 16, None)),
         ("removed", removed(holding()), 5, Decision::Removed),
     ] {
-        assert_eq!(slot.decide_for(Ask::Now, Urgency::Caller, at(now)), expected, "{case}");
+        assert_eq!(slot.decide_for(Ask::Now, FetchMode::Foreground, at(now)), expected, "{case}");
     }
 }
 
@@ -159,20 +159,20 @@ fn how_it_stands_by_table() {
         ),
         (
             "the refresh was put off",
-            put_off(holding(), REFRESH_AT),
+            deferred(holding(), REFRESH_AT),
             REFRESH_AT,
             State::Due,
             next(END),
             next(REFRESH_AT + 1),
             0,
         ),
-        ("none, put off", put_off(none(), 0), 0, State::Empty, None, None, 0),
-        ("rejected", rejected(holding(), 5), 5, State::Rejected, next(END), next(5), 0),
+        ("none, put off", deferred(none(), 0), 0, State::Empty, None, None, 0),
+        ("rejected", rejected(holding(), 5), 5, State::Invalidated, next(END), next(5), 0),
         (
             "rejected, and the fetch was put off",
-            put_off(rejected(holding(), 5), 5),
+            deferred(rejected(holding(), 5), 5),
             6,
-            State::Rejected,
+            State::Invalidated,
             next(END),
             next(5),
             0,
@@ -181,7 +181,7 @@ fn how_it_stands_by_table() {
             "rejected, and the fetch failed",
             failed(rejected(holding(), 5), 5),
             6,
-            State::Rejected,
+            State::Invalidated,
             next(END),
             next(15),
             1,
@@ -200,11 +200,11 @@ fn how_it_stands_by_table() {
     ] {
         let look = slot.look(at(now));
         assert_eq!(
-            (look.state, look.ends, look.next_attempt, look.failures_in_a_row),
+            (look.state, look.ends, look.next_attempt, look.consecutive_failures),
             (state, ends, next_attempt, failures),
             "{case}"
         );
-        let trouble = matches!(state, State::Failing | State::Rejected) && failures > 0;
+        let trouble = matches!(state, State::Failing | State::Invalidated) && failures > 0;
         assert_eq!(look.is_failing(), trouble, "{case}");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Its end is read anew with each answer, and a little later than it is: it must not be fetched again and again.
+/// Its end is read anew with each answer, and a little later than it is: it must not be fetched
+/// again and again.
 #[test]
 fn the_same_keys_that_come_in_after_their_end_are_held_until_the_end_that_was_read_then() {
     for later in [2, 5, 10] {

@@ -12,7 +12,7 @@ mod world;
 enum Step {
     /// Time passes; hours of it, when the machine was suspended.
     Pass(Duration),
-    Call(Ask, Urgency),
+    Call(Ask, FetchMode),
     Tick {
         wanted: bool,
         always: bool,
@@ -44,14 +44,15 @@ enum Answer {
     SameShifted {
         by: i64,
     },
-    EndsSooner,
+    ExpiresSooner,
     Expired,
     /// An error, or the source panicked.
     Fail {
         retryable: bool,
     },
-    /// In the background there was no turn for it: STS was not asked. For whom a caller waits there is one.
-    PutOff,
+    /// In the background there was no turn for it: STS was not asked. For whom a caller waits there
+    /// is one.
+    Deferral,
 }
 
 /// `shortest`: of sessions, in seconds.
@@ -60,10 +61,10 @@ fn step(shortest: u64, asks: bool) -> impl Strategy<Value = Step> {
         4 => (shortest..50_000).prop_map(|lifetime| Answer::New { lifetime }),
         1 => Just(Answer::Same),
         1 => (-40_000_i64..40_000).prop_map(|by| Answer::SameShifted { by }),
-        1 => Just(Answer::EndsSooner),
+        1 => Just(Answer::ExpiresSooner),
         1 => Just(Answer::Expired),
         4 => any::<bool>().prop_map(|retryable| Answer::Fail { retryable }),
-        2 => Just(Answer::PutOff),
+        2 => Just(Answer::Deferral),
     ];
     let ask = prop_oneof![
         6 => Just(Ask::Session),
@@ -75,8 +76,8 @@ fn step(shortest: u64, asks: bool) -> impl Strategy<Value = Step> {
         4 => (0_u64..20_000).prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
         2 => (0_u64..5_000).prop_map(|seconds| Step::Pass(secs(seconds))),
         12 => (ask, any::<bool>()).prop_map(move |(ask, background)| {
-            let urgency = if background { Urgency::Background } else { Urgency::Caller };
-            Step::Call(if asks { ask } else { Ask::Session }, urgency)
+            let mode = if background { FetchMode::Background } else { FetchMode::Foreground };
+            Step::Call(if asks { ask } else { Ask::Session }, mode)
         }),
         4 => any::<(bool, bool)>().prop_map(|(wanted, always)| Step::Tick { wanted, always }),
         12 => (any::<bool>(), answer, 0.0..1.0_f64)
@@ -98,14 +99,15 @@ struct Busy {
     losing: bool,
 }
 
-/// A moment of it: somebody asks, what was fetched comes in at once, mostly, and a service may refuse it there and then.
+/// A moment of it: somebody asks, what was fetched comes in at once, mostly, and a service may
+/// refuse it there and then.
 fn moment(shortest: u64, asks: bool, busy: Busy) -> impl Strategy<Value = Vec<Step>> {
     let Busy { failing, unattended, losing } = busy;
     let answer = prop_oneof![
         (9 - failing) => (shortest..50_000).prop_map(|lifetime| Some(Answer::New { lifetime })),
         failing => prop_oneof![3 => Just(true), 1 => Just(false)]
             .prop_map(|retryable| Some(Answer::Fail { retryable })),
-        if unattended { 30 } else { 1 } => Just(Some(Answer::PutOff)),
+        if unattended { 30 } else { 1 } => Just(Some(Answer::Deferral)),
         1 => Just(None),
     ];
     let ask = prop_oneof![
@@ -122,9 +124,9 @@ fn moment(shortest: u64, asks: bool, busy: Busy) -> impl Strategy<Value = Vec<St
     (0_u64..longest, ask, any::<bool>(), other, answer, 0.0..1.0_f64, any::<bool>()).prop_map(
         move |(millis, ask, background, other, answer, draw, rejected)| {
             let background = background || unattended;
-            let urgency = if background { Urgency::Background } else { Urgency::Caller };
+            let mode = if background { FetchMode::Background } else { FetchMode::Foreground };
             let time = Step::Pass(Duration::from_millis(millis));
-            let mut steps = vec![time, Step::Call(ask, urgency)];
+            let mut steps = vec![time, Step::Call(ask, mode)];
             steps.extend(other);
             steps.extend(answer.map(|answer| Step::Answer { late: false, answer, draw }));
             steps.extend(rejected.then_some(Step::Reject { current: true }));
@@ -154,7 +156,8 @@ fn live(steps: Vec<Step>, most: usize, ahead: bool) {
 
 /// With sessions of a second, and callers who ask for another at every call: one fetch a second.
 const MOST: usize = 61;
-/// With sessions as STS gives them, and ordinary callers: failures at 0, 1, 3, 7, 15, 25 .. 55 s, and rejections.
+/// With sessions as STS gives them, and ordinary callers: failures at 0, 1, 3, 7, 15, 25 .. 55 s,
+/// and rejections.
 const MOST_OF_STS: usize = 12;
 
 proptest! {

@@ -13,7 +13,7 @@ struct Fetch {
 #[derive(Clone, Copy)]
 enum Cause {
     /// Somebody waits for what is asked.
-    Wait(Ask, Urgency),
+    Wait(Ask, FetchMode),
     /// Nobody does: a call in the refresh window, the timer.
     Refresh,
 }
@@ -132,7 +132,7 @@ impl World {
             let lives = self.now - *since < OVERDUE && self.slot.awaits(*generation);
             assert!(!lives, "a second fetch starts beside one that runs");
         }
-        let background = matches!(cause, Cause::Refresh | Cause::Wait(_, Urgency::Background));
+        let background = matches!(cause, Cause::Refresh | Cause::Wait(_, FetchMode::Background));
         let held_is_no_use = match cause {
             Cause::Wait(Ask::Now, _) => true,
             Cause::Wait(Ask::ValidFor(least), _) => self.left() < least,
@@ -183,11 +183,11 @@ impl World {
     pub(super) fn take_step(&mut self, step: Step) {
         match step {
             Step::Pass(time) => self.now = self.now + time,
-            Step::Call(ask, urgency) => match self.slot.decide_for(ask, urgency, self.now) {
+            Step::Call(ask, mode) => match self.slot.decide_for(ask, mode, self.now) {
                 Decision::Hand { refresh: true, .. } => self.start(Cause::Refresh),
                 Decision::Wait(wait) => {
                     if wait.start {
-                        self.start(Cause::Wait(ask, urgency));
+                        self.start(Cause::Wait(ask, mode));
                     }
                     self.slot.waited_for();
                 }
@@ -230,7 +230,7 @@ impl World {
                 let Some(held) = &mut self.held else { return };
                 let Keys { id, end } = held.keys;
                 let id = if current { id } else { id.wrapping_sub(1) };
-                let news = self.slot.reject(self.now, &Keys { id, end });
+                let news = self.slot.invalidate(self.now, &Keys { id, end });
                 assert_eq!(news, current && !held.rejected);
                 held.rejected |= current;
             }
@@ -256,16 +256,16 @@ impl World {
 
     fn answer(&mut self, fetch: Fetch, answer: Answer, draw: f64) {
         let since = fetch.since;
-        if let Answer::PutOff = answer
+        if let Answer::Deferral = answer
             && fetch.background
         {
             self.was_not_asked(fetch);
             let (ago, before) = (self.slot.failures.not_before, self.slot.look(self.now));
-            self.slot.put_off(self.now, "put off", draw);
+            self.slot.deferred(self.now, "put off", draw);
             let left = self.left();
             self.put_offs.add(self.now, true, left);
             assert_eq!(self.slot.failures.not_before, ago, "callers are bound by it");
-            assert_eq!(self.slot.look(self.now).failures_in_a_row, before.failures_in_a_row);
+            assert_eq!(self.slot.look(self.now).consecutive_failures, before.consecutive_failures);
             let decision = self.slot.decide(self.now);
             assert_ne!(decision, Decision::Fail("put off"), "a caller pays for it");
             return;
@@ -283,9 +283,11 @@ impl World {
             Answer::SameShifted { by } => {
                 held.map(|held| Keys { end: shifted(held.end, by), ..held })
             }
-            Answer::EndsSooner => held.map(|held| Keys { id, end: held.end.earlier_by(secs(1)) }),
+            Answer::ExpiresSooner => {
+                held.map(|held| Keys { id, end: held.end.earlier_by(secs(11)) })
+            }
             Answer::Expired => Some(Keys { id, end: now.earlier_by(secs(1)) }),
-            Answer::Fail { .. } | Answer::PutOff => None,
+            Answer::Fail { .. } | Answer::Deferral => None,
         };
         let fetched = session.map(|session| Fetched { session, since, end: session.end });
         match fetched.filter(|fetched| self.slot.check(now, fetched).is_ok()) {
@@ -338,12 +340,12 @@ impl World {
             assert!(matches!(decision, Decision::Wait(Wait { start: true, .. })), "{decision:?}");
         }
         let look = self.slot.look(self.now);
-        assert_eq!(look.state.holds_session(), self.valid(self.now).is_some(), "{look:?}");
+        assert_eq!(look.state.has_session(), self.valid(self.now).is_some(), "{look:?}");
     }
 
     fn look_at_a_call(&self, now: Moment) {
         let valid = self.valid(now);
-        match self.slot.decide_for(Ask::Session, Urgency::Background, now) {
+        match self.slot.decide_for(Ask::Session, FetchMode::Background, now) {
             Decision::Hand { session, .. } => assert_eq!(Some(session), valid),
             Decision::Fail(_) => assert_eq!(valid, None, "an error while a session is held"),
             Decision::Wait(wait) => self.look_at_a_wait(wait.until, now),
@@ -361,7 +363,7 @@ impl World {
             Decision::TooShort(_) => panic!("nobody asked for more"),
         }
         for least in [1, 60, 1800, 50_000].map(secs) {
-            match self.slot.decide_for(Ask::ValidFor(least), Urgency::Caller, now) {
+            match self.slot.decide_for(Ask::ValidFor(least), FetchMode::Foreground, now) {
                 Decision::Hand { session, .. } => {
                     assert_eq!(Some(session), valid);
                     assert!(session.end - now >= least, "too short");
@@ -380,13 +382,15 @@ impl World {
                 Decision::Removed => assert!(self.removed),
             }
         }
-        if let Decision::Hand { session, .. } = self.slot.decide_for(Ask::Now, Urgency::Caller, now)
+        if let Decision::Hand { session, .. } =
+            self.slot.decide_for(Ask::Now, FetchMode::Foreground, now)
         {
             assert_eq!(Some(session), valid);
         }
     }
 
-    /// Nobody waits who has a valid session, but for one that was rejected, or in its hard window, and not for long.
+    /// Nobody waits who has a valid session, but for one that was rejected, or in its hard window,
+    /// and not for long.
     fn look_at_a_wait(&self, until: Moment, now: Moment) {
         let Some(held) = self.in_hand(now) else { return };
         assert!(now >= self.hard_at(held), "a caller waits while a valid session is held");

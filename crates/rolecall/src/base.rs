@@ -1,0 +1,59 @@
+//! The base credentials of a chain that rolecall itself provides or wraps.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_credential_types::Credentials;
+use rolecall_core::{
+    Environment, ErrorKind, ErrorLocation, FetchContext, ProvideSession, Session, SessionError,
+};
+
+/// The base of a chain: its errors and sessions name the provider.
+#[derive(Debug)]
+pub(crate) struct BaseProvider<P>(pub(crate) P);
+
+#[async_trait]
+impl<P: ProvideSession> ProvideSession for BaseProvider<P> {
+    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+        match self.0.provide_session(context).await {
+            Ok(session) => Ok(session.with_default_base(self.0.name())),
+            Err(error) => Err(error.at(ErrorLocation::Base(self.0.name().to_owned()))),
+        }
+    }
+
+    fn invalidate(&self, session: &Session) {
+        self.0.invalidate(session);
+    }
+
+    fn timeout(&self) -> Duration {
+        self.0.timeout()
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+/// Returns the access keys of the environment, or `None` if it sets none.
+pub(crate) fn environment_keys(
+    environment: &Environment,
+) -> Result<Option<Credentials>, SessionError> {
+    const ID: &str = "AWS_ACCESS_KEY_ID";
+    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    const TOKEN: &str = "AWS_SESSION_TOKEN";
+    let Some((id, secret)) = environment.pair(ID, SECRET, "")? else { return Ok(None) };
+    let token = environment.var(TOKEN)?;
+    for (variable, value) in [(ID, Some(&id)), (SECRET, Some(&secret)), (TOKEN, token.as_ref())] {
+        if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let message = format!("{variable} is not printable ASCII without white space");
+            return Err(SessionError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("remove white space, such as the line break at the end of a file"));
+        }
+    }
+    let mut keys = Credentials::builder()
+        .access_key_id(id)
+        .secret_access_key(secret)
+        .provider_name("rolecall-environment");
+    keys.set_session_token(token);
+    Ok(Some(keys.build()))
+}

@@ -1,0 +1,158 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_credential_types::provider::{self, ProvideCredentials, future};
+use rolecall_cache::CachedProvider;
+use rolecall_core::{ErrorKind, FetchContext, ProvideSession, Session, SessionError};
+use tokio::sync::OnceCell;
+
+type Create = dyn Fn() -> Result<CachedProvider, SessionError> + Send + Sync;
+
+/// Creates its provider on first use.
+///
+/// [`from_env`](crate::from_env) fails before there is a provider if no identity is configured. A
+/// link of an SDK provider chain must exist first and report that when it is asked: this type does.
+/// Until its function succeeds, every call runs it again, on a blocking thread.
+///
+/// # Examples
+///
+/// Use the identity of the environment if there is one, and the SDK's own default chain otherwise:
+///
+/// ```no_run
+/// use aws_config::meta::credentials::CredentialsProviderChain;
+/// use rolecall::provider::LazyProvider;
+///
+/// # async fn show() {
+/// let rolecall = LazyProvider::new(|| Ok(rolecall::from_env()?.provider()));
+/// let chain = CredentialsProviderChain::first_try("rolecall", rolecall)
+///     .or_else("default", aws_config::default_provider::credentials::default_provider().await);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LazyProvider {
+    create: Arc<Create>,
+    provider: Arc<OnceCell<CachedProvider>>,
+}
+
+impl LazyProvider {
+    /// Creates a provider that calls `create` when it is first asked for a session.
+    ///
+    /// # Errors
+    ///
+    /// An error of `create` is the error of the call that asked for a session. The next call runs
+    /// `create` again.
+    pub fn new(
+        create: impl Fn() -> Result<CachedProvider, SessionError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { create: Arc::new(create), provider: Arc::default() }
+    }
+
+    async fn provider(&self) -> Result<&CachedProvider, SessionError> {
+        self.provider
+            .get_or_try_init(|| async {
+                let create = Arc::clone(&self.create);
+                // The function may read configuration files.
+                let created = tokio::task::spawn_blocking(move || create()).await;
+                created.unwrap_or_else(|error| {
+                    let message = "the function of the lazy provider did not complete";
+                    Err(SessionError::new(ErrorKind::Unavailable, message).with_cause(&error))
+                })
+            })
+            .await
+    }
+
+    async fn credentials(&self) -> provider::Result {
+        let session = self.provide_session(FetchContext::foreground()).await?;
+        Ok(session.credentials().clone())
+    }
+}
+
+#[async_trait]
+impl ProvideSession for LazyProvider {
+    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
+        self.provider().await?.provide_session(context).await
+    }
+
+    fn timeout(&self) -> Duration {
+        self.provider.get().map_or(DEFAULT_TIMEOUT, ProvideSession::timeout)
+    }
+
+    fn name(&self) -> &str {
+        self.provider.get().map_or("lazy provider", ProvideSession::name)
+    }
+
+    fn invalidate(&self, session: &Session) {
+        if let Some(provider) = self.provider.get() {
+            ProvideSession::invalidate(provider, session);
+        }
+    }
+}
+
+/// Time limit of the first fetch, while the provider's own timeout is not known: enough for a role
+/// chain of several hops.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl ProvideCredentials for LazyProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+impl fmt::Debug for LazyProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyProvider")
+            .field("provider", &self.provider.get())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::error::CredentialsError;
+    use rolecall_core::SdkProvider;
+
+    use super::*;
+
+    fn provider() -> CachedProvider {
+        let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "x", None, None, "test");
+        CachedProvider::builder_from_arc(Arc::new(SdkProvider::new(keys)) as Arc<_>).build()
+    }
+
+    #[tokio::test]
+    async fn unconfigured_identity_lets_sdk_chain_continue() {
+        let lazy = LazyProvider::new(|| {
+            Err(SessionError::new(
+                ErrorKind::NotConfigured,
+                "the environment configures no identity",
+            ))
+        });
+        let error = lazy.provide_credentials().await.unwrap_err();
+        assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn function_runs_until_it_succeeds_and_then_never_again() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let lazy = LazyProvider::new(move || match counted.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(SessionError::new(ErrorKind::Unavailable, "not yet")),
+            _ => Ok(provider()),
+        });
+        assert_eq!(lazy.name(), "lazy provider");
+        lazy.provide_credentials().await.unwrap_err();
+        for _ in 0..3 {
+            let credentials = lazy.provide_credentials().await.unwrap();
+            assert_eq!(credentials.access_key_id(), "AKIAIOSFODNN7EXAMPLE");
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        assert_eq!(lazy.name(), "credentials provider");
+    }
+}

@@ -1,0 +1,109 @@
+//! Events, metrics, logs and status.
+//!
+//! A cache hit is not an event. It is neither logged nor counted, so that a request costs the same
+//! with and without observation. No event, metric or log contains a secret access key, a session
+//! token or a web identity token, at any level.
+//!
+//! # Status and readiness
+//!
+//! ```no_run
+//! # use rolecall::{Chain, RolePool};
+//! # async fn show(chain: Chain, pool: RolePool) -> Result<(), rolecall::SessionError> {
+//! // At startup: wait for the first session, or fail with the reason.
+//! chain.provider().ready().await?;
+//!
+//! // In a health endpoint: no call waits or fetches.
+//! let status = chain.provider().status();
+//! println!("{}: healthy: {}", status.state, status.is_healthy());
+//! if let Some(error) = &status.last_error {
+//!     println!("{} failures, last: {}", status.consecutive_failures, error.report());
+//! }
+//! println!("all roles healthy: {}", pool.status().is_healthy());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Status`](crate::cache::Status) has the state of one cached session, its expiration, the next
+//! attempt and the last error. A session whose refresh fails is healthy while it is valid: alert on
+//! `consecutive_failures`, or on the metric of stale sessions, to learn of it before it expires.
+//!
+//! # Events
+//!
+//! An [`Observer`](crate::observe::Observer) receives [events](crate::observe::Event): fetches that
+//! start and complete, failed refreshes, invalidations, evictions and removals.
+//! [`ChainBuilder::observer`](crate::ChainBuilder::observer) sets it for a chain and its pools:
+//!
+//! ```
+//! use rolecall::Chain;
+//! use rolecall::observe::{Event, Observer};
+//!
+//! #[derive(Debug)]
+//! struct Alerts;
+//!
+//! impl Observer for Alerts {
+//!     fn observe(&self, provider: &str, event: &Event<'_>) {
+//!         if let Event::ServedStale { remaining, .. } = event {
+//!             eprintln!("{provider}: refresh failed, {} s remaining", remaining.as_secs());
+//!         }
+//!     }
+//! }
+//!
+//! let builder = Chain::builder().observer(Alerts);
+//! # let _ = builder;
+//! ```
+//!
+//! `provider` is the role's ARN for a hop, and the name of the provider for base credentials.
+//! Observers are called on the task where the event happens: return quickly.
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`, the observer `Metrics` records the events with the crate
+//! [`metrics`](https://docs.rs/metrics) (0.24), for the recorder that the program has installed:
+//!
+//! ```no_run
+//! # #[cfg(not(feature = "metrics"))]
+//! # fn main() {}
+//! # #[cfg(feature = "metrics")]
+//! # fn main() -> Result<(), rolecall::SessionError> {
+//! use rolecall::Chain;
+//! use rolecall::observe::Metrics;
+//!
+//! // After the recorder is installed:
+//! let chain = Chain::builder().observer(Metrics::new()).from_env()?;
+//! # let _ = chain;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | metric | what it measures | labels |
+//! |---|---|---|
+//! | `rolecall_fetches_started_total` | fetches that started | `mode` |
+//! | `rolecall_fetches_total` | fetches that completed | `outcome`, `mode`, `kind` |
+//! | `rolecall_fetch_duration_seconds` | histogram of the duration of a fetch | `outcome`, `mode` |
+//! | `rolecall_served_stale_total` | failed refreshes while a valid session was cached | |
+//! | `rolecall_invalidations_total` | sessions that a service rejected | |
+//! | `rolecall_evictions_total` | sessions that a pool evicted | |
+//! | `rolecall_removals_total` | sessions that were removed from a pool | |
+//!
+//! | label | values |
+//! |---|---|
+//! | `mode` | `foreground` (a caller waits) or `background` |
+//! | `outcome` | `ok`, `failed`, or `deferred` (no permit of the rate limit) |
+//! | `kind` | the [`ErrorKind`](crate::ErrorKind), such as `throttled`, or `none` |
+//! | `provider` | the provider's name; only after `Metrics::with_provider` |
+//!
+//! The label `provider` adds a time series for each role: leave it out of a pool of many roles.
+//!
+//! # Logs
+//!
+//! Logs are [`tracing`](https://docs.rs/tracing) events of targets that start with `rolecall`.
+//!
+//! - Each fetch is a span `rolecall.fetch` at level `DEBUG`, with the fields `provider`, `mode`
+//!   and, when it ends, `outcome`: `ok`, `failed`, `deferred`, or `discarded` if another fetch took
+//!   over. It follows from the span of the call that started it.
+//! - A session that was fetched, and a refresh that was deferred, are logged at `DEBUG`.
+//! - A failed fetch and an invalidation are logged at `WARN`.
+//!
+//! `RUST_LOG=rolecall=debug` shows all of them and nothing of the SDK. Keep the target
+//! `aws_smithy_runtime` at `DEBUG` or above: at `TRACE`, the SDK logs the responses of services,
+//! which may contain secrets.

@@ -1,0 +1,115 @@
+//! Tests without AWS, and without waiting.
+//!
+//! The crate `rolecall-testkit` is a local AWS: a server on the loopback address that verifies
+//! signatures, web identity tokens, trust policies and permission policies as AWS does. Add it as a
+//! dev-dependency, and enable the feature `test-util` of rolecall for a clock that the test
+//! advances:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! rolecall = { version = "0.1", features = ["test-util"] }
+//! rolecall-testkit = "0.1"
+//! ```
+//!
+//! # A test
+//!
+//! The chain under test takes an [`Environment`](crate::Environment) that points to the local AWS.
+//! No variable of the process is read or set, so that tests run in parallel:
+//!
+//! ```
+//! # #[cfg(not(feature = "test-util"))]
+//! # fn main() {}
+//! # #[cfg(feature = "test-util")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use rolecall::time::ManualClock;
+//! use rolecall::{Chain, Environment, Role};
+//! use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
+//!
+//! let trust = r#"{"Statement": {
+//!     "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}
+//! }}"#;
+//! let allow = r#"{"Statement": {
+//!     "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"
+//! }}"#;
+//! let account = Account::new("111122223333")
+//!     .user(IamUser::new("ann").policy(allow))
+//!     .role(IamRole::new("orders").trust(trust));
+//!
+//! let clock = ManualClock::new();
+//! let aws = LocalAws::builder().clock(clock.clock()).account(account).start().await?;
+//! let keys = aws.user_credentials("111122223333", "ann").ok_or("no such user")?;
+//! let environment = Environment::fixed([
+//!     ("AWS_REGION", "eu-west-1"),
+//!     ("AWS_ENDPOINT_URL_STS", aws.endpoint_url()),
+//! ]);
+//! let orders = Chain::builder()
+//!     .clock(clock.clock())
+//!     .environment(environment)
+//!     .from_sdk_provider("ann", keys)?
+//!     .assume_role(Role::new("arn:aws:iam::111122223333:role/orders")?)
+//!     .provider();
+//!
+//! let first = orders.session().await?;
+//! clock.advance(Duration::from_secs(3600));
+//! let next = orders.session().await?;
+//! assert_ne!(first.access_key_id(), next.access_key_id());
+//! assert_eq!(aws.count("AssumeRole"), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Pass the clock to both the chain and the server. STS rejects signatures that are more than 15
+//! minutes off its own clock.
+//!
+//! # Errors and outages
+//!
+//! `LocalAws::inject` injects faults by rule: throttling, outages, closed connections, malformed
+//! responses. The rules can be limited to an operation, a call or a time:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use rolecall::{Chain, Environment, ErrorKind, Role};
+//! use rolecall_testkit::{Account, FaultRule, IamUser, LocalAws};
+//!
+//! let account = Account::new("111122223333").user(IamUser::new("ann"));
+//! let aws = LocalAws::builder().account(account).start().await?;
+//! let keys = aws.user_credentials("111122223333", "ann").ok_or("no such user")?;
+//! let environment = Environment::fixed([
+//!     ("AWS_REGION", "eu-west-1"),
+//!     ("AWS_ENDPOINT_URL_STS", aws.endpoint_url()),
+//! ]);
+//! let orders = Chain::builder()
+//!     .environment(environment)
+//!     .from_sdk_provider("ann", keys)?
+//!     .assume_role(Role::new("arn:aws:iam::111122223333:role/orders")?)
+//!     .provider();
+//!
+//! aws.inject(FaultRule::error(403, "AccessDenied", "not authorized").on("AssumeRole"))?;
+//! let error = orders.session().await.unwrap_err();
+//! assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, Some("AccessDenied")));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # S3, Secrets Manager and ECR
+//!
+//! The features `s3`, `secrets-manager` and `ecr` of `rolecall-testkit` add these services, which
+//! verify the same signatures and policies at the same endpoint. Their clients get it by hand:
+//!
+//! ```no_run
+//! # async fn show(chain: rolecall::Chain, aws: rolecall_testkit::LocalAws) {
+//! let config = chain.sdk_config().endpoint_url(aws.endpoint_url()).load().await;
+//! let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+//! let s3 = aws_sdk_s3::Client::from_conf(s3);
+//! # let _ = s3;
+//! # }
+//! ```
+//!
+//! # Without a server
+//!
+//! A test that needs credentials but no STS uses a provider with fixed keys:
+//! [`provide_session_fn`](crate::provider::provide_session_fn), or the SDK's `Credentials` with
+//! [`ChainBuilder::from_sdk_provider`](crate::ChainBuilder::from_sdk_provider).
