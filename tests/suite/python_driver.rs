@@ -1,5 +1,5 @@
-//! The shared Python driver of the suites: a program that hangs is killed at its time limit, and the
-//! driver serves the next one.
+//! The shared Python driver of the suites: a program that hangs is killed at its time limit, and
+//! the driver serves the next one.
 
 use std::time::Duration;
 
