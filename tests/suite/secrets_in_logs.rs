@@ -118,3 +118,26 @@ fn secret_search_finds_known_secrets() {
         lines_with_secrets("harmless eyJ and sts.eu-west-1.amazonaws.com", &secrets).is_empty()
     );
 }
+
+#[tokio::test]
+#[cfg(unix)]
+async fn credential_process_stderr_is_not_logged() {
+    let capture = LogCapture::install();
+    let config = "[profile broken]\ncredential_process = echo pr1vate-output >&2; exit 3\n";
+    let environment = rolecall::Environment::fixed([
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_PROFILE", "broken"),
+        ("HOME", "/home/ann"),
+    ]);
+    let environment = environment.with_file("/home/ann/.aws/config", config);
+    let chain = rolecall::Chain::builder().environment(environment).from_env().unwrap();
+    let error = chain.provider().session().await.unwrap_err();
+    assert!(error.to_string().contains("credential_process"), "{error}");
+    let text = capture.text() + &format!("{error:?} {}", error.report());
+    // The log line of rolecall itself: the log is captured, and the process did run.
+    assert!(text.contains("failed to fetch a session"), "rolecall's events are captured");
+    // aws-config logs the command as it reads the file, but not what it prints.
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("pr1vate-output")).collect();
+    let leaked = |line: &&&str| !line.contains("credential_process");
+    assert_eq!(lines.iter().find(leaked), None);
+}
