@@ -81,8 +81,8 @@ pub struct ChainBuilder {
     clock: Option<Clock>,
     region: Option<Region>,
     endpoint_url: Option<String>,
-    fips: bool,
-    dual_stack: bool,
+    fips: Option<bool>,
+    dual_stack: Option<bool>,
     http_client: Option<SharedHttpClient>,
     sts_client: Option<StsClient>,
     rate_limit: Option<RateLimit>,
@@ -100,8 +100,8 @@ impl ChainBuilder {
             clock: None,
             region: None,
             endpoint_url: None,
-            fips: false,
-            dual_stack: false,
+            fips: None,
+            dual_stack: None,
             http_client: None,
             sts_client: None,
             rate_limit: None,
@@ -246,8 +246,8 @@ impl ChainBuilder {
         if let Some(client) = config.http_client() {
             self.http_client = Some(client.clone());
         }
-        self.fips = config.use_fips().unwrap_or(self.fips);
-        self.dual_stack = config.use_dual_stack().unwrap_or(self.dual_stack);
+        self.fips = config.use_fips().or(self.fips);
+        self.dual_stack = config.use_dual_stack().or(self.dual_stack);
         self
     }
 
@@ -464,8 +464,8 @@ impl ChainBuilder {
             ("endpoint_url", self.endpoint_url.is_some()),
             ("http_client", self.http_client.is_some()),
             ("rate_limit", self.rate_limit.is_some()),
-            ("a FIPS endpoint", self.fips),
-            ("a dual-stack endpoint", self.dual_stack),
+            ("a FIPS endpoint", self.fips == Some(true)),
+            ("a dual-stack endpoint", self.dual_stack == Some(true)),
         ];
         match settings.into_iter().find(|(_, is_set)| *is_set) {
             None => Ok(()),
@@ -493,8 +493,14 @@ impl ChainBuilder {
             Some(url) => Endpoint::custom(url, endpoint.region().clone())?,
             None => endpoint,
         };
-        let endpoint = if self.fips { endpoint.with_fips(true)? } else { endpoint };
-        let endpoint = if self.dual_stack { endpoint.with_dual_stack(true)? } else { endpoint };
+        let endpoint = match self.fips {
+            Some(fips) => endpoint.with_fips(fips)?,
+            None => endpoint,
+        };
+        let endpoint = match self.dual_stack {
+            Some(dual_stack) => endpoint.with_dual_stack(dual_stack)?,
+            None => endpoint,
+        };
         Ok(Some(endpoint))
     }
 

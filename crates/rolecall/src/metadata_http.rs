@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Builder, Connector, tls};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -12,9 +11,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rolecall_core::{Environment, SessionError};
 
+use crate::sdk::http_client;
+
 /// Returns a client that uses no proxy.
 pub(crate) fn direct_client() -> SharedHttpClient {
-    client(ProxyConfig::disabled())
+    http_client(ProxyConfig::disabled())
 }
 
 /// Returns a client that sends metadata requests directly, and all others through the proxy of the
@@ -28,19 +29,8 @@ pub(crate) fn routing_client(environment: &Environment) -> Result<SharedHttpClie
         let uri = environment.var(variable)?;
         hosts.extend(uri.as_deref().and_then(|uri| Some(host(uri)?.to_owned())));
     }
-    let (direct, proxied) = (direct_client(), client(ProxyConfig::from_env()));
+    let (direct, proxied) = (direct_client(), http_client(ProxyConfig::from_env()));
     Ok(SharedHttpClient::new(Routing { direct, proxied, hosts }))
-}
-
-fn client(proxy: ProxyConfig) -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-            .build()
-    })
 }
 
 /// Selects a client by the host of each request.

@@ -164,6 +164,10 @@ fn sdk_configuration_is_taken_over() {
     };
     let fips = endpoint(builder(&KEYS).configure(&config(None)));
     assert_eq!(fips.url().unwrap(), "https://sts-fips.eu-central-1.amazonaws.com");
+    let variables = [&KEYS[..], &[("AWS_USE_FIPS_ENDPOINT", "true")]].concat();
+    let no_fips = SdkConfig::builder().use_fips(false);
+    let no_fips = no_fips.region(aws_config::Region::new("eu-central-1")).build();
+    assert!(!endpoint(builder(&variables).configure(&no_fips)).uses_fips());
     let url = "https://sts.example.com";
     let custom = endpoint(builder(&KEYS).configure(&config(Some(url))));
     assert_eq!(custom, Endpoint::custom(url, region("eu-central-1")).unwrap());
