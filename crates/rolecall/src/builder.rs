@@ -136,6 +136,8 @@ impl ChainBuilder {
     /// Cannot be combined with [`sts_client`](Self::sts_client).
     pub fn region(mut self, region: Region) -> Self {
         self.region = Some(region);
+        // Replaces the Region of an SDK configuration, which may be invalid.
+        self.invalid = None;
         self
     }
 

@@ -288,8 +288,8 @@ impl RolePoolBuilder {
         self
     }
 
-    /// Sets how long an unused session is retained, accurate to a quarter of this time or of a
-    /// minute. Defaults to one hour.
+    /// Sets how long an unused session is retained, accurate to a quarter of this time or to
+    /// 16 seconds. Defaults to one hour.
     pub fn idle(mut self, time: Duration) -> Self {
         self.sessions = self.sessions.idle(time);
         self

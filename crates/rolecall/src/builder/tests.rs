@@ -175,6 +175,8 @@ fn sdk_configuration_is_taken_over() {
     let invalid = SdkConfig::builder().region(aws_config::Region::new("Frankfurt")).build();
     let error = builder(&KEYS).configure(&invalid).from_env().unwrap_err();
     assert!(error.to_string().contains("Frankfurt"), "{error}");
+    let corrected = builder(&KEYS).configure(&invalid).region(region("eu-west-1"));
+    assert_eq!(endpoint(corrected), Endpoint::regional(region("eu-west-1")));
     let error = builder(&[]).from_sdk_config(&config(None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConfigured);
 }

@@ -75,7 +75,7 @@
 //!
 //! Calls to STS need a Region: `AWS_REGION`, then `AWS_DEFAULT_REGION`, then the profile's `region`
 //! with `default-chain`, unless [`ChainBuilder::region`](crate::ChainBuilder::region) sets one. A
-//! chain that assumes no role works without a Region.
+//! chain on access keys or an SDK provider that assumes no role works without a Region.
 //!
 //! # An identity that is configured in code
 //!
