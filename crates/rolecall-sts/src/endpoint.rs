@@ -11,8 +11,8 @@ use rolecall_core::{Environment, ErrorKind, SessionError};
 
 use crate::region::Region;
 use crate::settings::{
-    DUAL_STACK, ENDPOINT_URL, FIPS, IGNORE_ENDPOINT_URLS, ProfileSettings, REGION,
-    REGIONAL_ENDPOINTS, Settings,
+    DUAL_STACK, ENDPOINT_URL, EndpointOverrides, FIPS, IGNORE_ENDPOINT_URLS, ProfileSettings,
+    REGION, REGIONAL_ENDPOINTS, Settings,
 };
 
 /// An STS endpoint and the Region for which its requests are signed.
@@ -101,7 +101,7 @@ impl Endpoint {
     /// Returns [`ErrorKind::InvalidConfig`] if no Region is set, if a setting is invalid, or if the
     /// settings exclude each other.
     pub fn from_environment(environment: &Environment) -> Result<Self, SessionError> {
-        Self::find(environment, None, None)?.ok_or_else(no_region)
+        Self::find(environment, None, &EndpointOverrides::default())?.ok_or_else(no_region)
     }
 
     /// Returns the endpoint that the environment or a profile configures.
@@ -116,50 +116,55 @@ impl Endpoint {
         environment: &Environment,
         profile: &ProfileSettings,
     ) -> Result<Self, SessionError> {
-        Self::find(environment, Some(profile), None)?.ok_or_else(no_region)
+        Self::find(environment, Some(profile), &EndpointOverrides::default())?.ok_or_else(no_region)
     }
 
-    /// Returns the endpoint of `region` or of the configured Region, or `None` if neither is set.
+    /// Returns the configured endpoint, or `None` if no Region is set.
     ///
-    /// `region` takes precedence over the Regions of the environment and the profile. All other
-    /// settings are read from the environment, then from the profile, as
+    /// Each setting of `overrides` takes precedence over the same setting of the environment and
+    /// the profile. All others are read from the environment, then from the profile, as
     /// [`from_environment`](Self::from_environment) describes.
     ///
     /// # Errors
     ///
     /// Returns [`ErrorKind::InvalidConfig`] if a setting is invalid, or if the settings exclude
-    /// each other.
+    /// each other: a URL cannot be combined with FIPS or dual-stack, wherever they are set.
     ///
     /// # Examples
     ///
     /// ```
     /// use rolecall_core::Environment;
-    /// use rolecall_sts::{Endpoint, Region};
+    /// use rolecall_sts::{Endpoint, EndpointOverrides, Region};
     ///
     /// let env = Environment::fixed([("AWS_USE_FIPS_ENDPOINT", "true")]);
-    /// assert_eq!(Endpoint::find(&env, None, None)?, None);
+    /// let mut overrides = EndpointOverrides::default();
+    /// assert_eq!(Endpoint::find(&env, None, &overrides)?, None);
     ///
-    /// let region = Region::parse("us-east-1")?;
-    /// let endpoint = Endpoint::find(&env, None, Some(&region))?.expect("a Region is set");
+    /// overrides.region = Some(Region::parse("us-east-1")?);
+    /// let endpoint = Endpoint::find(&env, None, &overrides)?.expect("a Region is set");
     /// assert_eq!(endpoint.url()?, "https://sts-fips.us-east-1.amazonaws.com");
     /// # Ok::<(), rolecall_core::SessionError>(())
     /// ```
     pub fn find(
         environment: &Environment,
         profile: Option<&ProfileSettings>,
-        region: Option<&Region>,
+        overrides: &EndpointOverrides,
     ) -> Result<Option<Self>, SessionError> {
         let settings = Settings { environment, profile };
-        let region = match region {
+        let region = match &overrides.region {
             Some(region) => Some(region.clone()),
             None => configured_region(settings)?,
         };
         // Without a Region, the other settings are not checked: a chain that never calls STS must
         // not fail because of them.
-        region.map(|region| Self::from_settings(region, settings)).transpose()
+        region.map(|region| Self::from_settings(region, settings, overrides)).transpose()
     }
 
-    fn from_settings(region: Region, settings: Settings<'_>) -> Result<Self, SessionError> {
+    fn from_settings(
+        region: Region,
+        settings: Settings<'_>,
+        overrides: &EndpointOverrides,
+    ) -> Result<Self, SessionError> {
         let legacy = match settings.get(&REGIONAL_ENDPOINTS)? {
             None => false,
             Some(found) => match found.value.to_ascii_lowercase().as_str() {
@@ -168,21 +173,34 @@ impl Endpoint {
                 _ => return Err(found.invalid("regional or legacy")),
             },
         };
-        let fips = settings.flag(&FIPS)?;
-        let dual_stack = settings.flag(&DUAL_STACK)?;
+        let fips = overrides.use_fips.map_or_else(|| settings.flag(&FIPS), Ok)?;
+        let dual_stack = overrides.use_dual_stack.map_or_else(|| settings.flag(&DUAL_STACK), Ok)?;
+        // Ignoring either of a URL and a kind of endpoint would send tokens to an endpoint that the
+        // operator excluded. That holds for a URL in code, too: its author does not see the
+        // variables of the machine that the program will run on.
+        let require_plain = |origin: &dyn fmt::Display, hint: &str| match fips || dual_stack {
+            true => {
+                let message =
+                    format!("{origin} cannot be combined with a FIPS or dual-stack endpoint");
+                Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
+            }
+            false => Ok(()),
+        };
+        if let Some(url) = &overrides.url {
+            require_plain(
+                &"the endpoint URL that is set in code",
+                "remove the URL, or disable FIPS and dual-stack with use_fips(false) and \
+                 use_dual_stack(false)",
+            )?;
+            return Self::custom(url, region);
+        }
         if !settings.flag(&IGNORE_ENDPOINT_URLS)?
             && let Some(found) = settings.get(&ENDPOINT_URL)?
         {
-            // Ignoring either would send tokens to an endpoint that the operator excluded.
-            if fips || dual_stack {
-                let message = format!(
-                    "{} cannot be combined with a FIPS or dual-stack endpoint",
-                    found.origin
-                );
-                return Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(
-                    "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
-                ));
-            }
+            require_plain(
+                &found.origin,
+                "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+            )?;
             return Self::custom(&found.value, region).map_err(|error| found.add_origin(error));
         }
         Self { region, host: Host::Aws { legacy, fips, dual_stack } }.require_url()

@@ -26,7 +26,7 @@ pub struct CallerIdentity {
     /// The unique id of the caller. For a role, it ends with the session name.
     pub user_id: String,
     /// The principal of the ARN.
-    pub principal: Principal,
+    pub principal: CallerPrincipal,
     /// The ARN of the assumed role. Unlike `arn`, it contains the path of the role. Known only for
     /// sessions that rolecall obtained.
     pub role_arn: Option<RoleArn>,
@@ -38,22 +38,22 @@ impl CallerIdentity {
         let fields: Vec<&str> = arn.splitn(6, ':').collect();
         let &["arn", _, service, "", account, resource] = fields.as_slice() else { return None };
         let principal = match (service, resource.split_once('/')) {
-            ("iam", None) if resource == "root" => Principal::Root,
+            ("iam", None) if resource == "root" => CallerPrincipal::Root,
             ("iam", Some(("user", rest))) => {
                 let (path, name) = rest
                     .rsplit_once('/')
                     .map_or(("/".to_owned(), rest), |(path, name)| (format!("/{path}/"), name));
-                Principal::User { path, name: name.to_owned() }
+                CallerPrincipal::User { path, name: name.to_owned() }
             }
             ("sts", Some(("assumed-role", rest))) => {
                 let (role, session) = rest.split_once('/')?;
-                Principal::AssumedRole { role: role.to_owned(), session: session.to_owned() }
+                CallerPrincipal::AssumedRole { role: role.to_owned(), session: session.to_owned() }
             }
             ("sts", Some(("federated-user", name))) => {
-                Principal::FederatedUser { name: name.into() }
+                CallerPrincipal::FederatedUser { name: name.into() }
             }
             // AWS adds kinds of principals: an unknown one must not make the call fail.
-            _ => Principal::Other { resource: resource.to_owned() },
+            _ => CallerPrincipal::Other { resource: resource.to_owned() },
         };
         Some(Self {
             account: account.parse().ok()?,
@@ -68,7 +68,7 @@ impl CallerIdentity {
     /// keys that were labelled with a role must not be reported as a session of that role.
     pub(crate) fn with_role(mut self, requested: Option<&RoleArn>) -> Self {
         self.role_arn = match &self.principal {
-            Principal::AssumedRole { role, .. } => requested
+            CallerPrincipal::AssumedRole { role, .. } => requested
                 .filter(|requested| requested.account() == self.account && requested.name() == role)
                 .cloned(),
             _ => None,
@@ -82,16 +82,16 @@ impl CallerIdentity {
 /// # Examples
 ///
 /// ```
-/// use rolecall_sts::{CallerIdentity, Principal};
+/// use rolecall_sts::{CallerIdentity, CallerPrincipal};
 ///
 /// let identity = CallerIdentity::parse("arn:aws:iam::111122223333:user/team/ann", "AIDAEXAMPLE");
 /// let principal = identity.expect("a valid ARN").principal;
-/// assert!(matches!(&principal, Principal::User { path, .. } if path == "/team/"));
+/// assert!(matches!(&principal, CallerPrincipal::User { path, .. } if path == "/team/"));
 /// assert_eq!(principal.to_string(), "user /team/ann");
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Principal {
+pub enum CallerPrincipal {
     /// The root user of the account.
     Root,
     /// An IAM user.
@@ -124,7 +124,7 @@ pub enum Principal {
     },
 }
 
-impl fmt::Display for Principal {
+impl fmt::Display for CallerPrincipal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("root user"),
@@ -144,20 +144,20 @@ mod tests {
     #[test]
     fn arn_selects_principal() {
         let user =
-            |path: &str, name: &str| Principal::User { path: path.into(), name: name.into() };
+            |path: &str, name: &str| CallerPrincipal::User { path: path.into(), name: name.into() };
         for (arn, principal) in [
-            ("arn:aws:iam::111122223333:root", Principal::Root),
+            ("arn:aws:iam::111122223333:root", CallerPrincipal::Root),
             ("arn:aws:iam::111122223333:user/ann", user("/", "ann")),
             ("arn:aws:iam::111122223333:user/a/b/ann", user("/a/b/", "ann")),
             (
                 "arn:aws-cn:sts::111122223333:assumed-role/r/s",
-                Principal::AssumedRole { role: "r".into(), session: "s".into() },
+                CallerPrincipal::AssumedRole { role: "r".into(), session: "s".into() },
             ),
             (
                 "arn:aws:sts::111122223333:federated-user/bob",
-                Principal::FederatedUser { name: "bob".into() },
+                CallerPrincipal::FederatedUser { name: "bob".into() },
             ),
-            ("arn:aws:new::111122223333:thing", Principal::Other { resource: "thing".into() }),
+            ("arn:aws:new::111122223333:thing", CallerPrincipal::Other { resource: "thing".into() }),
         ] {
             assert_eq!(CallerIdentity::parse(arn, "id").unwrap().principal, principal, "{arn}");
         }

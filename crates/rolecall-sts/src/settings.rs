@@ -5,6 +5,8 @@ use std::fmt;
 
 use rolecall_core::{Environment, ErrorKind, SessionError};
 
+use crate::Region;
+
 /// The variables of a setting, then its keys in a profile. The first that is set applies.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -73,6 +75,36 @@ impl ProfileSettings {
             .flat_map(|setting| setting.keys)
             .copied()
     }
+}
+
+/// STS endpoint settings that are set in code and take precedence over the environment and the
+/// profile.
+///
+/// # Examples
+///
+/// ```
+/// use rolecall_core::Environment;
+/// use rolecall_sts::{Endpoint, EndpointOverrides, Region};
+///
+/// let mut overrides = EndpointOverrides::default();
+/// overrides.region = Some(Region::parse("us-east-1")?);
+/// overrides.use_dual_stack = Some(true);
+/// let env = Environment::fixed([("AWS_REGION", "eu-west-1")]);
+/// let endpoint = Endpoint::find(&env, None, &overrides)?.expect("a Region is set");
+/// assert_eq!(endpoint.url()?, "https://sts.us-east-1.api.aws");
+/// # Ok::<(), rolecall_core::SessionError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointOverrides {
+    /// The Region.
+    pub region: Option<Region>,
+    /// The URL of the endpoint. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` does not affect it.
+    pub url: Option<String>,
+    /// Whether the FIPS endpoint is used. `Some(false)` disables a configured one.
+    pub use_fips: Option<bool>,
+    /// Whether the dual-stack endpoint is used. `Some(false)` disables a configured one.
+    pub use_dual_stack: Option<bool>,
 }
 
 /// A value and its origin.

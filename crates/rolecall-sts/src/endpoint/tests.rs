@@ -53,16 +53,20 @@ fn region(code: &str) -> Region {
     Region::parse(code).unwrap()
 }
 
+fn in_region(region: &Region) -> EndpointOverrides {
+    EndpointOverrides { region: Some(region.clone()), ..EndpointOverrides::default() }
+}
+
 #[test]
 fn region_in_code_precedes_configured_region() {
     let environment =
         Environment::fixed([("AWS_REGION", "Frankfurt"), ("AWS_USE_FIPS_ENDPOINT", "true")]);
     let profile = ProfileSettings::new("shop").set("region", "eu-west-1");
     let us_east_1 = region("us-east-1");
-    let endpoint = Endpoint::find(&environment, Some(&profile), Some(&us_east_1)).unwrap().unwrap();
+    let endpoint = Endpoint::find(&environment, Some(&profile), &in_region(&us_east_1)).unwrap().unwrap();
     assert_eq!((endpoint.region(), endpoint.uses_fips()), (&us_east_1, true));
     // The Region in code is not validated against the variable, but the variable alone is invalid.
-    let error = Endpoint::find(&environment, Some(&profile), None).unwrap_err();
+    let error = Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
 
@@ -76,10 +80,10 @@ fn region_in_code_keeps_other_settings() {
         ("AWS_USE_DUALSTACK_ENDPOINT", "true", "https://sts.us-east-1.api.aws"),
     ] {
         let environment = Environment::fixed([(variable, value)]);
-        let endpoint = Endpoint::find(&environment, None, Some(&us_east_1)).unwrap().unwrap();
+        let endpoint = Endpoint::find(&environment, None, &in_region(&us_east_1)).unwrap().unwrap();
         assert_eq!(endpoint.url().unwrap(), url, "{variable}");
         let profile = ProfileSettings::new("shop").set("region", "us-east-1");
-        let endpoint = Endpoint::find(&environment, Some(&profile), None).unwrap().unwrap();
+        let endpoint = Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap().unwrap();
         assert_eq!(endpoint.url().unwrap(), url, "{variable}, Region of the profile");
     }
 }
@@ -88,8 +92,8 @@ fn region_in_code_keeps_other_settings() {
 fn missing_region_is_none_or_names_variable() {
     let environment = Environment::fixed([("AWS_USE_FIPS_ENDPOINT", "true")]);
     let profile = ProfileSettings::new("shop").set("sts_regional_endpoints", "legacy");
-    assert_eq!(Endpoint::find(&environment, None, None).unwrap(), None);
-    assert_eq!(Endpoint::find(&environment, Some(&profile), None).unwrap(), None);
+    assert_eq!(Endpoint::find(&environment, None, &EndpointOverrides::default()).unwrap(), None);
+    assert_eq!(Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap(), None);
     for error in [
         Endpoint::from_environment(&environment).unwrap_err(),
         Endpoint::from_environment_or_profile(&environment, &profile).unwrap_err(),
@@ -114,4 +118,56 @@ fn fips_and_dual_stack_require_aws_endpoint() {
     for result in [custom().with_fips(true), custom().with_dual_stack(true)] {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
+}
+
+#[test]
+fn endpoint_url_in_code_excludes_configured_fips_and_dual_stack() {
+    let url = Some("https://sts.example.com".to_owned());
+    let overrides = || EndpointOverrides { url: url.clone(), ..in_region(&region("us-east-1")) };
+    let ignore = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+    for (variable, key, disabled) in [
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            "use_fips_endpoint",
+            EndpointOverrides { use_fips: Some(false), ..overrides() },
+        ),
+        (
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "use_dualstack_endpoint",
+            EndpointOverrides { use_dual_stack: Some(false), ..overrides() },
+        ),
+    ] {
+        let enabled = Environment::fixed([(variable, "true"), ignore]);
+        let profile = ProfileSettings::new("shop").set(key, "true");
+        for (environment, profile) in
+            [(&enabled, None), (&Environment::fixed([ignore]), Some(&profile))]
+        {
+            let error = Endpoint::find(environment, profile, &overrides()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            let expected = "the endpoint URL that is set in code cannot be combined with a FIPS or \
+                            dual-stack endpoint";
+            assert_eq!(error.message(), expected);
+            assert!(error.hint().unwrap().contains("use_fips(false)"), "{error}");
+
+            let endpoint = Endpoint::find(environment, profile, &disabled).unwrap().unwrap();
+            assert_eq!(endpoint.url().ok(), url);
+        }
+    }
+}
+
+#[test]
+fn flag_in_code_precedes_configured_flag() {
+    let url = ("AWS_ENDPOINT_URL_STS", "https://sts.example.com");
+    let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+    let find = |variables: &[(&str, &str)], use_fips| {
+        let environment = Environment::fixed(variables.iter().copied());
+        let overrides = EndpointOverrides { use_fips, ..in_region(&region("us-east-1")) };
+        Endpoint::find(&environment, None, &overrides).map(|endpoint| endpoint.unwrap())
+    };
+    assert!(find(&[], Some(true)).unwrap().uses_fips());
+    assert!(!find(&[fips], Some(false)).unwrap().uses_fips());
+    // A URL in the environment, and each way to select a FIPS endpoint beside it.
+    assert_eq!(find(&[url], Some(true)).unwrap_err().kind(), ErrorKind::InvalidConfig);
+    assert_eq!(find(&[url, fips], None).unwrap_err().kind(), ErrorKind::InvalidConfig);
+    assert_eq!(find(&[url, fips], Some(false)).unwrap().url().unwrap(), url.1);
 }
