@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use rolecall::params::RoleArn;
 use rolecall::provider::{ErrorLocation, FetchContext};
-use rolecall::sts::Principal;
+use rolecall::sts::CallerPrincipal;
 use rolecall::time::ManualClock;
 use rolecall::web_identity::{WebIdentityConfig, WebIdentityProvider};
 use rolecall::{CachedProvider, Chain, ErrorKind, ProvideSession, Role, Session, SessionError};
@@ -36,7 +36,7 @@ async fn two_hop_session_reports_identity_and_lineage() {
     assert_eq!(session.account().unwrap().as_str(), "777788889999");
     assert_eq!(session.lifetime(), Some(Duration::from_secs(3600)));
     let identity = chain.caller_identity().await.unwrap();
-    let Principal::AssumedRole { role, session: name, .. } = &identity.principal else {
+    let CallerPrincipal::AssumedRole { role, session: name, .. } = &identity.principal else {
         panic!("{identity:?}");
     };
     assert_eq!((role.as_str(), name.as_str()), ("orders", "suite"));

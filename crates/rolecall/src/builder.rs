@@ -1,18 +1,23 @@
+mod sdk_defaults;
+mod settings;
+mod shared;
+
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use rolecall_cache::Refresh;
 use rolecall_core::{
     Clock, Environment, ErrorKind, Observer, ProvideSession, SdkProvider, SessionError, SessionName,
 };
-use rolecall_sts::{Endpoint, RateLimit, Region, StsClient, WebIdentityRequest};
+use rolecall_sts::{EndpointOverrides, RateLimit, StsClient, WebIdentityRequest};
 use rolecall_web_identity::{ProvideWebIdentityToken, WebIdentityConfig, WebIdentityProvider};
 
+use self::sdk_defaults::SdkDefaults;
 use crate::base::{BaseProvider, environment_keys};
-use crate::chain::{Chain, Shared};
+use crate::chain::Chain;
 #[cfg(feature = "default-chain")]
 use crate::default_chain::{self, FromProfile};
 
@@ -79,18 +84,14 @@ pub fn from_env() -> Result<Chain, SessionError> {
 pub struct ChainBuilder {
     environment: Environment,
     clock: Option<Clock>,
-    region: Option<Region>,
-    endpoint_url: Option<String>,
-    fips: Option<bool>,
-    dual_stack: Option<bool>,
+    endpoint: EndpointOverrides,
     http_client: Option<SharedHttpClient>,
     sts_client: Option<StsClient>,
+    sdk_defaults: SdkDefaults,
     rate_limit: Option<RateLimit>,
     session_name: Option<SessionName>,
     refresh: Refresh,
     observer: Option<Arc<dyn Observer>>,
-    /// A setting that could not be taken over from an SDK configuration.
-    invalid: Option<SessionError>,
 }
 
 impl ChainBuilder {
@@ -98,159 +99,15 @@ impl ChainBuilder {
         Self {
             environment: Environment::process(),
             clock: None,
-            region: None,
-            endpoint_url: None,
-            fips: None,
-            dual_stack: None,
+            endpoint: EndpointOverrides::default(),
             http_client: None,
             sts_client: None,
+            sdk_defaults: SdkDefaults::default(),
             rate_limit: None,
             session_name: None,
             refresh: Refresh::default(),
             observer: None,
-            invalid: None,
         }
-    }
-
-    /// Sets the variables and files to read. Defaults to those of the process.
-    ///
-    /// The providers of aws-config (profiles, containers and instances, with the feature
-    /// `default-chain`) read the process's own variables for settings of their own.
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// Sets the clock that requests are signed and lifetimes are counted by. Defaults to the system
-    /// clock.
-    ///
-    /// Cannot be combined with [`sts_client`](Self::sts_client), which has a clock.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Sets the Region of the STS endpoint. Defaults to `AWS_REGION`, then `AWS_DEFAULT_REGION`,
-    /// then the profile's Region with the feature `default-chain`.
-    ///
-    /// Cannot be combined with [`sts_client`](Self::sts_client).
-    pub fn region(mut self, region: Region) -> Self {
-        self.region = Some(region);
-        // Replaces the Region of an SDK configuration, which may be invalid.
-        self.invalid = None;
-        self
-    }
-
-    /// Sets the URL of the STS endpoint, such as a VPC endpoint. Defaults to the setting of the
-    /// environment, then to the Region's endpoint.
-    ///
-    /// Requests are signed for the Region. Cannot be combined with
-    /// [`sts_client`](Self::sts_client).
-    pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
-        self.endpoint_url = Some(url.into());
-        self
-    }
-
-    /// Sets the HTTP client of the STS client and of the SDK configurations that the chain creates.
-    ///
-    /// Defaults to a client with rustls, the system's certificates and the proxy of the
-    /// environment. A client that is set here uses its own proxy settings. Cannot be combined with
-    /// [`sts_client`](Self::sts_client).
-    pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
-        self.http_client = Some(SharedHttpClient::new(client));
-        self
-    }
-
-    /// Sets the STS client, to share one client between chains.
-    ///
-    /// Defaults to a new client for the endpoint that is configured here or in the environment.
-    /// Cannot be combined with settings that the client already has: [`clock`](Self::clock),
-    /// [`region`](Self::region), [`endpoint_url`](Self::endpoint_url),
-    /// [`http_client`](Self::http_client) and [`rate_limit`](Self::rate_limit).
-    pub fn sts_client(mut self, client: StsClient) -> Self {
-        self.sts_client = Some(client);
-        self
-    }
-
-    /// Sets how many calls the chain, and all pools on it, make to STS. Defaults to 200 calls per
-    /// second and 64 in flight.
-    ///
-    /// The quota of STS is per account and Region and shared by all callers. Cannot be combined
-    /// with [`sts_client`](Self::sts_client), which has a rate limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::num::NonZeroU32;
-    /// use rolecall::Chain;
-    /// use rolecall::sts::RateLimit;
-    ///
-    /// let mut limit = RateLimit::default();
-    /// limit.calls_per_second = NonZeroU32::new(50).unwrap();
-    /// let builder = Chain::builder().rate_limit(limit);
-    /// ```
-    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
-        self.rate_limit = Some(limit);
-        self
-    }
-
-    /// Sets the name of sessions whose role sets none. Defaults to `AWS_ROLE_SESSION_NAME`, then to
-    /// the application and host name.
-    pub fn session_name(mut self, name: SessionName) -> Self {
-        self.session_name = Some(name);
-        self
-    }
-
-    /// Sets when the sessions of the chain are refreshed. Defaults to
-    /// [`Refresh::WhileUsed`](crate::cache::Refresh::WhileUsed).
-    ///
-    /// Sessions that need an MFA code are never refreshed in the background.
-    pub fn refresh(mut self, refresh: Refresh) -> Self {
-        self.refresh = refresh;
-        self
-    }
-
-    /// Sets the observer that receives the events of the chain's sessions.
-    ///
-    /// Events name the role of a hop, and the provider of the base credentials. Defaults to none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[cfg(feature = "metrics")] fn show() -> Result<(), rolecall::SessionError> {
-    /// use rolecall::Chain;
-    /// use rolecall::observe::Metrics;
-    ///
-    /// let chain = Chain::builder().observer(Metrics::new()).from_env()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Arc::new(observer));
-        self
-    }
-
-    /// Takes over the Region, endpoint URL, HTTP client, FIPS and dual-stack settings of an SDK
-    /// configuration, as far as it sets them.
-    ///
-    /// The credentials of the configuration are not used; see
-    /// [`from_sdk_config`](Self::from_sdk_config).
-    pub fn configure(mut self, config: &SdkConfig) -> Self {
-        if let Some(region) = config.region() {
-            match Region::try_from(region) {
-                Ok(region) => self.region = Some(region),
-                Err(error) => self.invalid = Some(error.into()),
-            }
-        }
-        if let Some(url) = config.endpoint_url() {
-            self.endpoint_url = Some(url.to_owned());
-        }
-        if let Some(client) = config.http_client() {
-            self.http_client = Some(client.clone());
-        }
-        self.fips = config.use_fips().or(self.fips);
-        self.dual_stack = config.use_dual_stack().or(self.dual_stack);
-        self
     }
 
     /// Creates a chain on the identity that the environment configures; see
@@ -369,8 +226,8 @@ impl ChainBuilder {
         self.build(Arc::new(base), format!("{name} (set in code)"))
     }
 
-    /// Creates a chain on the credentials of an SDK configuration, whose other settings are taken
-    /// over as by [`configure`](Self::configure).
+    /// Creates a chain on the credentials of an SDK configuration, whose other settings are copied
+    /// as by [`configure`](Self::configure).
     ///
     /// # Errors
     ///
@@ -417,122 +274,17 @@ impl ChainBuilder {
     ) -> Result<Chain, SessionError> {
         Ok(Chain::new(base, description, self.shared()?))
     }
-
-    fn shared(self) -> Result<Shared, SessionError> {
-        self.check_exclusive()?;
-        let sts = match &self.sts_client {
-            Some(client) => Ok(client.clone()),
-            None => match self.endpoint()? {
-                Some(endpoint) => Ok(self.new_sts_client(endpoint)?),
-                None => Err(no_region()),
-            },
-        };
-        let clock = match (&sts, self.clock) {
-            (Ok(sts), _) => sts.clock().clone(),
-            (Err(_), clock) => clock.unwrap_or_default(),
-        };
-        let session_name = match self.session_name {
-            Some(name) => name,
-            None => SessionName::from_environment(&self.environment)?,
-        };
-        let http = self.http_client.map_or_else(OnceLock::new, OnceLock::from);
-        let Self { refresh, observer, .. } = self;
-        Ok(Shared { sts, clock, session_name, refresh, observer, http })
-    }
-
-    fn new_sts_client(&self, endpoint: Endpoint) -> Result<StsClient, SessionError> {
-        let builder = StsClient::builder(endpoint)
-            .clock(self.clock.clone().unwrap_or_default())
-            .rate_limit(self.rate_limit.unwrap_or_default());
-        let builder = match &self.http_client {
-            Some(client) => builder.http_client(client.clone()),
-            None => builder.proxy_from(&self.environment)?,
-        };
-        Ok(builder.build())
-    }
-
-    /// Rejects settings that an STS client already has: to ignore one of the two silently would
-    /// send calls to another endpoint, or at another rate, than one of the settings says.
-    fn check_exclusive(&self) -> Result<(), SessionError> {
-        if let Some(error) = &self.invalid {
-            return Err(error.clone());
-        }
-        if self.sts_client.is_none() {
-            return Ok(());
-        }
-        let settings = [
-            ("clock", self.clock.is_some()),
-            ("region", self.region.is_some()),
-            ("endpoint_url", self.endpoint_url.is_some()),
-            ("http_client", self.http_client.is_some()),
-            ("rate_limit", self.rate_limit.is_some()),
-            ("a FIPS endpoint", self.fips == Some(true)),
-            ("a dual-stack endpoint", self.dual_stack == Some(true)),
-        ];
-        match settings.into_iter().find(|(_, is_set)| *is_set) {
-            None => Ok(()),
-            Some((setting, _)) => {
-                let message = format!("sts_client and {setting} are both set on the chain builder");
-                Err(SessionError::new(ErrorKind::InvalidConfig, message)
-                    .with_hint("set it on the STS client's builder instead"))
-            }
-        }
-    }
-
-    /// Returns the STS endpoint, or `None` if no Region is set: in code, in the environment, or in
-    /// the profile.
-    fn endpoint(&self) -> Result<Option<Endpoint>, SessionError> {
-        if let Some(client) = &self.sts_client {
-            return Ok(Some(client.endpoint().clone()));
-        }
-        #[cfg(feature = "default-chain")]
-        let profile = crate::profile::Profile::read(&self.environment)?.map(|it| it.sts_settings());
-        #[cfg(not(feature = "default-chain"))]
-        let profile = None;
-        let found = Endpoint::find(&self.environment, profile.as_ref(), self.region.as_ref())?;
-        let Some(endpoint) = found else { return Ok(None) };
-        let endpoint = match &self.endpoint_url {
-            Some(url) => Endpoint::custom(url, endpoint.region().clone())?,
-            None => endpoint,
-        };
-        let endpoint = match self.fips {
-            Some(fips) => endpoint.with_fips(fips)?,
-            None => endpoint,
-        };
-        let endpoint = match self.dual_stack {
-            Some(dual_stack) => endpoint.with_dual_stack(dual_stack)?,
-            None => endpoint,
-        };
-        Ok(Some(endpoint))
-    }
-
-    #[cfg(feature = "default-chain")]
-    fn required_endpoint(&self) -> Result<Endpoint, SessionError> {
-        self.endpoint()?.ok_or_else(no_region)
-    }
 }
 
 impl fmt::Debug for ChainBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChainBuilder")
             .field("environment", &self.environment)
-            .field("region", &self.region)
-            .field("endpoint_url", &self.endpoint_url)
+            .field("endpoint", &self.endpoint)
             .field("session_name", &self.session_name)
             .field("refresh", &self.refresh)
             .finish_non_exhaustive()
     }
-}
-
-fn no_region() -> SessionError {
-    let hint = if cfg!(feature = "default-chain") {
-        "set AWS_REGION or the profile's region, or call ChainBuilder::region"
-    } else {
-        "set AWS_REGION, or call ChainBuilder::region; the Region of a profile is read with the \
-         feature default-chain"
-    };
-    SessionError::new(ErrorKind::InvalidConfig, "no Region is set for the STS endpoint")
-        .with_hint(hint)
 }
 
 /// Rejects `AWS_PROFILE` in a build that cannot read profiles.

@@ -10,7 +10,7 @@ use rolecall_core::{
     Clock, ErrorLocation, FetchContext, FetchMode, Observer, ProvideSession, Session, SessionError,
     SessionName,
 };
-use rolecall_sts::{CallerIdentity, StsClient, is_invalid_signer};
+use rolecall_sts::{CallerIdentity, Region, StsClient, is_invalid_signer};
 
 use crate::ChainBuilder;
 use crate::sdk::{default_http_client, sdk_config};
@@ -48,8 +48,11 @@ pub struct Chain {
 /// The settings that all hops of a chain share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// The error says that no Region is set. Only a hop needs STS: a chain without one works.
+    /// The error says that no Region is set. Only a hop and a web identity call STS: a chain of
+    /// other base credentials without a hop works without it.
     pub(crate) sts: Result<StsClient, SessionError>,
+    /// The Region of the SDK configurations of the chain.
+    pub(crate) region: Option<Region>,
     pub(crate) clock: Clock,
     pub(crate) session_name: SessionName,
     pub(crate) refresh: Refresh,
@@ -72,7 +75,7 @@ impl Shared {
 }
 
 impl Chain {
-    /// Creates a builder, to set up a chain in another way than [`from_env`](crate::from_env) does.
+    /// Creates a builder with custom settings.
     ///
     /// # Examples
     ///
@@ -179,9 +182,9 @@ impl Chain {
 
     /// Creates a loader of SDK configuration with the credentials at the end of the chain.
     ///
-    /// The configuration has no second identity cache and the Region of the chain, if it has one.
-    /// All configurations of one chain share an HTTP client, and thus its connections. Everything
-    /// else is as in [`sdk_config`].
+    /// The configuration uses the chain's Region if one is set, and disables the SDK's identity
+    /// cache. All configurations of one chain share an HTTP client, and thus its connections.
+    /// Everything else is as in [`sdk_config`].
     ///
     /// # Examples
     ///
@@ -206,8 +209,7 @@ impl Chain {
     }
 
     fn region(&self) -> Option<SdkRegion> {
-        let sts = self.shared.sts.as_ref().ok()?;
-        Some(SdkRegion::new(sts.endpoint().region().as_str().to_owned()))
+        Some(SdkRegion::new(self.shared.region.as_ref()?.as_str().to_owned()))
     }
 
     #[cfg(feature = "pool")]
@@ -231,7 +233,8 @@ impl Chain {
 
     /// Asks STS which identity the session at the end of the chain has (GetCallerIdentity).
     ///
-    /// If STS rejects the session, it is invalidated, and the call is repeated once with the next.
+    /// If STS rejects the session, it is invalidated, and the call is repeated once with a new
+    /// session.
     ///
     /// # Errors
     ///

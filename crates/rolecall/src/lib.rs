@@ -128,8 +128,9 @@ pub mod observe {
 /// The STS client: endpoints, requests, rate limit and caller identity.
 pub mod sts {
     pub use rolecall_sts::{
-        AssumeRoleRequest, CallerIdentity, Endpoint, Permit, Principal, ProfileSettings, RateLimit,
-        RateLimiter, Region, StsClient, StsClientBuilder, is_invalid_signer, is_invalid_token,
+        AssumeRoleRequest, CallerIdentity, CallerPrincipal, Endpoint, EndpointOverrides, Permit,
+        ProfileSettings, RateLimit, RateLimiter, Region, StsClient, StsClientBuilder,
+        is_invalid_signer, is_invalid_token,
     };
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::ProvideCredentials;
 use rolecall::provider::FetchContext;
-use rolecall::sts::{CallerIdentity, Principal};
+use rolecall::sts::{CallerIdentity, CallerPrincipal};
 use rolecall::{CachedProvider, Chain, ErrorKind, ProvideSession, Role, SessionError};
 use tokio::task::JoinSet;
 
@@ -220,7 +220,7 @@ pub(super) async fn describe_session(provider: &CachedProvider) -> Result<String
 pub(super) async fn describe_caller(chain: &Chain) -> Result<String, SessionError> {
     let CallerIdentity { principal, account, .. } = chain.caller_identity().await?;
     Ok(match principal {
-        Principal::AssumedRole { role, session, .. } => {
+        CallerPrincipal::AssumedRole { role, session, .. } => {
             format!("role {role}, session {session}, account {account}")
         }
         other => format!("{other}, account {account}"),

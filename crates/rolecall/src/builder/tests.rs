@@ -1,5 +1,9 @@
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::origin::Origin;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use rolecall_core::Session;
+use rolecall_sts::{Endpoint, Region};
 
 use super::*;
 
@@ -181,20 +185,138 @@ fn sdk_configuration_is_taken_over() {
     assert_eq!(error.kind(), ErrorKind::NotConfigured);
 }
 
+/// The settings of one service, as the loader of aws-config adds them to a configuration.
+#[derive(Debug)]
+struct StsEndpointUrl(Option<&'static str>);
+
+impl LoadServiceConfig for StsEndpointUrl {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        // The key that the STS client of the SDK asks for.
+        let key = (key.service_id(), key.env(), key.profile());
+        assert_eq!(key, ("STS", "AWS_ENDPOINT_URL", "endpoint_url"));
+        self.0.map(str::to_owned)
+    }
+}
+
+#[test]
+fn sts_endpoint_url_precedes_general_url_in_sdk_config() {
+    const GENERAL: &str = "https://general.example.com";
+    const STS: &str = "https://sts.example.com";
+    const AWS: &str = "https://sts.eu-central-1.amazonaws.com";
+    for (origin, general, sts, expected) in [
+        (Origin::shared_environment_variable(), None, None, AWS),
+        (Origin::shared_environment_variable(), Some(GENERAL), None, GENERAL),
+        (Origin::shared_environment_variable(), None, Some(STS), STS),
+        (Origin::shared_environment_variable(), Some(GENERAL), Some(STS), STS),
+        (Origin::shared_profile_file(), Some(GENERAL), Some(STS), STS),
+        (Origin::unknown(), Some(GENERAL), Some(STS), STS),
+        // Only a URL that is set on the loader applies to all services.
+        (Origin::shared_config(), Some(GENERAL), Some(STS), GENERAL),
+    ] {
+        let mut config = SdkConfig::builder()
+            .region(aws_config::Region::new("eu-central-1"))
+            .service_config(StsEndpointUrl(sts));
+        config.set_endpoint_url(general.map(str::to_owned));
+        config.insert_origin("endpoint_url", origin);
+        let endpoint = endpoint(builder(&KEYS).configure(&config.build()));
+        assert_eq!(endpoint.url().unwrap(), expected, "{origin}, {general:?}, {sts:?}");
+    }
+}
+
+#[test]
+fn endpoint_url_excludes_fips_and_dual_stack_of_environment() {
+    let url = "https://sts.example.com";
+    let in_config = SdkConfig::builder().endpoint_url(url).build();
+    for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+        let variables = [&KEYS[..], &[("AWS_REGION", "us-east-1"), (variable, "true")]].concat();
+        for builder in
+            [builder(&variables).endpoint_url(url), builder(&variables).configure(&in_config)]
+        {
+            let error = builder.clone().from_env().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{variable}");
+            let text = error.to_string();
+            assert!(text.contains("cannot be combined with a FIPS or dual-stack"), "{text}");
+            assert!(error.hint().is_some(), "{text}");
+            let builder = builder.use_fips(false).use_dual_stack(false);
+            assert_eq!(endpoint(builder).url().unwrap(), url, "{variable}");
+        }
+    }
+}
+
+#[test]
+fn explicit_settings_precede_sdk_config_and_environment() {
+    let config = SdkConfig::builder()
+        .region(aws_config::Region::new("eu-central-1"))
+        .use_fips(false)
+        .use_dual_stack(true)
+        .build();
+    let variables = [("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")];
+    let variables = [&KEYS[..], &variables].concat();
+    type Set = fn(ChainBuilder) -> ChainBuilder;
+    let rows: [(Set, &str); 3] = [
+        (|builder| builder, "https://sts.eu-central-1.api.aws"),
+        (|builder| builder.use_fips(true), "https://sts-fips.eu-central-1.api.aws"),
+        (
+            |builder| builder.region(region("us-west-2")).use_dual_stack(false),
+            "https://sts.us-west-2.amazonaws.com",
+        ),
+    ];
+    for (set, expected) in rows {
+        // The order of the calls does not matter.
+        for builder in [
+            set(builder(&variables)).configure(&config),
+            set(builder(&variables).configure(&config)),
+        ] {
+            assert_eq!(endpoint(builder).url().unwrap(), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sdk_config_does_not_conflict_with_sts_client() {
+    let sts = || StsClient::new(Endpoint::regional(region("eu-west-1")));
+    let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "x", None, None, "test");
+    let config = SdkConfig::builder()
+        .region(aws_config::Region::new("eu-central-1"))
+        .endpoint_url("https://general.example.com")
+        .use_fips(true)
+        .use_dual_stack(true)
+        .http_client(crate::sdk::default_http_client())
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .build();
+    for chain in [
+        builder(&[]).sts_client(sts()).from_sdk_config(&config).unwrap(),
+        builder(&KEYS).configure(&config).sts_client(sts()).from_env().unwrap(),
+    ] {
+        let endpoint = chain.sts_client().unwrap().endpoint();
+        assert_eq!(*endpoint, Endpoint::regional(region("eu-west-1")));
+        // The clients of services keep the Region and the HTTP client of the configuration.
+        let loaded = chain.sdk_config().load().await;
+        assert_eq!(loaded.region().map(AsRef::as_ref), Some("eu-central-1"));
+        let address = |config: &SdkConfig| format!("{:?}", config.http_client());
+        assert_eq!(address(&loaded), address(&config));
+    }
+    // Without a configuration, they use the Region of the client.
+    let chain = builder(&KEYS).sts_client(sts()).from_env().unwrap();
+    let loaded = chain.sdk_config().load().await;
+    assert_eq!(loaded.region().map(AsRef::as_ref), Some("eu-west-1"));
+}
+
 #[test]
 fn sts_client_excludes_settings_that_it_has() {
     let sts = || StsClient::new(Endpoint::regional(region("eu-west-1")));
     assert!(builder(&KEYS).sts_client(sts()).from_env().is_ok());
     type Set = fn(ChainBuilder) -> ChainBuilder;
-    let settings: [(&str, Set); 6] = [
+    let settings: [(&str, Set); 9] = [
         ("clock", |builder| builder.clock(Clock::system())),
         ("region", |builder| builder.region(region("eu-west-1"))),
         ("endpoint_url", |builder| builder.endpoint_url("https://sts.example.com")),
         ("http_client", |builder| builder.http_client(crate::sdk::default_http_client())),
         ("rate_limit", |builder| builder.rate_limit(RateLimit::default())),
-        ("a FIPS endpoint", |builder| {
-            builder.configure(&SdkConfig::builder().use_fips(true).build())
-        }),
+        ("use_fips", |builder| builder.use_fips(true)),
+        ("use_fips", |builder| builder.use_fips(false)),
+        ("use_dual_stack", |builder| builder.use_dual_stack(true)),
+        ("use_dual_stack", |builder| builder.use_dual_stack(false)),
     ];
     for (name, set) in settings {
         assert!(set(builder(&KEYS).region(region("eu-west-1"))).from_env().is_ok(), "{name}");
