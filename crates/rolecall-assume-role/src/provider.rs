@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rolecall_core::{
-    ErrorKind, ErrorLocation, FetchContext, MfaSerial, ProvideSession, Session, SessionDuration,
-    SessionError, SessionName,
+    ErrorKind, ErrorLocation, FetchContext, MfaCode, MfaSerial, ProvideSession, Session,
+    SessionDuration, SessionError, SessionName,
 };
 use rolecall_sts::{StsClient, is_invalid_signer};
 
@@ -89,7 +89,7 @@ impl AssumeRoleProvider {
         self
     }
 
-    /// Sets the provider of MFA codes, for roles with an [`mfa_serial`](Role::mfa_serial).
+    /// Sets the MFA code provider, for roles with an [`mfa_serial`](Role::mfa_serial).
     ///
     /// A fetch of a role without a serial number then fails with [`ErrorKind::InvalidConfig`],
     /// instead of assuming the role without MFA.
@@ -147,7 +147,7 @@ impl AssumeRoleProvider {
         if let Some((serial, codes)) = self.mfa()? {
             // Asked for after the parent's session has been fetched: a code is valid for 30
             // seconds.
-            let code = codes.provide_mfa_code(serial).await.map_err(SessionError::configured)?;
+            let code = provide_code_in_time(codes, serial).await?;
             request.mfa = Some((serial.clone(), code));
         }
         self.hop.sts.assume_role(signer, &request, context.mode()).await
@@ -177,8 +177,7 @@ impl AssumeRoleProvider {
         }
     }
 
-    /// Returns the error that STS would answer to a request for more than an hour by a role's
-    /// session.
+    /// Returns an error if a chained session would exceed one hour.
     ///
     /// STS fails such a call with a ValidationError that does not mention chaining.
     fn reject_long_chained_session(&self, signer: &Session) -> Option<SessionError> {
@@ -226,12 +225,32 @@ impl AssumeRoleProvider {
         };
         format!(
             "allow {caller}{allow} in the trust policy of {role}; {external_id}; {identity} {action} on the role in \
-             the caller's own policies; check that the role exists, which STS does not say"
+             the caller's own policies; check that the role exists"
         )
     }
 
     fn location(&self) -> ErrorLocation {
         ErrorLocation::hop(self.hop.index, self.role.arn().clone())
+    }
+}
+
+/// Returns the code of the device, or an error if it does not arrive within the timeout.
+///
+/// The timeout of the whole fetch would fire later, and its error does not say that a code was
+/// missing. A provider without a cache around it would wait for ever.
+async fn provide_code_in_time(
+    codes: &dyn ProvideMfaCode,
+    serial: &MfaSerial,
+) -> Result<MfaCode, SessionError> {
+    match tokio::time::timeout(MFA_CODE_TIMEOUT, codes.provide_mfa_code(serial)).await {
+        Ok(provided) => provided.map_err(SessionError::configured),
+        Err(_) => {
+            let message = format!(
+                "no code of the MFA device {serial} was available within {MFA_CODE_TIMEOUT:?}"
+            );
+            Err(SessionError::new(ErrorKind::TokenUnavailable, message)
+                .with_hint("enter the code sooner, or check the MFA code provider"))
+        }
     }
 }
 

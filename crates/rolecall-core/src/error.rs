@@ -27,7 +27,7 @@ pub enum ErrorKind {
     NotConfigured,
     /// The configuration is invalid.
     InvalidConfig,
-    /// The web identity token cannot be read, or is not a token.
+    /// The web identity token cannot be read or is not a token, or no MFA code arrived in time.
     TokenUnavailable,
     /// A policy denies the request.
     Denied,

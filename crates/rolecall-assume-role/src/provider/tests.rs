@@ -176,6 +176,34 @@ async fn mfa_code_is_sent_for_role_with_serial() {
     assert_eq!(provider.timeout(), Duration::from_secs(100 + 120 + 15));
 }
 
+/// Never provides a code.
+#[derive(Debug)]
+struct NoCode;
+
+#[async_trait]
+impl ProvideMfaCode for NoCode {
+    async fn provide_mfa_code(&self, _: &MfaSerial) -> Result<MfaCode, SessionError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn missing_mfa_code_fails_after_two_minutes() {
+    let sts = FakeSts::default();
+    let role = role().mfa_serial(SERIAL).unwrap();
+    let provider = sts.provider(Parent::new(KEYS), role).with_mfa(NoCode);
+    let started = tokio::time::Instant::now();
+    // The cache abandons the fetch after the provider's timeout, with an error that says less.
+    let fetched = tokio::time::timeout(provider.timeout(), fetch(&provider));
+    let error = fetched.await.expect("the provider's own error").unwrap_err();
+    assert_eq!(started.elapsed().as_secs(), 120);
+    assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
+    let expected = format!("no code of the MFA device {SERIAL} was available within 120s");
+    assert_eq!(error.message(), expected);
+    assert!(error.hint().is_some() && error.location().is_some(), "{error}");
+    assert!(sts.forms().is_empty(), "STS is not called");
+}
+
 #[tokio::test]
 async fn session_name_of_the_role_precedes_the_default() {
     let sts = FakeSts::default();
@@ -224,7 +252,7 @@ async fn denied_hint_names_caller_role_and_external_id() {
     let user = format!(
         "allow the owner of access key {} in the trust policy of {ROLE}; check that it has no sts:ExternalId \
          condition (no external id was sent); allow sts:AssumeRole on the role in the caller's own policies; check \
-         that the role exists, which STS does not say",
+         that the role exists",
         KEYS[0]
     );
     let sts = FakeSts::failing([error_body("AccessDenied", "no")]);
@@ -240,8 +268,7 @@ async fn denied_hint_names_caller_role_and_external_id() {
     let expected = format!(
         "allow arn:aws:sts::111122223333:assumed-role/checkout/pod sts:TagSession in the trust policy of {ROLE}; \
          check that its sts:ExternalId condition, if any, is \"shop-4711\"; unless the trust policy names the \
-         caller, allow sts:TagSession on the role in the caller's own policies; check that the role exists, which \
-         STS does not say"
+         caller, allow sts:TagSession on the role in the caller's own policies; check that the role exists"
     );
     assert_eq!(error.hint(), Some(expected.as_str()));
 }
