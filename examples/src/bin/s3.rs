@@ -33,8 +33,8 @@ async fn run(arguments: Arguments) -> Result<(), ExampleError> {
     if let Some(id) = external_id {
         role = role.external_id(id)?;
     }
-    let provider = rolecall::from_env()?.assume_role(role).provider();
-    let config = rolecall::sdk_config(provider).load().await;
+    let chain = rolecall::from_env()?.assume_role(role);
+    let config = chain.sdk_config().load().await;
     let s3 = aws_sdk_s3::Client::new(&config);
 
     let key = format!("{prefix}hello-from-rolecall.txt");

@@ -1,8 +1,8 @@
 //! HTTP proxies and default credentials: requests for container and instance credentials never
-//! reach a proxy, requests to STS do. Also the FIPS endpoint and the output of a
+//! reach a proxy, requests to STS and of SDK clients do. Also the FIPS endpoint and the output of a
 //! `credential_process`, which depend on the same providers.
 //!
-//! The providers read the environment of their process, so that each test runs `whoami`.
+//! The providers read the environment of their process, so that each test runs a program.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -72,7 +72,11 @@ fn refuse(mut stream: TcpStream) -> String {
 
 /// Runs `whoami` with `variables` and no other environment. Returns its output.
 async fn run_whoami(variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_whoami"));
+    run_program(env!("CARGO_BIN_EXE_whoami"), variables).await
+}
+
+async fn run_program(program: &str, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .env("AWS_REGION", "us-east-1")
@@ -239,6 +243,43 @@ async fn source_profile_call_uses_fips_endpoint() {
             proxy.request_lines(),
             [format!("CONNECT {host}:443 HTTP/1.1")],
             "{}",
+            text(&output)
+        );
+    }
+}
+
+#[tokio::test]
+async fn sdk_client_of_chain_uses_proxy() {
+    let server = MockServer::start().await;
+    let session = "<AssumeRoleResponse><AssumeRoleResult><Credentials>\
+                   <AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId>\
+                   <SecretAccessKey>wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY</SecretAccessKey>\
+                   <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+                   </Credentials></AssumeRoleResult></AssumeRoleResponse>";
+    let sts = Mock::given(method("POST")).and(path("/"));
+    server.register(sts.respond_with(ResponseTemplate::new(200).set_body_string(session))).await;
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let proxy = RecordingProxy::start();
+        // The program assumes a role at the local STS and puts an object with Chain::sdk_config.
+        let output = run_program(
+            env!("CARGO_BIN_EXE_s3"),
+            &[
+                ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                ("AWS_ENDPOINT_URL_STS", &server.uri()),
+                ("AWS_MAX_ATTEMPTS", "1"),
+                ("ROLE_ARN", "arn:aws:iam::444455556666:role/orders"),
+                ("BUCKET", "orders"),
+                (variable, &proxy.url),
+            ],
+        )
+        .await;
+        // The proxy forwards nothing, so that the object cannot be put.
+        assert_eq!(output.status.code(), Some(1), "{variable}: {}", text(&output));
+        assert_eq!(
+            proxy.request_lines(),
+            ["CONNECT orders.s3.us-east-1.amazonaws.com:443 HTTP/1.1"],
+            "{variable}: {}",
             text(&output)
         );
     }
