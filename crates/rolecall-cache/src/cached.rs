@@ -125,7 +125,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     }
 
     /// Returns the provider whose sessions are cached.
-    pub fn provider(&self) -> &P {
+    pub fn inner(&self) -> &P {
         &self.0.origin().0
     }
 
@@ -295,7 +295,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     pub(crate) fn invalidate_key(&self, access_key_id: &str) {
         if let Some(rejected) = self.0.invalidate(access_key_id) {
             // The provider may be a cache itself, and would answer with the same session.
-            self.provider().invalidate(&rejected);
+            self.inner().invalidate(&rejected);
         }
     }
 
@@ -317,16 +317,16 @@ impl<P: ProvideSession + ?Sized> ProvideSession for CachedProvider<P> {
     fn invalidate(&self, rejected: &Session) {
         self.0.invalidate(rejected.access_key_id());
         // The provider may still cache it, though this cache has replaced it.
-        self.provider().invalidate(rejected);
+        self.inner().invalidate(rejected);
     }
 
     fn timeout(&self) -> Duration {
         // One fetch that times out, plus the time until another caller takes it over.
-        self.provider().timeout().saturating_add(GRACE)
+        self.inner().timeout().saturating_add(GRACE)
     }
 
     fn name(&self) -> &str {
-        self.provider().name()
+        self.inner().name()
     }
 }
 
@@ -350,7 +350,7 @@ impl<P: ProvideSession + ?Sized> ProvideCredentials for CachedProvider<P> {
 impl<P: ProvideSession + ?Sized> fmt::Debug for CachedProvider<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CachedProvider")
-            .field("provider", &self.provider())
+            .field("provider", &self.inner())
             .field("refresh", &self.0.refresh())
             .finish_non_exhaustive()
     }

@@ -6,8 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use rolecall::provider::FetchContext;
+use rolecall::provider::{Credentials, FetchContext, async_trait};
 use rolecall::{CachedProvider, ErrorKind, ProvideSession, Session, SessionError};
 
 /// Requests keys from a vault. This one issues AWS's example key, with a number as its token.
@@ -35,7 +34,7 @@ impl Vault {
     }
 }
 
-#[async_trait::async_trait]
+#[async_trait]
 impl ProvideSession for Vault {
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
         // Read before the request is sent: the lifetime must not count from a slow response.
@@ -73,6 +72,6 @@ pub(crate) async fn run() -> Result<(), Box<dyn std::error::Error>> {
         let session = provider.session().await?;
         println!("{}: {:?}", session.lineage(), session.credentials().session_token());
     }
-    assert_eq!(provider.provider().requests.load(Ordering::Relaxed), 1);
+    assert_eq!(provider.inner().requests.load(Ordering::Relaxed), 1);
     Ok(())
 }

@@ -9,13 +9,14 @@
 use std::io::stdin;
 
 use rolecall::params::{MfaCode, MfaSerial, ProvideMfaCode};
+use rolecall::provider::async_trait;
 use rolecall::{ErrorKind, Role, SessionError};
 
 /// Reads codes from standard input.
 #[derive(Debug)]
 struct Terminal;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl ProvideMfaCode for Terminal {
     async fn provide_mfa_code(&self, serial: &MfaSerial) -> Result<MfaCode, SessionError> {
         eprintln!("MFA code of {serial}:");

@@ -10,27 +10,48 @@ use rolecall_core::{
 
 /// The base of a chain: its errors and sessions name the provider.
 #[derive(Debug)]
-pub(crate) struct BaseProvider<P>(pub(crate) P);
+pub(crate) struct BaseProvider<P> {
+    provider: P,
+    is_configured: bool,
+}
+
+impl<P> BaseProvider<P> {
+    /// Creates the base of a chain from a custom provider, whose error kinds are kept.
+    pub(crate) fn custom(provider: P) -> Self {
+        Self { provider, is_configured: false }
+    }
+
+    /// Creates the base of a chain from a provider that is configured explicitly. If it has no
+    /// credentials, that is an error: an SDK provider chain must not continue with another
+    /// identity.
+    #[cfg(feature = "default-chain")]
+    pub(crate) fn configured(provider: P) -> Self {
+        Self { provider, is_configured: true }
+    }
+}
 
 #[async_trait]
 impl<P: ProvideSession> ProvideSession for BaseProvider<P> {
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
-        match self.0.provide_session(context).await {
-            Ok(session) => Ok(session.with_default_base(self.0.name())),
-            Err(error) => Err(error.at(ErrorLocation::Base(self.0.name().to_owned()))),
+        match self.provider.provide_session(context).await {
+            Ok(session) => Ok(session.with_default_base(self.name())),
+            Err(error) => {
+                let error = error.at(ErrorLocation::Base(self.name().to_owned()));
+                Err(if self.is_configured { error.configured() } else { error })
+            }
         }
     }
 
     fn invalidate(&self, session: &Session) {
-        self.0.invalidate(session);
+        self.provider.invalidate(session);
     }
 
     fn timeout(&self) -> Duration {
-        self.0.timeout()
+        self.provider.timeout()
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        self.provider.name()
     }
 }
 

@@ -264,7 +264,7 @@ impl ChainBuilder {
     /// Returns [`ErrorKind::InvalidConfig`] if settings of this builder exclude each other.
     pub fn from_provider(self, provider: impl ProvideSession) -> Result<Chain, SessionError> {
         let description = format!("{} (set in code)", provider.name());
-        self.build(Arc::new(BaseProvider(provider)), description)
+        self.build(Arc::new(BaseProvider::custom(provider)), description)
     }
 
     fn build(

@@ -13,7 +13,8 @@ use rolecall_core::{
 use rolecall_sts::{CallerIdentity, Region, StsClient, is_invalid_signer};
 
 use crate::ChainBuilder;
-use crate::sdk::{default_http_client, sdk_config};
+use crate::config_loader::sdk_config;
+use crate::http_client::default_http_client;
 
 /// Base credentials and the roles assumed on top of them.
 ///

@@ -21,6 +21,7 @@ use rolecall_web_identity::WebIdentityConfig;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
+use crate::base::BaseProvider;
 use crate::metadata_http;
 use crate::profile::Profile;
 
@@ -140,31 +141,7 @@ fn provider_config(endpoint: Option<&Endpoint>) -> ProviderConfig {
 }
 
 fn configured(provider: impl ProvideCredentials + 'static, name: &str) -> Arc<dyn ProvideSession> {
-    Arc::new(Configured(SdkProvider::new(provider).with_name(name)))
-}
-
-/// A provider that is configured explicitly. If it has no credentials, that is an error: an SDK
-/// provider chain must not continue with another identity.
-#[derive(Debug)]
-struct Configured<P>(P);
-
-#[async_trait]
-impl<P: ProvideSession> ProvideSession for Configured<P> {
-    async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
-        self.0.provide_session(context).await.map_err(SessionError::configured)
-    }
-
-    fn invalidate(&self, session: &Session) {
-        self.0.invalidate(session);
-    }
-
-    fn timeout(&self) -> Duration {
-        self.0.timeout()
-    }
-
-    fn name(&self) -> &str {
-        self.0.name()
-    }
+    Arc::new(BaseProvider::configured(SdkProvider::new(provider).with_name(name)))
 }
 
 /// A profile provider that runs a `credential_process`.

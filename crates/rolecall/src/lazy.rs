@@ -12,9 +12,9 @@ type Create = dyn Fn() -> Result<CachedProvider, SessionError> + Send + Sync;
 
 /// Creates its provider on first use.
 ///
-/// [`from_env`](crate::from_env) fails before there is a provider if no identity is configured. A
-/// link of an SDK provider chain must exist first and report that when it is asked: this type does.
-/// Until its function succeeds, every call runs it again, on a blocking thread.
+/// [`from_env`](crate::from_env) fails before there is a provider if no identity is configured. An
+/// SDK provider chain requires a provider object up front. This type defers the configuration error
+/// to the first call. Until its function succeeds, every call runs it again, on a blocking thread.
 ///
 /// # Examples
 ///
@@ -39,10 +39,8 @@ pub struct LazyProvider {
 impl LazyProvider {
     /// Creates a provider that calls `create` when it is first asked for a session.
     ///
-    /// # Errors
-    ///
-    /// An error of `create` is the error of the call that asked for a session. The next call runs
-    /// `create` again.
+    /// If `create` fails, the call that asked for a session returns its error, and the next call
+    /// runs `create` again.
     pub fn new(
         create: impl Fn() -> Result<CachedProvider, SessionError> + Send + Sync + 'static,
     ) -> Self {

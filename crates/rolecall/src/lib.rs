@@ -25,7 +25,7 @@
 //! # Overview
 //!
 //! - [`from_env`] and [`ChainBuilder`] create a [`Chain`]: base credentials, and roles assumed on
-//!   top of them. Each hop is cached and refreshed by itself.
+//!   top of them. Each hop is cached and refreshed separately.
 //! - [`CachedProvider`] is what a chain returns: a `ProvideCredentials` for SDK clients. Concurrent
 //!   callers without a session share one fetch, and a failed refresh does not affect callers while
 //!   a valid session is cached.
@@ -48,14 +48,33 @@
 //! | `spiffe` | no | web identity tokens of the SPIFFE Workload API (SPIRE) |
 //! | `test-util` | no | [`ManualClock`](time::ManualClock) |
 //!
-//! A feature adds items and identities. It changes no default.
+//! A feature adds items and identities and changes no default, with one exception: `default-chain`
+//! can change which identity and which endpoint settings are selected. If `AWS_PROFILE` is not set
+//! and the profile `default` has credentials, [`from_env`] selects that profile before a web
+//! identity, in the order of aws-config. Region and endpoint settings that no variable sets are read
+//! from the profile.
+//!
+//! # Types of other crates
+//!
+//! The public API contains these types of the AWS SDK and of its runtime. Use the versions that
+//! `Cargo.lock` selects for rolecall.
+//!
+//! | type | crate | used by |
+//! |---|---|---|
+//! | `SdkConfig` | `aws-config` (`aws-types`) | [`ChainBuilder::configure`], [`ChainBuilder::from_sdk_config`] |
+//! | `ConfigLoader` | `aws-config` | [`sdk_config`], [`Chain::sdk_config`], [`RolePool::sdk_config`] |
+//! | `Credentials`, `ProvideCredentials` | `aws-credential-types` | [`Session`], [`CachedProvider`]; re-exported by [`provider`] |
+//! | `CredentialsError` | `aws-credential-types` | the error of [`CachedProvider`] as `ProvideCredentials` |
+//! | `HttpClient` | `aws-smithy-runtime-api` | [`ChainBuilder::http_client`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod base;
 mod builder;
 mod chain;
+mod config_loader;
 #[cfg(feature = "default-chain")]
 mod default_chain;
+mod http_client;
 mod lazy;
 pub mod manual;
 #[cfg(feature = "default-chain")]
@@ -64,18 +83,19 @@ mod metadata_http;
 pub mod policy;
 #[cfg(feature = "default-chain")]
 mod profile;
+#[cfg(test)]
+mod public_names;
 #[cfg(feature = "pool")]
 mod role_pool;
-pub mod sdk;
 
 pub use builder::{ChainBuilder, from_env};
 pub use chain::Chain;
+pub use config_loader::sdk_config;
 #[cfg(feature = "pool")]
 pub use role_pool::{RolePool, RolePoolBuilder};
 pub use rolecall_assume_role::Role;
 pub use rolecall_cache::{CachedProvider, identity_cache};
 pub use rolecall_core::{Environment, ErrorKind, ProvideSession, Session, SessionError};
-pub use sdk::sdk_config;
 
 /// Parameters of sessions, each parsed once: ARNs, ids, names, tags, policies and MFA codes.
 pub mod params {
@@ -106,8 +126,22 @@ pub mod cache {
     pub use rolecall_cache::{PoolStatus, SessionPool, SessionPoolBuilder, WarmReport};
 }
 
+/// Plug-ins for the AWS SDK.
+pub mod sdk {
+    pub use rolecall_cache::{
+        IdentityCache, IdentityCacheBuilder, InvalidSessionRetry, ReportSessionUse,
+        retry_invalid_session,
+    };
+}
+
 /// Session providers, and what is needed to write one.
+///
+/// `Credentials` and `ProvideCredentials` are those of the crate `aws-credential-types`, and
+/// `async_trait` is the macro of the crate of that name.
 pub mod provider {
+    pub use async_trait::async_trait;
+    pub use aws_credential_types::Credentials;
+    pub use aws_credential_types::provider::ProvideCredentials;
     pub use rolecall_assume_role::AssumeRoleProvider;
     pub use rolecall_core::{
         AssumedRole, ErrorLocation, FetchContext, FetchMode, FileError, FileFault, Lineage,

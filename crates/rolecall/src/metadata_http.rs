@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rolecall_core::{Environment, SessionError};
 
-use crate::sdk::http_client;
+use crate::http_client::http_client;
 
 /// Returns a client that uses no proxy.
 pub(crate) fn direct_client() -> SharedHttpClient {

@@ -50,8 +50,9 @@ pub struct RolePool {
 }
 
 impl RolePool {
-    /// Creates a builder of a pool on the end of `chain`. [`Chain::pool`] creates one with default
-    /// settings.
+    /// Creates a builder for a pool whose roles are assumed with the sessions of `chain`.
+    ///
+    /// [`Chain::pool`] creates a pool with default settings.
     ///
     /// # Examples
     ///
@@ -84,8 +85,9 @@ impl RolePool {
     /// hash.
     ///
     /// A request that STS would reject fails when the provider is asked, as with
-    /// [`Chain::assume_role`]: a session of more than one hour, a role of another partition, or a
-    /// role that requires MFA, which a pool cannot provide.
+    /// [`Chain::assume_role`]: a session of more than one hour if the chain's own session belongs
+    /// to a role, a role of another partition, or a role that requires MFA, which a pool cannot
+    /// provide.
     pub fn role(&self, role: &Role) -> CachedProvider {
         self.sessions.get(&self.canonical(role))
     }
@@ -281,8 +283,8 @@ pub struct RolePoolBuilder {
 }
 
 impl RolePoolBuilder {
-    /// Sets about how many sessions are retained that no provider uses, at least one. Defaults to
-    /// 10,000.
+    /// Sets the approximate number of unused entries to retain. Defaults to 10,000; the minimum is
+    /// 1.
     pub fn capacity(mut self, sessions: u64) -> Self {
         self.sessions = self.sessions.capacity(sessions);
         self

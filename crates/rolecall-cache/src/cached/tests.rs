@@ -475,7 +475,7 @@ async fn a_source_that_panics_before_it_gives_a_future() {
     let cached = CachedProvider::new(Rash(AtomicUsize::new(0)));
     let error = ask(&cached).await.unwrap_err();
     assert_eq!(error.message(), "custom provider panicked");
-    assert_eq!(cached.provider().0.load(Ordering::Relaxed), 1);
+    assert_eq!(cached.inner().0.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

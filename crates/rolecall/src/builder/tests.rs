@@ -281,7 +281,7 @@ async fn sdk_config_does_not_conflict_with_sts_client() {
         .endpoint_url("https://general.example.com")
         .use_fips(true)
         .use_dual_stack(true)
-        .http_client(crate::sdk::default_http_client())
+        .http_client(crate::http_client::default_http_client())
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .build();
     for chain in [
@@ -311,7 +311,7 @@ fn sts_client_excludes_settings_that_it_has() {
         ("clock", |builder| builder.clock(Clock::system())),
         ("region", |builder| builder.region(region("eu-west-1"))),
         ("endpoint_url", |builder| builder.endpoint_url("https://sts.example.com")),
-        ("http_client", |builder| builder.http_client(crate::sdk::default_http_client())),
+        ("http_client", |builder| builder.http_client(crate::http_client::default_http_client())),
         ("rate_limit", |builder| builder.rate_limit(RateLimit::default())),
         ("use_fips", |builder| builder.use_fips(true)),
         ("use_fips", |builder| builder.use_fips(false)),

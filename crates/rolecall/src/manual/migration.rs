@@ -5,7 +5,8 @@
 //! | `AssumeRoleProvider::builder(arn)` | [`Role::new`] and [`Chain::assume_role`] |
 //! | `.external_id(..)`, `.policy(..)` | [`Role`] has setters of the same names |
 //! | `.policy_arns(..)`, `.tags(..)` | [`Role::policy_arn`] and [`Role::tag`], once for each |
-//! | `.session_name(..)` | [`Role::session_name`], or [`ChainBuilder::session_name`] for all hops |
+//! | `.session_name("x")` | [`Role::session_name`], which parses the name |
+//! | the same name for all roles | [`ChainBuilder::session_name`], which takes a parsed one |
 //! | `.session_length(..)` | [`Role::duration`] |
 //! | `.region(..)` | [`ChainBuilder::region`], which selects the STS endpoint |
 //! | `.configure(&sdk_config)` | [`ChainBuilder::from_sdk_config`] |
