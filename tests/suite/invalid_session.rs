@@ -208,7 +208,7 @@ async fn each_service_client_retries_with_new_session() {
     let put = client.put_object().bucket("shop-data").key("orders/1").body(body);
     put.send().await.unwrap();
     assert_eq!(world.response_codes(), ["InvalidAccessKeyId", "ok", "ok"]);
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 
     // An operation with a streamed response.
     let other_provider = world.cached(world.keys_after_unknown(1));
@@ -235,19 +235,19 @@ async fn expired_session_is_retried_once_per_service() {
     let client = world.s3_client(&provider).await;
     list_orders(&client).await.unwrap();
     assert_eq!(world.response_codes(), ["ok", "ExpiredToken", "ok"]);
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 
     let world = World::new().await;
     let provider = world.cached(Keys::new(vec![world.expired_session().await, world.user_key()]));
     world.read_secret(&provider).await;
     assert_eq!(world.response_codes(), ["ok", "ExpiredTokenException", "ok"]);
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 
     let world = World::new().await;
     let provider = world.cached(Keys::new(vec![world.expired_session().await, world.user_key()]));
     world.sts_client(&provider).await.get_caller_identity().send().await.unwrap();
     assert_eq!(world.response_codes(), ["ok", "ExpiredToken", "ok"]);
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn mismatched_session_token_is_retried_once() {
     let client = world.s3_client(&provider).await;
     list_orders(&client).await.unwrap();
     assert_eq!(world.response_codes(), ["ok", "InvalidToken", "ok"]);
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 }
 
 #[tokio::test]
@@ -284,14 +284,14 @@ async fn only_invalid_session_codes_are_retried() {
         if invalidates {
             result.unwrap();
             assert_eq!(
-                (response_codes, provider.provider().fetches()),
+                (response_codes, provider.inner().fetches()),
                 (vec![code.into(), "ok".into()], 2)
             );
         } else {
             assert_eq!(result.unwrap_err().code(), Some(code));
-            assert_eq!((response_codes, provider.provider().fetches()), (vec![code.to_owned()], 1));
+            assert_eq!((response_codes, provider.inner().fetches()), (vec![code.to_owned()], 1));
             client.get_caller_identity().send().await.unwrap();
-            assert_eq!(provider.provider().fetches(), 1, "{code}: the session stays cached");
+            assert_eq!(provider.inner().fetches(), 1, "{code}: the session stays cached");
         }
     }
 }
@@ -305,7 +305,7 @@ async fn client_without_interceptor_keeps_invalid_session() {
     for _ in 0..3 {
         assert_eq!(list_orders(&client).await.unwrap_err(), "InvalidAccessKeyId");
     }
-    assert_eq!(provider.provider().fetches(), 1);
+    assert_eq!(provider.inner().fetches(), 1);
 }
 
 #[tokio::test]
@@ -327,7 +327,7 @@ async fn only_replayable_bodies_are_retried() {
     let shown = DisplayErrorContext(&error).to_string();
     assert_eq!(error.code(), Some("InvalidAccessKeyId"), "{shown}");
     list_orders(&client).await.unwrap();
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 }
 
 #[tokio::test]
@@ -406,7 +406,7 @@ async fn access_denied_does_not_invalidate_session() {
         assert_eq!(call.send().await.unwrap_err().code(), Some("AccessDenied"));
     }
     assert_eq!(world.response_codes(), ["AccessDenied"; 3]);
-    assert_eq!(provider.provider().fetches(), 1);
+    assert_eq!(provider.inner().fetches(), 1);
 }
 
 #[tokio::test]
@@ -419,12 +419,12 @@ async fn repeated_rejections_are_spaced_apart() {
     }
     // The first call is retried with another session. Then none is fetched for 10 s, and a retry
     // would be futile.
-    assert_eq!((provider.provider().fetches(), world.response_codes().len()), (2, 21));
+    assert_eq!((provider.inner().fetches(), world.response_codes().len()), (2, 21));
     for _ in 0..360 {
         world.clock.advance(Duration::from_secs(10));
         assert_eq!(list_orders(&client).await.unwrap_err(), "InvalidAccessKeyId");
     }
-    let fetches = provider.provider().fetches();
+    let fetches = provider.inner().fetches();
     assert!(
         fetches <= 2 + 5 + 12,
         "{fetches} fetches in an hour, after 10, 20, 40, 80, 160, then 300 s"
@@ -446,7 +446,7 @@ async fn concurrent_rejections_share_one_fetch() {
     for caller in callers {
         caller.await.unwrap().unwrap();
     }
-    assert_eq!(provider.provider().fetches(), 2);
+    assert_eq!(provider.inner().fetches(), 2);
 }
 
 #[tokio::test]
@@ -508,7 +508,7 @@ async fn foreign_access_key_is_not_retried() {
     let error = call.config_override(operation_config).send().await.unwrap_err();
     assert_eq!(error.code(), Some("InvalidAccessKeyId"));
     assert_eq!(world.response_codes(), ["ok", "InvalidAccessKeyId"]);
-    assert_eq!(provider.provider().fetches(), 1);
+    assert_eq!(provider.inner().fetches(), 1);
 }
 
 // The provider of a chain, with interceptor and classifier registered by hand.

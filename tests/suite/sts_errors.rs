@@ -127,7 +127,7 @@ async fn timeout_returns_unavailable() {
     world.aws.inject(FaultRule::hung().on(TOKEN)).unwrap();
     // A background fetch makes one attempt.
     let base = world.builder().unwrap().from_env().unwrap().base_provider();
-    let error = base.provider().provide_session(FetchContext::background()).await.unwrap_err();
+    let error = base.inner().provide_session(FetchContext::background()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().ends_with("did not respond in time"), "{error}");
     assert!(error.is_retryable());
@@ -387,8 +387,8 @@ async fn one_wrong_date_does_not_expire_token() {
     world.aws.inject(FaultRule::date_offset(2 * 86_400).on(TOKEN).first(1)).unwrap();
     let source = world.builder().unwrap().from_env().unwrap().base_provider();
     let cx = FetchContext::background();
-    source.provider().provide_session(cx.clone()).await.unwrap_err();
-    assert!(source.provider().provide_session(cx).await.is_ok());
+    source.inner().provide_session(cx.clone()).await.unwrap_err();
+    assert!(source.inner().provide_session(cx).await.is_ok());
     assert_eq!(world.aws.count(TOKEN), 2);
 }
 
