@@ -21,18 +21,20 @@ use crate::{Clock, Session, SessionError};
 ///
 /// # Examples
 ///
-/// The trait uses [`macro@async_trait`]: put `#[async_trait::async_trait]` on the implementation.
-/// Without it, the compiler reports E0195 (lifetime parameters do not match the trait definition).
+/// The trait uses [`macro@async_trait`]: put the attribute on the implementation. Without it, the
+/// compiler reports E0195 (lifetime parameters do not match the trait definition). With the facade
+/// `rolecall`, import the attribute and `Credentials` from `rolecall::provider`.
 ///
 /// ```
 /// use std::time::Duration;
+/// use async_trait::async_trait;
 /// use aws_credential_types::Credentials;
 /// use rolecall_core::{ErrorKind, FetchContext, ProvideSession, Session, SessionError};
 ///
 /// #[derive(Debug)]
 /// struct Vault;
 ///
-/// #[async_trait::async_trait]
+/// #[async_trait]
 /// impl ProvideSession for Vault {
 ///     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
 ///         let requested_at = context.clock().now();

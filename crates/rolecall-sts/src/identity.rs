@@ -157,7 +157,10 @@ mod tests {
                 "arn:aws:sts::111122223333:federated-user/bob",
                 CallerPrincipal::FederatedUser { name: "bob".into() },
             ),
-            ("arn:aws:new::111122223333:thing", CallerPrincipal::Other { resource: "thing".into() }),
+            (
+                "arn:aws:new::111122223333:thing",
+                CallerPrincipal::Other { resource: "thing".into() },
+            ),
         ] {
             assert_eq!(CallerIdentity::parse(arn, "id").unwrap().principal, principal, "{arn}");
         }

@@ -7,9 +7,9 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "the output of a program")]
 
-use aws_credential_types::Credentials;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use rolecall::observe::Metrics;
+use rolecall::provider::Credentials;
 use rolecall::{Chain, Environment};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

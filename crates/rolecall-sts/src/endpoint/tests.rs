@@ -63,10 +63,12 @@ fn region_in_code_precedes_configured_region() {
         Environment::fixed([("AWS_REGION", "Frankfurt"), ("AWS_USE_FIPS_ENDPOINT", "true")]);
     let profile = ProfileSettings::new("shop").set("region", "eu-west-1");
     let us_east_1 = region("us-east-1");
-    let endpoint = Endpoint::find(&environment, Some(&profile), &in_region(&us_east_1)).unwrap().unwrap();
+    let endpoint =
+        Endpoint::find(&environment, Some(&profile), &in_region(&us_east_1)).unwrap().unwrap();
     assert_eq!((endpoint.region(), endpoint.uses_fips()), (&us_east_1, true));
     // The Region in code is not validated against the variable, but the variable alone is invalid.
-    let error = Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap_err();
+    let error =
+        Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
 
@@ -83,7 +85,9 @@ fn region_in_code_keeps_other_settings() {
         let endpoint = Endpoint::find(&environment, None, &in_region(&us_east_1)).unwrap().unwrap();
         assert_eq!(endpoint.url().unwrap(), url, "{variable}");
         let profile = ProfileSettings::new("shop").set("region", "us-east-1");
-        let endpoint = Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap().unwrap();
+        let endpoint = Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default())
+            .unwrap()
+            .unwrap();
         assert_eq!(endpoint.url().unwrap(), url, "{variable}, Region of the profile");
     }
 }
@@ -93,7 +97,10 @@ fn missing_region_is_none_or_names_variable() {
     let environment = Environment::fixed([("AWS_USE_FIPS_ENDPOINT", "true")]);
     let profile = ProfileSettings::new("shop").set("sts_regional_endpoints", "legacy");
     assert_eq!(Endpoint::find(&environment, None, &EndpointOverrides::default()).unwrap(), None);
-    assert_eq!(Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap(), None);
+    assert_eq!(
+        Endpoint::find(&environment, Some(&profile), &EndpointOverrides::default()).unwrap(),
+        None
+    );
     for error in [
         Endpoint::from_environment(&environment).unwrap_err(),
         Endpoint::from_environment_or_profile(&environment, &profile).unwrap_err(),

@@ -156,7 +156,7 @@ fn settings_in_code_precede_the_environment() {
 }
 
 #[test]
-fn sdk_configuration_is_taken_over() {
+fn sdk_configuration_is_copied() {
     let config = |endpoint: Option<&str>| {
         let config = SdkConfig::builder()
             .region(aws_config::Region::new("eu-central-1"))
