@@ -185,7 +185,7 @@ impl AssumeRoleProvider {
         if signer.role().is_none() && signer.role_arn().is_none() {
             return None;
         }
-        if requested <= SessionDuration::LONGEST_IN_A_CHAIN {
+        if requested <= SessionDuration::MAX_IN_ROLE_CHAIN {
             return None;
         }
         let message = format!(

@@ -231,7 +231,7 @@ impl Role {
     {
         let arn = arn.try_into().map_err(Into::into)?;
         let arns = &self.fields().policy_arns;
-        if arns.len() == limits::MOST_POLICY_ARNS {
+        if arns.len() == limits::MAX_POLICY_ARNS {
             let fault = format!("the role already has {}", arns.len());
             let rule = "at most 10 policy ARNs for each session";
             return Err(InvalidParameter::new("policy ARN", arn.as_str(), fault, rule));
@@ -247,7 +247,7 @@ impl Role {
         let Fields { policy, policy_arns, .. } = self.fields();
         let inline = policy.as_ref().map_or(0, |policy| policy.as_str().chars().count());
         let arns: usize = policy_arns.iter().map(|arn| arn.as_str().chars().count()).sum();
-        if inline + arns <= limits::MOST_POLICY_TEXT {
+        if inline + arns <= limits::MAX_POLICY_TEXT {
             return Ok(self);
         }
         let fault = format!("together with the policy ARNs, it has {} characters", inline + arns);
@@ -280,7 +280,7 @@ impl Role {
     /// Returns [`InvalidParameter`] if the value is not valid.
     pub fn provided_context(mut self, context: ProvidedContext) -> Result<Self, InvalidParameter> {
         let contexts = self.fields().provided_contexts.len();
-        if contexts == limits::MOST_PROVIDED_CONTEXTS {
+        if contexts == limits::MAX_PROVIDED_CONTEXTS {
             let fault = format!("the role already has {contexts}");
             let rule = "at most 5 provided contexts for each session";
             let provider = context.provider_arn();

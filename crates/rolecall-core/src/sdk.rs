@@ -62,9 +62,8 @@ impl<P: ProvideCredentials + 'static> ProvideSession for SdkProvider<P> {
                 }
                 Ok(session.build())
             }
-            Err(error) => {
-                Err(SessionError::of_provider(&error).at(ErrorLocation::Base(self.name.clone())))
-            }
+            Err(error) => Err(SessionError::from_provider_error(&error)
+                .at(ErrorLocation::Base(self.name.clone()))),
         }
     }
 
@@ -85,10 +84,10 @@ impl SessionError {
     /// ```
     /// use aws_credential_types::provider::error::CredentialsError;
     /// use rolecall_core::{ErrorKind, SessionError};
-    /// let error = SessionError::of_provider(&CredentialsError::not_loaded("no profile"));
+    /// let error = SessionError::from_provider_error(&CredentialsError::not_loaded("no profile"));
     /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
     /// ```
-    pub fn of_provider(error: &(dyn Error + 'static)) -> Self {
+    pub fn from_provider_error(error: &(dyn Error + 'static)) -> Self {
         if let Some(session_error) = Self::find(error) {
             return session_error.clone();
         }
@@ -234,13 +233,13 @@ mod tests {
     fn outermost_credentials_error_determines_kind() {
         let inner = CredentialsError::not_loaded("no profile");
         let outer = CredentialsError::provider_error(inner);
-        assert_eq!(SessionError::of_provider(&outer).kind(), ErrorKind::Unavailable);
+        assert_eq!(SessionError::from_provider_error(&outer).kind(), ErrorKind::Unavailable);
         let wrapped = std::io::Error::other(CredentialsError::not_loaded("no profile"));
-        let error = SessionError::of_provider(&wrapped);
+        let error = SessionError::from_provider_error(&wrapped);
         assert_eq!(error.message(), "the credentials provider failed");
-        let error = SessionError::of_provider(&CredentialsError::not_loaded("no profile"));
+        let error = SessionError::from_provider_error(&CredentialsError::not_loaded("no profile"));
         assert_eq!(error.message(), "the credentials provider has no credentials");
-        let error = SessionError::of_provider(&std::io::Error::other("down"));
+        let error = SessionError::from_provider_error(&std::io::Error::other("down"));
         assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 }

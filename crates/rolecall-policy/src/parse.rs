@@ -36,7 +36,7 @@ fn fail<T>(location: &str, message: impl Into<String>) -> Parsed<T> {
 }
 
 /// IAM's own bound is 10,240 characters for any one policy; a document beyond this is no policy.
-const LONGEST: usize = 131_072;
+const MAX_DOCUMENT_BYTES: usize = 131_072;
 
 pub(crate) fn parse_trust(json: &str) -> Parsed<Document<TrustStatement>> {
     statements(json, |place, members, version| {
@@ -126,8 +126,8 @@ fn statements<T>(
     json: &str,
     one: impl Fn(&str, &mut Members, Version) -> Parsed<T>,
 ) -> Parsed<Document<T>> {
-    if json.len() > LONGEST {
-        return fail(DOCUMENT, format!("longer than {LONGEST} bytes"));
+    if json.len() > MAX_DOCUMENT_BYTES {
+        return fail(DOCUMENT, format!("longer than {MAX_DOCUMENT_BYTES} bytes"));
     }
     let value = match Json::parse(json) {
         Ok(value) => value,
@@ -365,7 +365,7 @@ mod tests {
             let error = PermissionPolicy::parse(json).unwrap_err().to_string();
             assert!(error.contains(part), "{json}: {error}");
         }
-        assert!(PermissionPolicy::parse(&" ".repeat(LONGEST + 1)).is_err());
+        assert!(PermissionPolicy::parse(&" ".repeat(MAX_DOCUMENT_BYTES + 1)).is_err());
         // Nesting is bounded by the JSON parser.
         assert!(PermissionPolicy::parse(&"[".repeat(100_000)).is_err());
     }

@@ -56,7 +56,7 @@ const LOGIN_SECONDS: u64 = 12 * 3600;
 /// What InitiateLayerUpload asks for, and the least that a part but the last must have. (ECR API
 /// Reference.)
 const PART_SIZE: usize = 20 * 1024 * 1024;
-const SMALLEST_PART: usize = 5 * 1024 * 1024;
+const MIN_PART_SIZE: usize = 5 * 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -189,7 +189,7 @@ fn upload_layer_part(call: &Call<'_>) -> Result<Value, Fault> {
         if bytes.len() > PART_SIZE {
             return Err(Fault::new(400, "InvalidParameterException", "the part is too long"));
         }
-        if have + bytes.len() > store::LONGEST_LAYER {
+        if have + bytes.len() > store::MAX_LAYER_BYTES {
             return Err(full("bytes in one layer"));
         }
         // Only the last may be short, and until the next comes it is the last.
@@ -197,7 +197,7 @@ fn upload_layer_part(call: &Call<'_>) -> Result<Value, Fault> {
             let message = "Layer parts must be at least 5 MiB in size";
             return Err(Fault::new(400, "LayerPartTooSmallException", message));
         }
-        upload.short = bytes.len() < SMALLEST_PART;
+        upload.short = bytes.len() < MIN_PART_SIZE;
         upload.bytes.extend_from_slice(&bytes);
         Ok(json!({
             "registryId": account,

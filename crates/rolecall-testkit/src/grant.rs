@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rolecall_core::limits::{MOST_POLICY_ARNS, MOST_POLICY_TEXT, MOST_TAGS};
+use rolecall_core::limits::{MAX_POLICY_ARNS, MAX_POLICY_TEXT, MAX_TAGS};
 use rolecall_core::{PolicyArn, SessionPolicy, SessionTags, SourceIdentity};
 use rolecall_policy::{Context, Decision, PermissionPolicy};
 
@@ -69,8 +69,8 @@ impl Asked {
     pub(crate) fn of_policies(form: &mut Form) -> Result<Self, Fault> {
         let policy = match form.take("Policy") {
             None => None,
-            Some(long) if long.chars().count() > MOST_POLICY_TEXT => {
-                let must = format!("have length less than or equal to {}", MOST_POLICY_TEXT);
+            Some(long) if long.chars().count() > MAX_POLICY_TEXT => {
+                let must = format!("have length less than or equal to {}", MAX_POLICY_TEXT);
                 return Err(constraint("", "policy", &must));
             }
             Some(policy) => Some(SessionPolicy::parse(&policy).map_err(|_| {
@@ -83,7 +83,7 @@ impl Asked {
             let parsed = PolicyArn::parse(&arn);
             policy_arns.push(parsed.map_err(|error| constraint(&arn, "policyArns", &error.rule))?);
         }
-        if policy_arns.len() > MOST_POLICY_ARNS {
+        if policy_arns.len() > MAX_POLICY_ARNS {
             return Err(constraint("", "policyArns", "have length less than or equal to 10"));
         }
         Ok(Self { policy, policy_arns, ..Self::default() })
@@ -172,7 +172,7 @@ impl Asked {
             };
             transitive.insert(held.clone());
         }
-        if tags.len() > MOST_TAGS {
+        if tags.len() > MAX_TAGS {
             return Err(constraint("", "tags", "have length less than or equal to 50"));
         }
         let asked = self.source_identity.map(|identity| identity.to_string());
@@ -191,7 +191,7 @@ impl Asked {
         let text = |text: &str| text.chars().count();
         let inline = self.policy.as_ref().map_or(0, |policy| text(policy.as_str()));
         let arns: usize = self.policy_arns.iter().map(|arn| text(arn.as_str())).sum();
-        if inline + arns > MOST_POLICY_TEXT {
+        if inline + arns > MAX_POLICY_TEXT {
             return Err(constraint("", "policy", "have length less than or equal to 2048"));
         }
         let of_tags: usize = tags.iter().map(|(key, value)| text(key) + text(value)).sum();

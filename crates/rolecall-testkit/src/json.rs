@@ -17,7 +17,7 @@ use crate::wire::{Fault, respond};
 use crate::world::Key;
 
 /// The longest request: a layer's part of 20 MiB in base64, and room.
-const LONGEST_REQUEST: usize = 32 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
 
 /// A service that speaks it.
 pub(crate) struct Service {
@@ -71,7 +71,7 @@ pub(crate) async fn serve(
     request: Request,
 ) -> Answer {
     let (head, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
+    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await else {
         return failed(Fault::new(413, "RequestEntityTooLarge", "the request is too long"));
     };
     let Some(&(operation, run)) = operation(service, &head.headers) else {

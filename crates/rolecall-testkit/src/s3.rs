@@ -150,7 +150,7 @@ fn failed(fault: Fault) -> Answer {
 }
 
 /// An error's XML is short.
-const LONGEST_ERROR: usize = 64 * 1024;
+const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// What the response says, for the record.
 async fn told(response: Response<Body>) -> Answer {
@@ -158,7 +158,7 @@ async fn told(response: Response<Body>) -> Answer {
         return Answer::done(response);
     }
     let (head, body) = response.into_parts();
-    let body = to_bytes(body, LONGEST_ERROR).await.unwrap_or_default();
+    let body = to_bytes(body, MAX_ERROR_BYTES).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     let element = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;

@@ -45,9 +45,9 @@ impl Account {
 }
 
 /// The longest secret, in bytes. (Secrets Manager User Guide, "Quotas".)
-const LONGEST_SECRET: usize = 65_536;
+const MAX_SECRET_BYTES: usize = 65_536;
 /// More secrets than this are not taken.
-const MOST_SECRETS: usize = 10_000;
+const MAX_SECRETS: usize = 10_000;
 
 /// Every secret, by account, Region and name.
 #[derive(Default)]
@@ -185,7 +185,7 @@ fn check(name: &str, content: &Content) -> Result<(), Fault> {
             }
         },
     };
-    if length > LONGEST_SECRET {
+    if length > MAX_SECRET_BYTES {
         return Err(Fault::new(
             400,
             "ValidationException",
@@ -253,8 +253,8 @@ fn create(call: &Call<'_>) -> Result<Value, Fault> {
             format!("The operation failed because the secret {} already exists.", input.name);
         return Err(Fault::new(400, "ResourceExistsException", message));
     }
-    if store.0.len() >= MOST_SECRETS {
-        let message = format!("the local AWS holds at most {MOST_SECRETS} secrets");
+    if store.0.len() >= MAX_SECRETS {
+        let message = format!("the local AWS holds at most {MAX_SECRETS} secrets");
         return Err(Fault::new(400, "LimitExceededException", message));
     }
     let output = json!({ "ARN": secret.arn, "Name": input.name, "VersionId": id });

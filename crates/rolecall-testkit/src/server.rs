@@ -261,7 +261,7 @@ impl LocalAwsBuilder {
         let mut world = World::of(self.accounts)?;
         let record = match self.max_retained {
             Some(newest) => {
-                world.most_sessions = newest;
+                world.max_sessions = newest;
                 Record::of_the_newest(newest)
             }
             None => Record::default(),

@@ -23,7 +23,7 @@ struct Outcome {
 }
 
 /// The longest request: a token of 20,000 characters, form-encoded, and room.
-const LONGEST_REQUEST: usize = 256 * 1024;
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
 /// STS: `POST /` alone.
 pub(crate) async fn serve(
@@ -34,7 +34,7 @@ pub(crate) async fn serve(
 ) -> Answer {
     let (head, body) = request.into_parts();
     let refused = |fault: Fault| Answer::failed(wire::failure(&fault, request_id), fault);
-    let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
+    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await else {
         return refused(Fault::new(413, "RequestEntityTooLarge", "the request is too long"));
     };
     if head.method != "POST" || head.uri.path() != "/" || head.uri.query().is_some() {
@@ -180,7 +180,7 @@ fn assume_role(
     }
 
     let longest = role.max_session;
-    if key.owner.role.is_some() && duration > SessionDuration::LONGEST_IN_A_CHAIN {
+    if key.owner.role.is_some() && duration > SessionDuration::MAX_IN_ROLE_CHAIN {
         return Err(invalid(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         ));

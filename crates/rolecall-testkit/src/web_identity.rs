@@ -165,7 +165,7 @@ struct PublicKey {
 
 /// How long an issuer may take for each answer, and how long that may be.
 const ISSUER_LIMIT: Duration = Duration::from_secs(2);
-const LONGEST_ANSWER: usize = 256 * 1024;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 async fn keys_of(issuer: &str) -> Result<Vec<PublicKey>, String> {
     let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
@@ -186,7 +186,7 @@ async fn fetch<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, String> {
         let client: Client<HttpConnector, Empty<Bytes>> =
             Client::builder(TokioExecutor::new()).build_http();
         let response = client.get(uri).await.map_err(|error| format!("{url}: {error}"))?;
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
+        let body = Limited::new(response.into_body(), MAX_RESPONSE_BYTES).collect().await;
         let body = body.map_err(|error| format!("{url}: {error}"))?.to_bytes();
         serde_json::from_slice(&body).map_err(|error| format!("{url}: {error}"))
     };

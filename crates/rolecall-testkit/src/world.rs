@@ -173,7 +173,7 @@ pub(crate) struct World {
     /// Issued keys, oldest first.
     issued: VecDeque<String>,
     /// More sessions than this are not remembered: the oldest is forgotten.
-    pub(crate) most_sessions: usize,
+    pub(crate) max_sessions: usize,
     /// How many roles were made while the server ran.
     made: u64,
 }
@@ -233,7 +233,7 @@ impl Owner {
 }
 
 /// How many sessions are remembered unless it is said.
-const MOST_SESSIONS: usize = 200_000;
+const MAX_SESSIONS: usize = 200_000;
 
 impl World {
     pub(crate) fn of(accounts: Vec<Account>) -> Result<Self, SetupError> {
@@ -245,7 +245,7 @@ impl World {
             mfa: HashMap::new(),
             keys: HashMap::new(),
             issued: VecDeque::new(),
-            most_sessions: MOST_SESSIONS,
+            max_sessions: MAX_SESSIONS,
             made: 0,
         };
         for account in accounts {
@@ -397,7 +397,7 @@ impl World {
             .build();
         let key = Key { credentials, owner };
         let id = key.credentials.access_key_id().to_owned();
-        if self.issued.len() >= self.most_sessions
+        if self.issued.len() >= self.max_sessions
             && let Some(oldest) = self.issued.pop_front()
         {
             self.keys.remove(&oldest);

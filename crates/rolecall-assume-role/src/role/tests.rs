@@ -67,7 +67,7 @@ fn invalid_keys_are_errors_with_the_rule() {
 fn policies_and_contexts_have_limits() {
     let policy = |length: usize| format!("{{{}}}", " ".repeat(length - 2));
     let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    let remaining = limits::MOST_POLICY_TEXT - arn.len();
+    let remaining = limits::MAX_POLICY_TEXT - arn.len();
     let at_limit = role().policy(policy(remaining)).unwrap().policy_arn(arn);
     assert!(at_limit.is_ok());
     let error = at_limit.unwrap().policy(policy(remaining + 1)).unwrap_err();

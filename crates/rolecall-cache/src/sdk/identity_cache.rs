@@ -163,7 +163,7 @@ impl Origin for Resolver {
         let configuration = ConfigBag::base();
         match resolver.resolve_identity(&components, &configuration).await {
             Ok(identity) => Ok(Resolved::of(identity)),
-            Err(error) => Err(SessionError::of_provider(&*error)),
+            Err(error) => Err(SessionError::from_provider_error(&*error)),
         }
     }
 

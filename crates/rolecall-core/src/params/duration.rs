@@ -35,7 +35,7 @@ impl SessionDuration {
     pub const DEFAULT: Self = Self(limits::DEFAULT_DURATION_SECONDS);
 
     /// The maximum duration if the session of a role assumes another role: one hour.
-    pub const LONGEST_IN_A_CHAIN: Self = Self(limits::LONGEST_IN_A_CHAIN_SECONDS);
+    pub const MAX_IN_ROLE_CHAIN: Self = Self(limits::MAX_IN_ROLE_CHAIN_SECONDS);
 
     /// Parses a duration such as `3600`, `3600s`, `60m` or `1h`.
     ///

@@ -69,7 +69,7 @@ pub const PROVIDER_ID: RangeInclusive<usize> = 4..=2048;
 /// Length of `TokenCode`, in digits.
 pub const MFA_CODE_DIGITS: usize = 6;
 /// Maximum number of `Tags`, and of `TransitiveTagKeys`.
-pub const MOST_TAGS: usize = 50;
+pub const MAX_TAGS: usize = 50;
 /// Length of a `Key` of `Tags`, in characters.
 pub const TAG_KEY_LENGTH: RangeInclusive<usize> = 1..=128;
 /// Length of a `Value` of `Tags`, in characters.
@@ -77,11 +77,11 @@ pub const TAG_VALUE_LENGTH: RangeInclusive<usize> = 0..=256;
 /// Punctuation allowed in tags, in addition to the letters, numbers and spaces of all languages.
 pub const TAG_PUNCTUATION: &str = "_.:/=+-@";
 /// Maximum number of `PolicyArns`.
-pub const MOST_POLICY_ARNS: usize = 10;
+pub const MAX_POLICY_ARNS: usize = 10;
 /// Maximum length of `Policy` and `PolicyArns` together, in characters.
-pub const MOST_POLICY_TEXT: usize = 2048;
+pub const MAX_POLICY_TEXT: usize = 2048;
 /// Maximum number of `ProvidedContexts`.
-pub const MOST_PROVIDED_CONTEXTS: usize = 5;
+pub const MAX_PROVIDED_CONTEXTS: usize = 5;
 /// Length of `ContextAssertion`, in characters.
 pub const CONTEXT_ASSERTION_LENGTH: RangeInclusive<usize> = 4..=2048;
 /// Limits of the name of an IAM role or user in an ARN.
@@ -93,6 +93,6 @@ pub const DURATION_SECONDS: RangeInclusive<u32> = 900..=43_200;
 /// Default of `DurationSeconds`, if the request does not contain it.
 pub const DEFAULT_DURATION_SECONDS: u32 = 3600;
 /// Maximum of `DurationSeconds` if the session of a role assumes another role.
-pub const LONGEST_IN_A_CHAIN_SECONDS: u32 = 3600;
+pub const MAX_IN_ROLE_CHAIN_SECONDS: u32 = 3600;
 /// Length of `WebIdentityToken`, in characters.
 pub const WEB_IDENTITY_TOKEN_LENGTH: RangeInclusive<usize> = 4..=20_000;

@@ -93,7 +93,7 @@ impl SessionPolicy {
         let length = value.chars().count();
         let is_allowed = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
         // `IgnoredAny` checks the syntax without building the document, whatever its size.
-        let fault = if length > limits::MOST_POLICY_TEXT {
+        let fault = if length > limits::MAX_POLICY_TEXT {
             length_fault(length)
         } else if let Some(c) = value.chars().find(|c| !is_allowed(c)) {
             format!("the character {c:?} is not allowed")

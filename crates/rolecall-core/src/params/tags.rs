@@ -69,9 +69,9 @@ impl SessionTags {
             let fault = format!("it is already present as {present:?}");
             return Err(InvalidParameter::new("tag key", &key, fault, KEY_RULE));
         }
-        if self.tags.len() == limits::MOST_TAGS {
-            let fault = format!("there are {} tags already", limits::MOST_TAGS);
-            let rule = format!("at most {} tags", limits::MOST_TAGS);
+        if self.tags.len() == limits::MAX_TAGS {
+            let fault = format!("there are {} tags already", limits::MAX_TAGS);
+            let rule = format!("at most {} tags", limits::MAX_TAGS);
             return Err(InvalidParameter::new("tag key", &key, fault, rule));
         }
         self.tags.insert(key, value);
@@ -96,8 +96,8 @@ impl SessionTags {
         if let Some(present) = find_key(self.transitive.iter(), &key) {
             return invalid(format!("it is already present as {present:?}"), KEY_RULE);
         }
-        if self.transitive.len() == limits::MOST_TAGS {
-            let fault = format!("there are {} transitive tag keys already", limits::MOST_TAGS);
+        if self.transitive.len() == limits::MAX_TAGS {
+            let fault = format!("there are {} transitive tag keys already", limits::MAX_TAGS);
             return invalid(fault, "at most 50 transitive tag keys");
         }
         self.transitive.insert(key);

@@ -13,14 +13,14 @@ use crate::wire::{Fault, random, request_id};
 use crate::world::Account;
 
 /// The longest layer that is kept, in bytes.
-pub(super) const LONGEST_LAYER: usize = 256 * 1024 * 1024;
+pub(super) const MAX_LAYER_BYTES: usize = 256 * 1024 * 1024;
 /// What one repository keeps at most.
-const MOST_BYTES: usize = 1024 * 1024 * 1024;
-const MOST_UPLOADS: usize = 100;
-const MOST_IMAGES: usize = 1_000;
+const MAX_BYTES: usize = 1024 * 1024 * 1024;
+const MAX_UPLOADS: usize = 100;
+const MAX_IMAGES: usize = 1_000;
 /// Newest alone are kept of these.
-const MOST_OFFERS: usize = 1_000;
-const MOST_PASSWORDS: usize = 1_000;
+const MAX_OFFERS: usize = 1_000;
+const MAX_PASSWORDS: usize = 1_000;
 /// How long a layer's URL is good.
 const OFFER: Duration = Duration::from_secs(3600);
 
@@ -78,7 +78,7 @@ impl Store {
     /// A new login's password.
     pub(super) fn password(&mut self) -> String {
         let password = random(b"abcdefghijklmnopqrstuvwxyz0123456789", 64);
-        push(&mut self.passwords, password.clone(), MOST_PASSWORDS);
+        push(&mut self.passwords, password.clone(), MAX_PASSWORDS);
         password
     }
 
@@ -90,7 +90,7 @@ impl Store {
     /// Offers a layer for download by a token.
     pub(super) fn offer(&mut self, layer: Bytes, now: SystemTime) -> String {
         let token = random(b"abcdefghijklmnopqrstuvwxyz0123456789", 40);
-        push(&mut self.offers, (token.clone(), layer, now + OFFER), MOST_OFFERS);
+        push(&mut self.offers, (token.clone(), layer, now + OFFER), MAX_OFFERS);
         token
     }
 
@@ -139,7 +139,7 @@ impl Repository {
     }
 
     pub(super) fn begin_upload(&mut self) -> Option<String> {
-        if self.uploads.len() >= MOST_UPLOADS {
+        if self.uploads.len() >= MAX_UPLOADS {
             return None;
         }
         let id = request_id();
@@ -152,7 +152,7 @@ impl Repository {
         let layers: usize = self.layers.values().map(Bytes::len).sum();
         let uploads: usize = self.uploads.values().map(|upload| upload.bytes.len()).sum();
         let images: usize = self.images.values().map(|image| image.text.len()).sum();
-        if layers + uploads + images + more > MOST_BYTES {
+        if layers + uploads + images + more > MAX_BYTES {
             return Err(full("bytes in one repository"));
         }
         Ok(())
@@ -171,7 +171,7 @@ impl Repository {
                 format!("Image with digest '{}' and this tag already exists", image.digest);
             return Err(Fault::new(400, "ImageAlreadyExistsException", message));
         }
-        if self.images.len() >= MOST_IMAGES || self.tags.len() >= MOST_IMAGES {
+        if self.images.len() >= MAX_IMAGES || self.tags.len() >= MAX_IMAGES {
             return Err(full("images in one repository"));
         }
         self.room_for(image.text.len())?;

@@ -18,7 +18,7 @@ use s3s::dto::{
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::store::{Headers, LONGEST_OBJECT, Object};
+use super::store::{Headers, MAX_OBJECT_BYTES, Object};
 use super::{Call, bucket_arn};
 use crate::iam;
 use crate::server::Shared;
@@ -27,7 +27,7 @@ use crate::server::Shared;
 pub(super) struct Objects(pub(super) Arc<Shared>);
 
 /// More keys than this are not listed at once. (S3 API Reference, ListObjectsV2.)
-const MOST_KEYS: i32 = 1000;
+const MAX_KEYS: i32 = 1000;
 
 fn fault(code: S3ErrorCode, message: impl Into<String>) -> S3Error {
     S3Error::with_message(code, message.into())
@@ -296,7 +296,7 @@ impl S3 for Objects {
             ("x-amz-optional-object-attributes", input.optional_object_attributes.is_some()),
         ])?;
         self.check_owner(&input.bucket, input.expected_bucket_owner.as_ref())?;
-        let most = input.max_keys.unwrap_or(MOST_KEYS);
+        let most = input.max_keys.unwrap_or(MAX_KEYS);
         if most < 0 {
             return Err(fault(S3ErrorCode::InvalidArgument, "max-keys is negative"));
         }
@@ -306,7 +306,7 @@ impl S3 for Objects {
             None => input.start_after.clone().unwrap_or_default(),
         };
         let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
-        let keys = usize::try_from(most.min(MOST_KEYS)).unwrap_or_default();
+        let keys = usize::try_from(most.min(MAX_KEYS)).unwrap_or_default();
         let page = match keys {
             0 => super::store::Page::default(),
             keys => self.0.s3().list(&input.bucket, &prefix, delimiter, &after, keys)?,
@@ -335,7 +335,7 @@ impl S3 for Objects {
             start_after: input.start_after.map(&shown),
             encoding_type: input.encoding_type,
             continuation_token: input.continuation_token,
-            max_keys: Some(most.min(MOST_KEYS)),
+            max_keys: Some(most.min(MAX_KEYS)),
             key_count: i32::try_from(contents.len() + prefixes.len()).ok(),
             is_truncated: Some(page.next.is_some()),
             next_continuation_token: page.next.map(|key| URL_SAFE_NO_PAD.encode(key)),
@@ -367,11 +367,11 @@ fn of_the_object(encoding: &str) -> Option<String> {
 
 async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
     let Some(body) = body else { return Ok(Bytes::new()) };
-    let limited = Limited::new(s3s::Body::from(body), LONGEST_OBJECT);
+    let limited = Limited::new(s3s::Body::from(body), MAX_OBJECT_BYTES);
     match limited.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            let message = format!("the local AWS takes objects of up to {LONGEST_OBJECT} bytes");
+            let message = format!("the local AWS takes objects of up to {MAX_OBJECT_BYTES} bytes");
             Err(fault(S3ErrorCode::EntityTooLarge, message))
         }
         // The crate's errors have no public types: their text is all there is.

@@ -13,9 +13,9 @@ use crate::server::SetupError;
 use crate::world::Account;
 
 /// The longest object, and what all of them may have together, in bytes.
-pub(super) const LONGEST_OBJECT: usize = 256 * 1024 * 1024;
-const MOST_BYTES: usize = 1024 * 1024 * 1024;
-const MOST_OBJECTS: usize = 100_000;
+pub(super) const MAX_OBJECT_BYTES: usize = 256 * 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024 * 1024;
+const MAX_OBJECTS: usize = 100_000;
 
 /// Every bucket, by its name: names are unique in all accounts.
 #[derive(Default)]
@@ -114,9 +114,9 @@ impl Store {
         let bytes =
             self.bytes - held.as_ref().map_or(0, |held| held.bytes.len()) + object.bytes.len();
         let objects = self.objects + usize::from(held.is_none());
-        if bytes > MOST_BYTES || objects > MOST_OBJECTS {
+        if bytes > MAX_BYTES || objects > MAX_OBJECTS {
             let message = format!(
-                "the local AWS holds at most {MOST_OBJECTS} objects of {MOST_BYTES} bytes together"
+                "the local AWS holds at most {MAX_OBJECTS} objects of {MAX_BYTES} bytes together"
             );
             return Err(S3Error::with_message(S3ErrorCode::ServiceUnavailable, message));
         }

@@ -196,7 +196,7 @@ async fn callers_share_one_load_and_its_error_and_those_who_give_up_do_not_end_i
         let error = client.ask().await.unwrap_err();
         let error = error.downcast_ref::<CredentialsError>().unwrap();
         assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)), "{error:?}");
-        let ours = SessionError::of_provider(error);
+        let ours = SessionError::from_provider_error(error);
         assert_eq!(ours.kind(), ErrorKind::NotConfigured);
         assert!(ours.report().contains("no profile"), "{}", ours.report());
     }

@@ -5,7 +5,7 @@ use aws_smithy_types::error::ErrorMetadata;
 use rolecall_core::is_invalid_session_code;
 
 /// Largest body that is searched for a code, in bytes. Errors of AWS services are far smaller.
-const LARGEST: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Returns `true` if the service rejected the session of the attempt.
 pub(super) fn rejects_session(context: &FinalizerInterceptorContextMut<'_>) -> bool {
@@ -29,7 +29,7 @@ fn of_response(context: &FinalizerInterceptorContextMut<'_>) -> Option<String> {
     if let Some(code) = response.headers().get("x-amzn-errortype") {
         return Some(bare(code).to_owned());
     }
-    let body = response.body().bytes().filter(|body| body.len() <= LARGEST)?;
+    let body = response.body().bytes().filter(|body| body.len() <= MAX_BODY_BYTES)?;
     of_body(std::str::from_utf8(body).ok()?)
 }
 
@@ -95,8 +95,8 @@ mod tests {
             (400, 100, true),
             (403, 100, true),
             (499, 100, true),
-            (403, LARGEST, true),
-            (403, LARGEST + 1, false),
+            (403, MAX_BODY_BYTES, true),
+            (403, MAX_BODY_BYTES + 1, false),
             (200, 100, false),
             (307, 100, false),
             (500, 100, false),
@@ -105,7 +105,7 @@ mod tests {
             let context = refused("AKIA1", status, refusal_of(size));
             assert_eq!(is_refused(context), refuses, "{status}, {size} bytes");
         }
-        assert_eq!(LARGEST, 65_536);
+        assert_eq!(MAX_BODY_BYTES, 65_536);
     }
 
     #[test]

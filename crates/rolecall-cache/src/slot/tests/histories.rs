@@ -155,33 +155,33 @@ fn live(steps: Vec<Step>, most: usize, ahead: bool) {
 }
 
 /// With sessions of a second, and callers who ask for another at every call: one fetch a second.
-const MOST: usize = 61;
+const MAX_FETCHES: usize = 61;
 /// With sessions as STS gives them, and ordinary callers: failures at 0, 1, 3, 7, 15, 25 .. 55 s,
 /// and rejections.
-const MOST_OF_STS: usize = 12;
+const MAX_STS_FETCHES: usize = 12;
 
 proptest! {
     #[test]
     fn no_history_breaks_a_promise(
         steps in proptest::collection::vec(step(1, true), 1..120), ahead: bool,
     ) {
-        live(steps, MOST, ahead);
+        live(steps, MAX_FETCHES, ahead);
     }
 
     #[test]
     fn no_busy_time_breaks_a_promise(steps in busy(1, true), ahead: bool) {
-        live(steps, MOST, ahead);
+        live(steps, MAX_FETCHES, ahead);
     }
 
     #[test]
     fn no_history_of_sts_asks_it_more_than_so_often(
         steps in proptest::collection::vec(step(900, false), 1..200), ahead: bool,
     ) {
-        live(steps, MOST_OF_STS, ahead);
+        live(steps, MAX_STS_FETCHES, ahead);
     }
 
     #[test]
     fn no_busy_time_of_sts_asks_it_more_than_so_often(steps in busy(900, false), ahead: bool) {
-        live(steps, MOST_OF_STS, ahead);
+        live(steps, MAX_STS_FETCHES, ahead);
     }
 }

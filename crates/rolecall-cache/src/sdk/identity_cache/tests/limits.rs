@@ -37,7 +37,7 @@ async fn after(cache: IdentityCacheBuilder, resolver: &Counting, seconds: u64) -
     settle().await;
     let error = poll().map_or_else(
         || "none".into(),
-        |error| SessionError::of_provider(&*error).report().to_string(),
+        |error| SessionError::from_provider_error(&*error).report().to_string(),
     );
     (waits, error)
 }
