@@ -30,3 +30,8 @@ mod unique_keys;
 pub use mfa::ProvideMfaCode;
 pub use provider::AssumeRoleProvider;
 pub use role::Role;
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

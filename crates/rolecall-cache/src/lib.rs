@@ -97,3 +97,8 @@ pub use sdk::builder_check as __builder_check;
 pub use sdk::identity_cache::{IdentityCache, IdentityCacheBuilder, identity_cache};
 pub use sdk::retry::{InvalidSessionRetry, ReportSessionUse};
 pub use status::{State, Status};
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

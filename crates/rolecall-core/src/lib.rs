@@ -69,3 +69,8 @@ pub use params::{
 pub use provider::{FetchContext, FetchMode, ProvideSession, ProvideSessionFn, provide_session_fn};
 pub use sdk::{SdkProvider, SessionCredentials};
 pub use session::{AssumedRole, Lineage, Session, SessionBuilder, VerifiedToken};
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

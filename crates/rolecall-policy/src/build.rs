@@ -148,7 +148,7 @@ impl PermissionPolicyBuilder {
                     let (_, value) = other.kind_and_value();
                     return Err(fault("role", format!("{value:?} is not the ARN of a role")));
                 }
-                Err(why) => return Err(fault("role", why)),
+                Err(error) => return Err(error.at("role")),
             }
         }
         if resources.is_empty() {
@@ -200,7 +200,7 @@ impl PermissionPolicyBuilder {
                 None => Vec::new(),
                 Some((operator, key, values)) => {
                     let condition = Condition::new(operator, key, values.iter().cloned());
-                    vec![condition.map_err(|why| fault(grant.sid, why))?]
+                    vec![condition.map_err(|error| error.at(grant.sid))?]
                 }
             };
             statements.push(PermissionStatement {
@@ -223,7 +223,7 @@ fn one_of<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> OneOf {
 }
 
 fn fault(location: &str, message: impl Into<String>) -> PolicyError {
-    PolicyError { location: location.to_owned(), message: message.into() }
+    PolicyError::new(location, message)
 }
 
 /// Prefixes as they stand in ARNs: each ends in `/` and holds nothing that IAM would take for a

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::parse::PolicyError;
 use crate::pattern::Pattern;
 
 /// The condition keys of one request and their values. Keys are case-insensitive.
@@ -47,10 +48,17 @@ impl Context {
 /// ```
 /// use rolecall_policy::{Condition, Context};
 /// let subjects = ["system:serviceaccount:shop:*"];
-/// let condition = Condition::new("StringLike", "shop.example:sub", subjects).unwrap();
+/// let condition = Condition::new("StringLike", "shop.example:sub", subjects)?;
 /// let context = Context::new().with("shop.example:sub", "system:serviceaccount:shop:checkout");
 /// assert!(condition.holds(&context));
 /// assert!(!condition.holds(&Context::new()), "a missing key does not match");
+///
+/// let error = Condition::new("NumericEquals", "aws:MultiFactorAuthAge", ["60"]).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     r#"condition: the operator "NumericEquals" is not supported"#,
+/// );
+/// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -95,40 +103,43 @@ impl Condition {
     ///
     /// # Errors
     ///
-    /// Returns a description of the problem if the operator is not supported, if `values` is empty
-    /// or does not suit the operator, or if `key` is not a condition key.
+    /// Returns [`PolicyError`] if the operator is not supported, if `values` is empty or does not
+    /// suit the operator, or if `key` is not a condition key.
     pub fn new<V: Into<String>>(
         operator: &str,
         key: &str,
         values: impl IntoIterator<Item = V>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, PolicyError> {
+        let fail = |message: String| Err(PolicyError::new("condition", message));
         let lower = operator.to_lowercase();
         let (name, if_exists) = match lower.strip_suffix("ifexists") {
             Some(name) => (name, true),
             None => (lower.as_str(), false),
         };
         let Some(&(_, test, negated)) = OPERATORS.iter().find(|(known, ..)| *known == name) else {
-            return Err(format!("the operator {operator:?} is not supported"));
+            return fail(format!("the operator {operator:?} is not supported"));
         };
         if if_exists && test == Test::Null {
-            return Err("the operator Null does not accept IfExists".into());
+            return fail("the operator Null does not accept IfExists".into());
         }
         let values: Vec<String> = values.into_iter().map(Into::into).collect();
         if values.is_empty() {
-            return Err(format!("the condition on {key} has no values"));
+            return fail(format!("the condition on {key} has no values"));
         }
         let truth = |value: &String| {
             value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
         };
         if matches!(test, Test::Bool | Test::Null) && !values.iter().all(truth) {
-            return Err(format!("{operator} accepts only \"true\" and \"false\""));
+            return fail(format!("{operator} accepts only \"true\" and \"false\""));
         }
         let arn = |value: &String| value.splitn(6, ':').count() == 6;
         if test == Test::Arn && !values.iter().all(arn) {
-            return Err(format!("{operator} accepts only ARNs, of six fields separated by colons"));
+            return fail(format!(
+                "{operator} accepts only ARNs, of six fields separated by colons"
+            ));
         }
         if key.is_empty() || !key.contains(':') {
-            return Err(format!("{key:?} is not a condition key"));
+            return fail(format!("{key:?} is not a condition key"));
         }
         let (operator, key) = (operator.to_owned(), key.to_owned());
         Ok(Self { operator, test, negated, if_exists, key, values })
@@ -246,8 +257,9 @@ mod tests {
             ("ArnNotEquals", "aws:k", &["role/x"]),
             ("ArnLike", "aws:k", &["*"]),
         ] {
-            let made = Condition::new(operator, key, values.iter().copied());
-            assert!(made.is_err(), "{operator} {key} {values:?}");
+            let error = Condition::new(operator, key, values.iter().copied()).unwrap_err();
+            assert_eq!(error.location, "condition", "{operator} {key} {values:?}");
+            assert!(!error.message.is_empty(), "{operator} {key} {values:?}");
         }
     }
 }

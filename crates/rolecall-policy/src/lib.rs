@@ -58,3 +58,8 @@ pub use evaluate::{Caller, Decision, Trust, Verdict, assume_role};
 pub use model::{Effect, PermissionPolicy, Principal, TrustPolicy};
 pub use parse::PolicyError;
 pub use pattern::Pattern;
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -204,7 +204,12 @@ impl OneOf {
 /// let account = Principal::Account("111122223333".into());
 /// assert_eq!(Principal::aws("111122223333"), Ok(account.clone()));
 /// assert_eq!(Principal::aws("arn:aws:iam::111122223333:root"), Ok(account));
-/// assert!(Principal::aws("arn:aws:iam::111122223333:role/*").is_err());
+///
+/// let error = Principal::aws("arn:aws:iam::111122223333:role/*").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     r#"principal: "arn:aws:iam::111122223333:role/*" contains a wildcard"#,
+/// );
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,8 +247,9 @@ impl Principal {
     ///
     /// # Errors
     ///
-    /// Returns a description of the problem if `value` names no principal.
-    pub fn aws(value: &str) -> Result<Self, String> {
+    /// Returns [`PolicyError`] if `value` names no principal.
+    pub fn aws(value: &str) -> Result<Self, PolicyError> {
+        let fail = |fault: &str| Err(PolicyError::new("principal", format!("{value:?} {fault}")));
         if value == "*" {
             return Ok(Self::Anyone);
         }
@@ -251,15 +257,15 @@ impl Principal {
             return Ok(Self::Account(value.to_owned()));
         }
         if value.contains(['*', '?']) {
-            return Err(format!("{value:?} contains a wildcard"));
+            return fail("contains a wildcard");
         }
-        let nobody = || Err(format!("{value:?} is not an account, user, role or role session"));
+        let unknown = || fail("is not an account, user, role or role session");
         let fields: Vec<&str> = value.splitn(6, ':').collect();
         let &["arn", _, service, "", account, resource] = fields.as_slice() else {
-            return nobody();
+            return unknown();
         };
         if !is_account(account) {
-            return nobody();
+            return unknown();
         }
         let named = |kind: &str| resource.strip_prefix(kind).is_some_and(|name| !name.is_empty());
         let whole = value.to_owned();
@@ -270,7 +276,7 @@ impl Principal {
             "sts" if named("assumed-role/") && resource.split('/').count() == 3 => {
                 Ok(Self::Session(whole))
             }
-            _ => nobody(),
+            _ => unknown(),
         }
     }
 }

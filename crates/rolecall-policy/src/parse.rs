@@ -22,17 +22,29 @@ use crate::pattern::Pattern;
 #[error("{location}: {message}")]
 #[non_exhaustive]
 pub struct PolicyError {
-    /// The location in the document, such as `Statement[0].Action`, or the name of the builder's
-    /// input.
+    /// The location in the document, such as `Statement[0].Action`, or the name of the input of a
+    /// builder or constructor, such as `role`.
     pub location: String,
     /// The problem at that location, in lower case.
     pub message: String,
 }
 
+impl PolicyError {
+    pub(crate) fn new(location: &str, message: impl Into<String>) -> Self {
+        Self { location: location.to_owned(), message: message.into() }
+    }
+
+    /// Replaces the location, for an error from a constructor that does not know where in a
+    /// document its input stands.
+    pub(crate) fn at(self, location: &str) -> Self {
+        Self { location: location.to_owned(), ..self }
+    }
+}
+
 type Parsed<T> = Result<T, PolicyError>;
 
 fn fail<T>(location: &str, message: impl Into<String>) -> Parsed<T> {
-    Err(PolicyError { location: location.to_owned(), message: message.into() })
+    Err(PolicyError::new(location, message))
 }
 
 /// IAM's own bound is 10,240 characters for any one policy; a document beyond this is no policy.
@@ -219,10 +231,8 @@ fn conditions(place: &str, value: Json, version: Version) -> Parsed<Vec<Conditio
         for (key, values) in Members::of(&place, keys)?.0 {
             let values = texts(&place, values)?;
             values.iter().try_for_each(|value| version.refuse_variables(&place, value))?;
-            match Condition::new(&operator, &key, values) {
-                Ok(condition) => conditions.push(condition),
-                Err(fault) => return fail(&place, fault),
-            }
+            let condition = Condition::new(&operator, &key, values);
+            conditions.push(condition.map_err(|error| error.at(&place))?);
         }
     }
     Ok(conditions)
@@ -243,13 +253,10 @@ fn principals(place: &str, value: Json) -> Parsed<Vec<Principal>> {
                 "AWS" => Principal::aws(&value),
                 "Federated" if !value.contains(['*', '?']) => Ok(Principal::Federated(value)),
                 "Service" if !value.contains(['*', '?']) => Ok(Principal::Service(value)),
-                "Federated" | "Service" => Err(format!("{value:?} contains a wildcard")),
-                _ => Err("this kind of principal is not supported".into()),
+                "Federated" | "Service" => fail(&place, format!("{value:?} contains a wildcard")),
+                _ => fail(&place, "this kind of principal is not supported"),
             };
-            match principal {
-                Ok(principal) => principals.push(principal),
-                Err(fault) => return fail(&place, fault),
-            }
+            principals.push(principal.map_err(|error| error.at(&place))?);
         }
     }
     if principals.is_empty() { fail(place, "no principal is listed") } else { Ok(principals) }

@@ -43,3 +43,8 @@ pub use rate_limit::{Permit, RateLimit, RateLimiter};
 pub use region::Region;
 pub use request::{AssumeRoleRequest, WebIdentityRequest};
 pub use settings::{EndpointOverrides, ProfileSettings};
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

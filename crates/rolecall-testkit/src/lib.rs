@@ -103,3 +103,8 @@ pub use oidc::{OidcIssuer, SigningKey, TokenBuilder};
 pub use record::Call;
 pub use server::{LocalAws, LocalAwsBuilder, SetupError};
 pub use world::{Account, IamRole, IamUser};
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -40,3 +40,8 @@ pub use provider::WebIdentityProvider;
 pub use spiffe::SpiffeToken;
 pub use token::WebIdentityToken;
 pub use token_providers::{ProvideWebIdentityToken, TokenFile, TokenFn, TokenVariable};
+
+// Compiles the examples of the README with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

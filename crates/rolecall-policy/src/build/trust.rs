@@ -125,7 +125,7 @@ impl TrustedPrincipal {
         match Principal::aws(arn) {
             Ok(user @ Principal::User(_)) => Ok(Self::of(user)),
             Ok(_) => Err(fault("user", format!("{arn:?} is not the ARN of a user"))),
-            Err(why) => Err(fault("user", why)),
+            Err(error) => Err(error.at("user")),
         }
     }
 
@@ -138,7 +138,7 @@ impl TrustedPrincipal {
         match Principal::aws(arn) {
             Ok(role @ Principal::Role(_)) => Ok(Self::of(role)),
             Ok(_) => Err(fault("role", format!("{arn:?} is not the ARN of a role"))),
-            Err(why) => Err(fault("role", why)),
+            Err(error) => Err(error.at("role")),
         }
     }
 
@@ -250,5 +250,5 @@ fn equals(what: &str, key: &str, value: &str) -> Result<Condition, PolicyError> 
         let why = "is empty or contains ${, which starts a policy variable";
         return Err(fault(what, format!("{value:?} {why}")));
     }
-    Condition::new("StringEquals", key, [value]).map_err(|why| fault(what, why))
+    Condition::new("StringEquals", key, [value]).map_err(|error| error.at(what))
 }
