@@ -1,8 +1,9 @@
-//! AssumeRole on top of any session provider.
+//! A session provider that assumes IAM roles with the sessions of another provider (AssumeRole).
 //!
-//! A [`Role`] describes the request. An [`AssumeRoleProvider`] sends it, signed with the sessions
-//! of a parent [`ProvideSession`](rolecall_core::ProvideSession); a role chain is a provider on a
-//! provider. It calls STS each time it is asked: put a cache around it, and one around its parent.
+//! A [`Role`] contains the parameters of the request. An [`AssumeRoleProvider`] sends it, signed
+//! with the sessions of its parent, a [`ProvideSession`](rolecall_core::ProvideSession). The parent
+//! can be another `AssumeRoleProvider`: such a sequence is a role chain. Each fetch calls STS: put
+//! a cache around each provider of the chain.
 //!
 //! # Examples
 //!

@@ -13,13 +13,13 @@ use crate::role_serde::RoleFile;
 
 /// A role to assume: its ARN and the optional parameters of AssumeRole.
 ///
-/// Every parameter is parsed when it is set, so that a value that STS would reject is never sent.
+/// Each setter validates its value: a value that STS would reject is never sent.
 ///
-/// Clones are cheap: they share one allocation. Two roles are equal if they result in the same
-/// request. The order of tags and policy ARNs does not matter; an inline policy is compared byte
+/// Clones are cheap and share one allocation. Two roles are equal if they result in the same
+/// request. The order of tags and policy ARNs does not matter. Inline policies are compared byte
 /// for byte.
 ///
-/// Setters consume the role and return it. The accessors of the same fields start with `get_`.
+/// Setters consume the role and return it. The names of the accessors start with `get_`.
 ///
 /// # Examples
 ///
@@ -38,9 +38,9 @@ use crate::role_serde::RoleFile;
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 ///
-/// A role can be part of a configuration file. Serialization with serde is lossless: a role with
-/// provided contexts, which are secrets of one moment, fails to serialize. Unknown keys are an
-/// error, and `null` means that a key is absent.
+/// With serde, a role can be part of a configuration file. Serialization is lossless: a role with
+/// provided contexts, which are short-lived secrets, fails to serialize. Unknown keys are an error.
+/// A key whose value is `null` counts as absent.
 ///
 /// ```
 /// let role: rolecall_assume_role::Role = serde_json::from_str(r#"{
@@ -85,7 +85,7 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if `arn` is not the ARN of a role.
     pub fn new<A>(arn: A) -> Result<Self, InvalidParameter>
     where
         A: TryInto<RoleArn, Error: Into<InvalidParameter>>,
@@ -145,11 +145,12 @@ impl Role {
 
     /// Sets the session duration, from 15 minutes to 12 hours. Defaults to one hour.
     ///
-    /// In a role chain, STS grants one hour at most.
+    /// The maximum is the `MaxSessionDuration` of the role, and one hour if the session of another
+    /// role assumes it.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if the value is not from 900 to 43,200 whole seconds.
     pub fn duration<D>(mut self, duration: D) -> Result<Self, InvalidParameter>
     where
         D: TryInto<SessionDuration, Error: Into<InvalidParameter>>,
@@ -162,7 +163,8 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if the key or the value is not valid, if the key is already
+    /// present, or if the role already has 50 tags.
     pub fn tag(
         mut self,
         key: impl Into<String>,
@@ -173,11 +175,13 @@ impl Role {
         Ok(self)
     }
 
-    /// Marks the tag with this key as transitive: sessions assumed from this one inherit it.
+    /// Marks the tag with this key as transitive: all sessions that are assumed from this role's
+    /// sessions inherit it.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if the key is not valid, if it is already marked, or if the
+    /// role already has 50 transitive tag keys.
     pub fn transitive_tag_key(mut self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
         let fields = self.change();
         fields.tags = std::mem::take(&mut fields.tags).transitive(key)?;
@@ -191,7 +195,8 @@ impl Role {
         self
     }
 
-    /// Sets the source identity, which all sessions assumed from this one inherit.
+    /// Sets the source identity, which all sessions that are assumed from this role's sessions
+    /// inherit.
     ///
     /// The trust policy must allow `sts:SetSourceIdentity`.
     ///
@@ -206,12 +211,13 @@ impl Role {
         Ok(self)
     }
 
-    /// Sets an inline session policy as JSON. The session is limited to what both the role and this
+    /// Sets an inline session policy, as JSON. Sessions may do only what both the role and this
     /// policy allow.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if the value is not valid, or if the policy and the policy ARNs
+    /// together are longer than 2048 characters.
     pub fn policy<P>(mut self, policy: P) -> Result<Self, InvalidParameter>
     where
         P: TryInto<SessionPolicy, Error: Into<InvalidParameter>>,
@@ -220,11 +226,12 @@ impl Role {
         self.check_policy_text()
     }
 
-    /// Adds a managed policy as a session policy, by its ARN. A session has ten at most.
+    /// Adds a managed policy as a session policy, by its ARN.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if the value is not valid, if the role already has ten policy
+    /// ARNs, or if the policy and the policy ARNs together are longer than 2048 characters.
     pub fn policy_arn<P>(mut self, arn: P) -> Result<Self, InvalidParameter>
     where
         P: TryInto<PolicyArn, Error: Into<InvalidParameter>>,
@@ -258,9 +265,8 @@ impl Role {
 
     /// Sets the serial number of the calling user's MFA device.
     ///
-    /// The codes come from a [`ProvideMfaCode`](crate::ProvideMfaCode). A role with a serial number
-    /// and a provider of codes go together: one without the other is an error when the role is
-    /// assumed.
+    /// A [`ProvideMfaCode`](crate::ProvideMfaCode) provides the codes. A serial number without such
+    /// a provider, or a provider without a serial number, is an error when the role is assumed.
     ///
     /// # Errors
     ///
@@ -273,11 +279,11 @@ impl Role {
         Ok(self)
     }
 
-    /// Adds context asserted by a trusted provider. A session has five at most.
+    /// Adds a context assertion of a trusted provider.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the value is not valid.
+    /// Returns [`InvalidParameter`] if the role already has five context assertions.
     pub fn provided_context(mut self, context: ProvidedContext) -> Result<Self, InvalidParameter> {
         let contexts = self.fields().provided_contexts.len();
         if contexts == limits::MAX_PROVIDED_CONTEXTS {
@@ -300,7 +306,7 @@ impl Role {
         self.fields().external_id.as_ref()
     }
 
-    /// Returns the session name that is set on this role, if any.
+    /// Returns the session name, if one is set.
     pub fn get_session_name(&self) -> Option<&SessionName> {
         self.fields().session_name.as_ref()
     }
@@ -335,12 +341,12 @@ impl Role {
         self.fields().mfa_serial.as_ref()
     }
 
-    /// Returns the provided contexts.
+    /// Returns the context assertions.
     pub fn get_provided_contexts(&self) -> &[ProvidedContext] {
         &self.fields().provided_contexts
     }
 
-    /// Removes the session name, so that the default of the chain applies.
+    /// Removes the session name. The session name of the chain applies instead.
     ///
     /// # Examples
     ///

@@ -49,7 +49,7 @@ impl Moment {
         self.0
     }
 
-    /// Returns the moment that is `duration` earlier, or [`Moment::ZERO`] if there is none.
+    /// Returns the moment that is `duration` earlier, but not before [`Moment::ZERO`].
     #[must_use]
     pub fn earlier_by(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(to_nanos(duration)))
@@ -85,7 +85,10 @@ impl fmt::Debug for Moment {
     }
 }
 
-/// A source of time. rolecall reads the time and sleeps only through a `Clock`.
+/// A source of time, with a monotonic clock for deadlines, the wall clock, and sleep.
+///
+/// Sessions, lifetimes and refreshes use the time of a `Clock`. The timeouts and the back-off of a
+/// single call to STS use Tokio's time.
 ///
 /// [`Clock::system`] measures deadlines on a clock that cannot be set and that continues while the
 /// machine is suspended: `CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on macOS, and
@@ -126,12 +129,12 @@ enum Kind {
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 impl Clock {
-    /// Creates the system's clock.
+    /// Returns the system clock.
     pub const fn system() -> Self {
         Self(Kind::System)
     }
 
-    /// Returns the current moment, for deadlines and lifetimes.
+    /// Returns the current moment of the monotonic clock.
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
@@ -150,11 +153,11 @@ impl Clock {
         }
     }
 
-    /// Sleeps until `deadline`. Never returns if `deadline` is [`Moment::MAX`].
+    /// Sleeps until `deadline`. Never completes if `deadline` is [`Moment::MAX`].
     ///
     /// # Panics
     ///
-    /// Panics outside of a Tokio runtime with time enabled if the clock is the system's and
+    /// Panics outside of a Tokio runtime with time enabled if this is the system clock and
     /// `deadline` has not passed.
     ///
     /// # Cancel safety
@@ -179,11 +182,11 @@ impl Clock {
 
     /// Runs `future` until it completes or `deadline` passes.
     ///
-    /// The future is polled at least once, also if `deadline` has passed already.
+    /// The future is polled at least once, even if `deadline` has already passed.
     ///
     /// # Errors
     ///
-    /// Returns [`Elapsed`] if `deadline` passes first. The future is dropped then.
+    /// Returns [`Elapsed`] if `deadline` passes first, and drops the future.
     ///
     /// # Panics
     ///
@@ -223,7 +226,7 @@ impl TimeSource for Clock {
     }
 }
 
-/// The error of [`Clock::until`]: the deadline passed before the future completed.
+/// An error returned by [`Clock::until`] when the deadline passes before the future completes.
 ///
 /// # Examples
 ///

@@ -10,12 +10,12 @@ use std::time::SystemTime;
 
 use crate::{ErrorKind, SessionError};
 
-/// The environment of a program: variables, files, and the names of the machine and the program.
-/// rolecall reads these only through an `Environment`.
+/// The environment of a program: its variables, its files, and the names of the machine and the
+/// program.
 ///
 /// [`Environment::process`] is the environment of the running process. [`Environment::fixed`] has
-/// the given variables only, for tests: setting variables of a running process is unsafe in edition
-/// 2024. It reads files of the machine, except for those added by [`with_file`].
+/// the given variables only. Use it in tests, because setting a variable of the running process is
+/// `unsafe` in edition 2024. Both read the files of the machine, and those added by [`with_file`].
 ///
 /// The `Debug` output contains the names of variables and files and no values, since values may be
 /// secrets.
@@ -63,8 +63,8 @@ impl Environment {
 
     /// Adds a file that need not exist on the machine.
     ///
-    /// On [`Environment::process`], the result has the variables that are set at the time of the
-    /// call; later changes are not seen.
+    /// If this is [`Environment::process`], the result contains the variables that are set at the
+    /// time of the call, and no later changes.
     #[must_use]
     pub fn with_file(self, path: impl Into<PathBuf>, contents: impl Into<Vec<u8>>) -> Self {
         let mut fixed = match Arc::unwrap_or_clone(self.0) {
@@ -101,8 +101,8 @@ impl Environment {
 
     /// Returns the values of two variables that must be set together, or `None` if neither is set.
     ///
-    /// `note` is appended to the hint of the error, in parentheses, unless it is empty: for
-    /// example, what usually sets the variables.
+    /// `note` is appended to the hint of the error in parentheses, unless it is empty. It tells,
+    /// for example, what usually sets the variables.
     ///
     /// # Errors
     ///
@@ -140,8 +140,8 @@ impl Environment {
 
     /// Reads a regular file of at most `limit` bytes without blocking the calling thread.
     ///
-    /// The file is read on a thread of the Tokio runtime that is meant for blocking calls. Outside
-    /// of a runtime, the calling thread reads the file.
+    /// The file is read by [`tokio::task::spawn_blocking`]. Outside of a Tokio runtime, the calling
+    /// thread reads the file and blocks.
     ///
     /// # Errors
     ///
@@ -150,7 +150,8 @@ impl Environment {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future discards the contents. The read itself may complete in the background.
+    /// Dropping the future discards the contents. A read that has started completes in the
+    /// background.
     pub async fn read_file(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
         let fail = |fault| FileError { path: path.to_owned(), fault };
         if let Some(contents) = self.read_added_file(path, limit) {
@@ -161,7 +162,7 @@ impl Environment {
             Ok(runtime) => runtime
                 .spawn_blocking(move || read_regular_file(&owned, limit))
                 .await
-                // The read does not panic, so that only a runtime that shuts down loses the task.
+                // The read does not panic, so only a runtime that shuts down loses the task.
                 .unwrap_or_else(|_| Err(FileFault::Unreadable("the runtime shut down".into()))),
             Err(_) => read_regular_file(&owned, limit),
         };
@@ -204,7 +205,7 @@ impl Environment {
 
     /// Returns the time of a file's last modification, or `None` if it is not known.
     ///
-    /// The time is the wall clock's. Use it in error messages only.
+    /// The time is that of the wall clock. Use it in error messages only.
     ///
     /// # Examples
     ///
@@ -331,7 +332,7 @@ fn system_host_name() -> Option<String> {
     std::env::var("COMPUTERNAME").ok()
 }
 
-/// The error of a file that could not be read.
+/// An error returned when a file cannot be read.
 ///
 /// # Examples
 ///
@@ -354,7 +355,7 @@ pub struct FileError {
     pub fault: FileFault,
 }
 
-/// The reason why a file could not be read.
+/// The reason why a file cannot be read.
 ///
 /// # Examples
 ///

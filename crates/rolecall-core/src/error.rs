@@ -1,4 +1,4 @@
-//! The error of a fetch that provides no session.
+//! The error that is returned when a session cannot be provided.
 
 use std::error::Error;
 use std::fmt;
@@ -27,25 +27,27 @@ pub enum ErrorKind {
     NotConfigured,
     /// The configuration is invalid.
     InvalidConfig,
-    /// The web identity token cannot be read or is not a token, or no MFA code arrived in time.
+    /// The web identity token cannot be read, is malformed, or has expired, or no MFA code was
+    /// provided in time.
     TokenUnavailable,
     /// A policy denies the request.
     Denied,
-    /// STS rejected the web identity token or the signature: it has expired, its issuer is unknown,
-    /// or its audience is wrong.
+    /// STS rejected the web identity token or the session that signed the request, or the token has
+    /// another identity than the first token of its provider.
     TokenRejected,
-    /// The service or the rate limit allows no more requests at this time.
+    /// The service or rolecall's rate limit allows no more requests at this time.
     Throttled,
-    /// The service cannot be reached, reports a failure of its own, or did not respond in time.
+    /// The service cannot be reached, reported an internal failure, or did not respond in time.
     Unavailable,
-    /// The service sent a response that cannot be used.
+    /// The service sent a malformed response, or returned a session that has expired, that expires
+    /// sooner than the cached session, or that was invalidated.
     InvalidResponse,
     /// The cache entry was removed while a provider for it still existed.
     Removed,
 }
 
 impl ErrorKind {
-    /// Returns `true` if the same request may succeed later without a change of the configuration.
+    /// Returns `true` if the same request may succeed later without a change to the configuration.
     pub const fn is_retryable(self) -> bool {
         match self {
             Self::Throttled
@@ -77,7 +79,7 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Where in a role chain an error occurred: at the base credentials or at a hop.
+/// The location of an error in a role chain: the base credentials or a hop.
 ///
 /// # Examples
 ///
@@ -101,7 +103,8 @@ pub enum ErrorLocation {
     Hop {
         /// Number of the hop, counted from 1 at the base credentials.
         index: usize,
-        /// Number of hops that the error has passed, up to the length of the chain.
+        /// Number of hops in the part of the chain that the error has passed through. This is the
+        /// length of the chain once the last hop has returned the error.
         of: usize,
         /// The role that the hop assumes.
         role: RoleArn,
@@ -124,13 +127,14 @@ impl fmt::Display for ErrorLocation {
     }
 }
 
-/// The error of a fetch that provides no session.
+/// An error returned when a session cannot be provided.
 ///
 /// Clones are cheap: all callers that wait for one fetch receive the same error.
 ///
 /// `Display` shows `{location}: {message} ({code}, request id {id}); hint: {hint}`, without the
-/// parts that are not set. [`Error::source`] returns the causes as text. An SDK error itself is
-/// never kept, since the `Debug` output of some contains the raw response with the secret key.
+/// parts that are not set. [`Error::source`] returns the causes as text. The error values of the
+/// SDK are not kept, because the `Debug` output of some contains the raw response with the secret
+/// key.
 ///
 /// # Examples
 ///
@@ -159,8 +163,8 @@ struct Inner {
     request_id: Option<String>,
     hint: Option<String>,
     cause: Option<Cause>,
-    /// Set by the rate limiter only. A flag of its own, since a service that throttles has the same
-    /// kind but is a failure.
+    /// Set by the rate limiter only. The kind does not tell: a throttling response of a service has
+    /// the same kind, but is a failure.
     deferred: bool,
 }
 
@@ -170,8 +174,8 @@ const MAX_TEXT: usize = 2000;
 impl SessionError {
     /// Creates an error. The message is one clause in lower case, without a full stop.
     ///
-    /// All texts of an error are limited to 2000 characters each, and control characters are
-    /// replaced by spaces, since they may come from a server.
+    /// Each text of an error is truncated to 2000 characters, and its control characters are
+    /// replaced with spaces, because it may come from a server.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -187,8 +191,8 @@ impl SessionError {
 
     /// Creates the error of a background fetch that the rate limiter deferred.
     ///
-    /// The kind is [`Throttled`](ErrorKind::Throttled). Only a rate limiter creates it: a service
-    /// that throttles is a failure, see [`is_deferred`](Self::is_deferred).
+    /// The kind is [`Throttled`](ErrorKind::Throttled). Only rate limiters create this error: a
+    /// throttling response of a service is a failure; see [`is_deferred`](Self::is_deferred).
     pub fn deferred(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Throttled, message).modify(|e| e.deferred = true)
     }
@@ -204,10 +208,10 @@ impl SessionError {
         self.modify(|e| e.kind = kind)
     }
 
-    /// Replaces the kind `NotConfigured` by `InvalidConfig`.
+    /// Replaces the kind `NotConfigured` with `InvalidConfig`.
     ///
-    /// For errors from within a configured provider: with `NotConfigured`, an SDK provider chain
-    /// would continue with another identity.
+    /// Use this for errors from within a configured provider: with `NotConfigured`, an SDK provider
+    /// chain would continue with another identity.
     #[doc(hidden)]
     #[must_use]
     pub fn configured(self) -> Self {
@@ -229,7 +233,7 @@ impl SessionError {
         self.modify(|e| e.request_id = Some(sanitize(id.into())))
     }
 
-    /// Sets the hint: what a person should do about the error.
+    /// Sets the hint, a suggested fix.
     ///
     /// The hint is an imperative clause in lower case, without a full stop: "set AWS_REGION".
     #[must_use]
@@ -274,10 +278,10 @@ impl SessionError {
         self.0.deferred
     }
 
-    /// Sets where the error happened, if no inner layer has set it.
+    /// Sets the error location unless already set.
     ///
-    /// An error that passes through a later hop of its chain keeps its location and takes the
-    /// length of the chain from that hop.
+    /// An error that passes through a later hop keeps its location, and the number of hops in it is
+    /// raised to the number of that hop.
     #[must_use]
     pub fn at(self, location: ErrorLocation) -> Self {
         self.modify(|e| match (&mut e.location, location) {
@@ -298,12 +302,12 @@ impl SessionError {
         self.0.kind
     }
 
-    /// Returns where in a role chain the error occurred, if that is known.
+    /// Returns the error location: where in a role chain the error occurred, if known.
     pub fn location(&self) -> Option<&ErrorLocation> {
         self.0.location.as_ref()
     }
 
-    /// Returns the message, without location, code and hint.
+    /// Returns the message without the location, the code and the hint.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -313,12 +317,12 @@ impl SessionError {
         self.0.code.as_deref()
     }
 
-    /// Returns the service's request id, which AWS Support asks for.
+    /// Returns the service's request id, which AWS Support requires to investigate a call.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// Returns the hint: what a person should do about the error.
+    /// Returns the hint, a suggested fix.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -328,7 +332,7 @@ impl SessionError {
         self.0.kind.is_retryable()
     }
 
-    /// Returns the error and all its causes, in one line.
+    /// Formats the error and all of its causes in one line.
     ///
     /// # Examples
     ///
@@ -392,15 +396,15 @@ impl Error for SessionError {
     }
 }
 
-/// An invalid parameter is an invalid configuration, whatever its origin.
+/// Converts to an error of the kind [`InvalidConfig`](ErrorKind::InvalidConfig).
 impl From<crate::InvalidParameter> for SessionError {
     fn from(error: crate::InvalidParameter) -> Self {
         Self::new(ErrorKind::InvalidConfig, error.to_string())
     }
 }
 
-/// Only `NotConfigured` becomes `not_loaded`. An SDK provider chain therefore never continues from
-/// a configured provider that failed to a provider of another identity.
+/// Converts only `NotConfigured` to `CredentialsNotLoaded`. An SDK provider chain therefore never
+/// continues from a configured provider that failed to a provider of another identity.
 impl From<SessionError> for CredentialsError {
     fn from(error: SessionError) -> Self {
         match error.kind() {
@@ -467,12 +471,11 @@ fn sanitize(text: String) -> String {
     sanitized
 }
 
-/// Returns `true` if a service that responds with this error code rejected the session itself.
+/// Returns `true` if this error code of a service means that it rejected the session itself.
 ///
-/// A new session of the same role may then be accepted. `AccessDenied` is not such a code: the
+/// The service may accept a new session of the same role. `AccessDenied` is not such a code: the
 /// service accepted the session, and a policy denied the request. STS also uses
-/// `ExpiredTokenException` for an expired web identity token; a web identity call is not signed by
-/// a session.
+/// `ExpiredTokenException` for an expired web identity token, in calls that no session signs.
 ///
 /// # Examples
 ///

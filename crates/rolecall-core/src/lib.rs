@@ -1,14 +1,14 @@
-//! rolecall-core defines the types that all rolecall crates share: sessions, the trait of session
-//! providers, the parameters of STS, errors, and access to time and the environment.
+//! Core types of rolecall: sessions, the trait of session providers, the parameters of STS, errors,
+//! and access to time and the environment.
 //!
 //! - [`ProvideSession`] is the one trait to implement for a new way to obtain [`Session`]s.
 //!   Caching, role chains, pools and the SDK plug-ins work with every implementation.
-//! - The parameters of STS are types that are parsed once and are valid from then on: [`RoleArn`],
-//!   [`ExternalId`], [`SessionTags`] and others. [`limits`] holds the limits that they enforce.
+//! - The parameters of STS are types that validate their value when it is parsed: [`RoleArn`],
+//!   [`ExternalId`], [`SessionTags`] and others. [`limits`] contains the limits that they enforce.
 //! - [`SessionError`] describes why a session could not be provided: its kind, its location in a
 //!   role chain, and a hint.
-//! - [`Clock`] and [`Environment`] are the only access to time, variables and files, so that tests
-//!   can replace both.
+//! - [`Clock`] and [`Environment`] provide the time, variables and files, so that tests can replace
+//!   them.
 //!
 //! Most services use these types through the crate `rolecall`. Depend on this crate to publish a
 //! session provider without the rest of rolecall.
@@ -36,7 +36,7 @@
 //! # Features
 //!
 //! - `metrics` adds `Metrics`, an [`Observer`] that records events with the crate `metrics`.
-//! - `test-util` adds `ManualClock`, a clock that tests advance by hand.
+//! - `test-util` adds `ManualClock`, a clock that tests advance.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -29,9 +29,9 @@ const REMOVALS: &str = "rolecall_removals_total";
 /// fetch. `mode` is `foreground` (a caller waits) or `background`. `kind` is the
 /// [`ErrorKind`](crate::ErrorKind), such as `throttled` or `invalid_response`, or `none`.
 ///
-/// No label identifies the session, so that the number of time series does not grow with the number
-/// of roles; see [`with_provider`](Self::with_provider). A cache hit is not an event and updates no
-/// metric.
+/// By default, no label identifies the session: the number of time series does not grow with the
+/// number of roles. See [`with_provider`](Self::with_provider). A cache hit is not an event and
+/// updates no metric.
 ///
 /// # Examples
 ///

@@ -7,9 +7,9 @@ use crate::{FetchMode, Session, SessionError};
 
 /// Receives the events of cached sessions, in addition to what `tracing` logs.
 ///
-/// A cache hit is not an event. Events are delivered on the task where they happen, with no lock
-/// held: return quickly and do not block. If an observer panics, the panic is caught and logged,
-/// and the session is not affected.
+/// A cache hit is not an event. Events are delivered on the task where they occur, with no lock
+/// held: an observer must return quickly and must not block. A panic of an observer is caught and
+/// logged, and does not affect the session.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The trait that every source of sessions implements.
+//! The trait that session providers implement.
 
 use std::fmt;
 use std::future::Future;
@@ -15,9 +15,9 @@ use crate::{Clock, Session, SessionError};
 /// This is the one trait to implement for a new way to obtain sessions. Caching, role chains, pools
 /// and the SDK plug-ins work with every implementation.
 ///
-/// An implementation fetches a session on each call. It does not cache and does not retry for
-/// minutes: the cache around it does both. It sets a time limit for every network call that it
-/// makes.
+/// An implementation fetches a session in each call. It does not cache sessions and does not retry
+/// for minutes, because the cache around it does both. It sets a timeout for every network call
+/// that it makes.
 ///
 /// # Examples
 ///
@@ -39,7 +39,8 @@ use crate::{Clock, Session, SessionError};
 ///     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
 ///         let requested_at = context.clock().now();
 ///         let (id, secret, lifetime) = request_keys().await.map_err(|error| {
-///             SessionError::new(ErrorKind::Unavailable, "the vault did not answer").with_cause(&error)
+///             SessionError::new(ErrorKind::Unavailable, "the vault did not respond")
+///                 .with_cause(&error)
 ///         })?;
 ///         let credentials = Credentials::new(id, secret, None, None, "vault");
 ///         Ok(Session::builder(credentials)
@@ -58,7 +59,7 @@ use crate::{Clock, Session, SessionError};
 /// # }
 /// ```
 ///
-/// For a provider without state of its own, an async closure is enough: see [`provide_session_fn`].
+/// To create a provider from an async closure, see [`provide_session_fn`].
 #[async_trait]
 pub trait ProvideSession: fmt::Debug + Send + Sync + 'static {
     /// Fetches a session.
@@ -70,26 +71,26 @@ pub trait ProvideSession: fmt::Debug + Send + Sync + 'static {
     /// its next provider; every other kind ends the chain.
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError>;
 
-    /// Returns the time limit of one [`provide_session`](Self::provide_session) call; a cache
-    /// abandons the fetch then.
+    /// Returns the timeout of one [`provide_session`](Self::provide_session) call, after which a
+    /// cache abandons the fetch.
     ///
-    /// Defaults to 15 seconds. A provider that calls other providers adds their timeouts to its
-    /// own.
+    /// Defaults to 15 seconds. A provider that calls other providers adds their timeouts.
     fn timeout(&self) -> Duration {
         DEFAULT_TIMEOUT
     }
 
-    /// Returns the name that logs, metrics, events and errors use: a role's ARN or the kind of
-    /// provider.
+    /// Returns the name of the provider in logs, metrics, events and errors, such as a role's ARN
+    /// or the kind of provider.
     ///
     /// Defaults to `custom provider`. The name must not contain a secret.
     fn name(&self) -> &str {
         "custom provider"
     }
 
-    /// Invalidates `session`: a service rejected it.
+    /// Reports that a service rejected `session`.
     ///
-    /// Providers that cache sessions replace it. Does nothing by default.
+    /// A provider that caches sessions replaces the session, and one on top of another provider
+    /// forwards the call. Does nothing by default.
     fn invalidate(&self, session: &Session) {
         let _ = session;
     }
@@ -130,12 +131,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Creates a provider from an async closure.
 ///
-/// `name` is the provider's [`name`](ProvideSession::name). The timeout is the default of 15
-/// seconds; implement [`ProvideSession`] for another one.
-///
-/// # Errors
-///
-/// The closure returns the errors that [`ProvideSession::provide_session`] describes.
+/// `name` is the provider's [`name`](ProvideSession::name). The timeout is 15 seconds. For another
+/// timeout, implement [`ProvideSession`]. The closure returns the errors that
+/// [`ProvideSession::provide_session`] describes.
 ///
 /// # Examples
 ///
@@ -149,7 +147,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 /// });
 /// ```
 ///
-/// An async closure cannot borrow from what it captures. Clone captured values into the future:
+/// The future cannot borrow values that the closure captures. Clone them into the future:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -162,7 +160,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 ///     async move {
 /// #       let _ = &client;
 /// #       let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
-///         // Ask the client for credentials here.
+///         // Request credentials with the client here.
 ///         let credentials = Credentials::new(id, secret, None, None, "vault");
 ///         Ok(Session::builder(credentials).build())
 ///     }
@@ -178,7 +176,7 @@ where
 
 type Fetched = Pin<Box<dyn Future<Output = Result<Session, SessionError>> + Send>>;
 
-/// A provider made from an async closure by [`provide_session_fn`].
+/// A provider that calls an async closure, created by [`provide_session_fn`].
 ///
 /// # Examples
 ///
@@ -212,8 +210,7 @@ impl ProvideSession for ProvideSessionFn {
     }
 }
 
-/// Describes the request that a provider serves: whether a caller waits, and the clock to measure
-/// by.
+/// The context of a fetch: whether a caller waits for it, and the clock that measures lifetimes.
 ///
 /// # Examples
 ///
@@ -238,14 +235,15 @@ impl FetchContext {
         Self { mode: FetchMode::Background, clock: Clock::system() }
     }
 
-    /// Sets the clock of the cache that requests the session.
+    /// Sets the clock, which is that of the cache that requests the session. Defaults to the
+    /// system clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Returns whether a caller waits for the session.
+    /// Returns the mode of the fetch: whether a caller waits for the session.
     pub const fn mode(&self) -> FetchMode {
         self.mode
     }

@@ -52,8 +52,8 @@ impl<P: ProvideCredentials + 'static> ProvideSession for SdkProvider<P> {
     async fn provide_session(&self, _context: FetchContext) -> Result<Session, SessionError> {
         match self.provider.provide_credentials().await {
             Ok(credentials) => {
-                // An account id that is not valid is left out: the credentials may still work, and
-                // the account is additional information.
+                // An invalid account id is left out instead of failing the fetch: the credentials
+                // may still work, and the account is additional information.
                 let account =
                     credentials.account_id().and_then(|account| account.as_str().parse().ok());
                 let mut session = Session::builder(credentials).base(self.name.clone());
@@ -75,8 +75,8 @@ impl<P: ProvideCredentials + 'static> ProvideSession for SdkProvider<P> {
 impl SessionError {
     /// Converts an error of an SDK credentials provider.
     ///
-    /// A `SessionError` that passed through the SDK is returned unchanged. Otherwise, the kind
-    /// follows from the [`CredentialsError`] in the chain of sources, and is
+    /// Returns the `SessionError` among the causes, unchanged, if there is one. Otherwise, the kind
+    /// is determined by the [`CredentialsError`] in the chain of sources, and is
     /// [`Unavailable`](ErrorKind::Unavailable) if there is none.
     ///
     /// # Examples
@@ -112,9 +112,9 @@ impl SessionError {
     }
 }
 
-/// Provides a session provider's credentials to the SDK, without caching.
+/// Provides the credentials of a session provider to the SDK, without caching.
 ///
-/// Every call fetches a session. Services use the `CachedProvider` of rolecall instead, which
+/// Each call fetches a session. In a service, use the `CachedProvider` of rolecall instead, which
 /// implements [`ProvideCredentials`] itself.
 ///
 /// # Examples

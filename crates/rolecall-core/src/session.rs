@@ -1,4 +1,4 @@
-//! Sessions: credentials and what is known about them.
+//! Sessions: credentials with their role, account, expiration and origin.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,9 @@ use aws_credential_types::Credentials;
 
 use crate::{AccountId, Clock, Moment, RoleArn, SessionTags, SourceIdentity};
 
-/// Credentials and what is known about them: the assumed role, the account, the expiration and how
-/// they were obtained.
+/// Credentials with the assumed role, the account, the expiration, and how they were obtained.
 ///
-/// Most sessions are temporary credentials from STS; long-term access keys are a session that does
+/// Most sessions are temporary credentials from STS. Long-term access keys are a session that does
 /// not expire. Clones are cheap and share the credentials.
 ///
 /// The `Debug` output contains the access key id, which is not a secret, and never the secret key
@@ -74,7 +73,7 @@ impl Session {
         }
     }
 
-    /// Returns the credentials in the SDK's form.
+    /// Returns the credentials as the SDK's type.
     pub fn credentials(&self) -> &Credentials {
         &self.0.credentials
     }
@@ -118,8 +117,9 @@ impl Session {
     /// Returns the time at which the session expires, by this machine's wall clock, or `None` if it
     /// does not expire.
     ///
-    /// This time is for display and for the SDK. A cache uses [`expiration`](Self::expiration),
-    /// which a wrong wall clock does not affect.
+    /// This time is for display and for the SDK. To compare the expiration with a deadline, use
+    /// [`expiration`](Self::expiration), which a wrong wall clock does not affect if the provider
+    /// measured the lifetime.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.credentials.expiry()
     }
@@ -142,8 +142,8 @@ impl Session {
     /// Returns the moment at which the session expires, or [`Moment::MAX`] if it does not expire.
     ///
     /// If the provider measured the [`lifetime`](Self::lifetime), the result does not depend on the
-    /// wall clock. Otherwise it is computed from the lifetime that remains by the wall clock at the
-    /// time of the call: call this once, when the session is received.
+    /// wall clock. Otherwise, the result is computed from the current time of the wall clock: call
+    /// this method once, when the session is received.
     pub fn expiration(&self, clock: &Clock) -> Moment {
         match (self.0.measured, self.expires_at()) {
             (Some(measured), _) => measured.requested_at + measured.lifetime,
@@ -162,7 +162,7 @@ impl Session {
         self.0.packed_policy_size
     }
 
-    /// Returns the source identity, whether the request set it or the session inherited it from the
+    /// Returns the source identity, if one is set. It was set by the request, or inherited from the
     /// session that assumed the role.
     pub fn source_identity(&self) -> Option<&SourceIdentity> {
         self.0.source_identity.as_ref()
@@ -176,13 +176,13 @@ impl Session {
         &self.0.tags
     }
 
-    /// Returns what STS verified in the web identity token, or `None` if the session was obtained
-    /// without one.
+    /// Returns the claims of the web identity token that STS verified, or `None` if the session was
+    /// obtained without a token.
     pub fn web_identity(&self) -> Option<&VerifiedToken> {
         self.0.web_identity.as_ref()
     }
 
-    /// Returns how the session was obtained.
+    /// Returns how the session was obtained: its base credentials and its hops.
     pub fn lineage(&self) -> &Lineage {
         &self.0.lineage
     }
@@ -216,7 +216,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Builds a [`Session`] in the implementation of a provider.
+/// A builder of a [`Session`], for implementations of [`ProvideSession`](crate::ProvideSession).
 ///
 /// # Examples
 ///
@@ -262,8 +262,8 @@ impl SessionBuilder {
 
     /// Sets the lifetime, which counts from `requested_at`: the moment before the request was sent.
     ///
-    /// The expiry in the credentials is replaced by this machine's wall time plus the remaining
-    /// lifetime, so that the SDK and the cache agree on it.
+    /// Replaces the expiry of the credentials with this machine's wall time plus the remaining
+    /// lifetime, so that the SDK and the cache agree on the expiration.
     #[must_use]
     pub fn lifetime(mut self, requested_at: Moment, lifetime: Duration, clock: &Clock) -> Self {
         self.inner.measured = Some(MeasuredLifetime { requested_at, lifetime });
@@ -295,15 +295,15 @@ impl SessionBuilder {
         self
     }
 
-    /// Sets what STS verified in the web identity token.
+    /// Sets the claims of the web identity token that STS verified.
     #[must_use]
     pub fn web_identity(mut self, token: VerifiedToken) -> Self {
         self.inner.web_identity = Some(token);
         self
     }
 
-    /// Starts the lineage at a provider of base credentials, by its name: "web identity", "static
-    /// keys".
+    /// Sets the lineage to the name of a provider of base credentials, such as "web identity" or
+    /// "static keys", without hops.
     #[must_use]
     pub fn base(mut self, base: impl Into<String>) -> Self {
         self.inner.lineage = Lineage { base: base.into(), hops: Vec::new() };
@@ -356,8 +356,8 @@ impl AssumedRole {
     /// `arn:<partition>:sts::<account>:assumed-role/<role name>/<session name>` and an id of the
     /// form `<role id>:<session name>`.
     ///
-    /// Neither is validated, since servers other than AWS may use other forms. The methods that
-    /// read a part of the ARN return `None` then.
+    /// Neither is validated, because servers other than AWS may use other forms. The methods that
+    /// return a part of the ARN return `None` for such an ARN.
     pub fn new(arn: impl Into<String>, id: impl Into<String>) -> Self {
         Self { arn: arn.into(), id: id.into() }
     }
@@ -414,8 +414,8 @@ pub struct VerifiedToken {
     pub audience: Option<String>,
 }
 
-/// How a session was obtained: the provider of the base credentials, and the roles that were
-/// assumed from there, in order.
+/// The origin of a session: the provider of the base credentials, and the roles that were assumed
+/// with them, in order.
 ///
 /// # Examples
 ///

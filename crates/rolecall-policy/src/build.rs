@@ -40,7 +40,7 @@ impl PermissionPolicy {
     }
 }
 
-/// Builds a [`PermissionPolicy`]. Everything that it does not name stays denied.
+/// A builder of a [`PermissionPolicy`]. The policy allows only the access that is added.
 ///
 /// # Examples
 ///
@@ -118,7 +118,7 @@ impl PermissionPolicyBuilder {
     }
 
     /// Allows `sts:AssumeRole` on these roles, by their ARNs. The trust policies of the roles must
-    /// allow it, too.
+    /// allow the call as well.
     ///
     /// # Errors
     ///

@@ -75,13 +75,13 @@ enum Kind {
 }
 
 impl Caller {
-    /// Creates the caller of an IAM user, from its account id and its ARN.
+    /// Creates a caller that is an IAM user, from the account id and the ARN of the user.
     pub fn user(account: impl Into<String>, arn: impl Into<String>) -> Self {
         Self { account: account.into(), arn: arn.into(), kind: Kind::User }
     }
 
-    /// Creates the caller of a session of a role, from the role's account id, ARN (with its path)
-    /// and name, and the session's name.
+    /// Creates a caller that is a session of a role, from the role's account id, ARN (with its
+    /// path) and name, and the session's name.
     pub fn role_session(
         account: impl Into<String>,
         role: impl Into<String>,
@@ -94,8 +94,7 @@ impl Caller {
         Self { account, arn, kind: Kind::RoleSession { role } }
     }
 
-    /// Creates the caller of an identity that an OIDC or SAML provider has verified, from the
-    /// provider's ARN.
+    /// Creates a caller that is an identity of an OIDC or SAML provider, from the provider's ARN.
     pub fn federated(provider: impl Into<String>) -> Self {
         Self { account: String::new(), arn: provider.into(), kind: Kind::Federated }
     }
@@ -141,7 +140,7 @@ impl Caller {
 pub enum Trust {
     /// No statement allows the caller.
     NotTrusted,
-    /// The caller's account is allowed. The caller's own policies must allow the action, too.
+    /// The caller's account is allowed. The caller's own policies must allow the action as well.
     Delegated,
     /// Every caller is allowed.
     Anyone,
@@ -153,7 +152,7 @@ pub enum Trust {
 
 impl Trust {
     /// Returns `true` if the trust policy allows the caller. The caller's own policies may have to
-    /// allow the action, too; see [`assume_role`].
+    /// allow the action as well; see [`assume_role`].
     pub const fn is_allowed(self) -> bool {
         matches!(self, Self::Delegated | Self::Anyone | Self::Named)
     }
@@ -185,7 +184,7 @@ impl TrustPolicy {
     }
 }
 
-/// Whether a caller may assume a role, and otherwise which policy prevents it.
+/// The decision on a call to assume a role, and the policy that prevents it.
 ///
 /// # Examples
 ///

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::pattern::Pattern;
 
-/// The error of a policy that cannot be parsed or built.
+/// An error returned when a policy, or a part of it, cannot be parsed or built.
 ///
 /// # Examples
 ///

@@ -16,7 +16,7 @@ use std::fmt;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Creates a pattern. Every text is valid.
+    /// Creates a pattern. Every string is a valid pattern.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -26,12 +26,12 @@ impl Pattern {
         &self.0
     }
 
-    /// Returns `true` if the pattern matches the whole of `text`. Case-sensitive.
+    /// Returns `true` if the pattern matches the whole of `text`, with regard to case.
     pub fn matches(&self, text: &str) -> bool {
         matches(&self.0, text)
     }
 
-    /// Returns `true` if the pattern matches the whole of `text`. Case-insensitive.
+    /// Returns `true` if the pattern matches the whole of `text`, regardless of case.
     pub fn matches_ignoring_case(&self, text: &str) -> bool {
         matches(&self.0.to_lowercase(), &text.to_lowercase())
     }

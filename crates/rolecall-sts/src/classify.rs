@@ -2,7 +2,7 @@
 
 use rolecall_core::{ErrorKind, SessionError};
 
-/// What must change before the call can succeed.
+/// How a failed call can be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// The same request fails again.
@@ -85,8 +85,8 @@ pub(crate) fn classify(code: Option<&str>, message: &str, status: u16) -> ErrorC
     let row = code.and_then(|code| {
         TABLE.iter().find(|(row, part, _)| *row == code && message.contains(part))
     });
-    // STS always sends a code. Without this hint, the 403 of a firewall would send its reader to
-    // the role's trust policy.
+    // STS always sends a code. Without this hint, the 403 of a firewall would wrongly point to the
+    // role's trust policy.
     let not_sts = match code {
         None => Some(
             "check for a proxy or a firewall that responds in place of STS, which always sends an \
@@ -106,8 +106,7 @@ pub(crate) fn classify(code: Option<&str>, message: &str, status: u16) -> ErrorC
     }
 }
 
-/// Returns `true` if STS rejected the session that signed the request. Another session may be
-/// accepted.
+/// Returns `true` if STS rejected the session that signed the request. STS may accept another one.
 ///
 /// # Examples
 ///
@@ -135,7 +134,7 @@ pub(crate) fn is_clock_error(error: &SessionError) -> bool {
         || is_signature_error(error) && (says("Signature expired") || says("not yet current"))
 }
 
-/// Returns `true` if STS rejected the web identity token. Another token may be accepted.
+/// Returns `true` if STS rejected the web identity token. STS may accept another one.
 ///
 /// # Examples
 ///

@@ -29,22 +29,23 @@ use crate::response::{self, DateHeader, Response};
 use crate::server_time::ServerTime;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, sdk_request};
 
-/// Calls STS at one [`Endpoint`].
+/// A client for STS at one [`Endpoint`].
 ///
-/// The client has no credentials: each call names the session that signs it. Clones are cheap and
-/// share the connections, the rate limit and the measured time of STS.
+/// The client has no credentials: the session that signs is an argument of each call. Clones are
+/// cheap and share the connections, the rate limit and the measured time of STS.
 ///
 /// # Timeouts and retries
 ///
-/// An attempt has a timeout of 5 seconds, of which 2 seconds may be spent on connecting. In the
-/// foreground, a call makes up to three attempts within 14 seconds; in the background, it makes
-/// one. The retries of the SDK are disabled. Each attempt acquires a permit of the client's
-/// [`RateLimit`].
+/// An attempt has a timeout of 5 seconds, and connecting one of 2 seconds. A foreground call makes
+/// up to three attempts within 14 seconds, with a random pause of up to 100 ms before the second
+/// and up to 200 ms before the third. A background call makes one attempt. The retries of the SDK
+/// are disabled. Each attempt acquires a permit of the client's [`RateLimit`].
 ///
 /// # Clock skew
 ///
-/// STS rejects signatures whose time differs by more than 15 minutes from its own. If this
-/// machine's clock is wrong, the client signs a rejected request once more by the time of STS.
+/// STS rejects a signature whose time differs from its own by more than 15 minutes. If a request is
+/// rejected because this machine's clock is wrong, the client signs it again with the time of STS
+/// and repeats it once.
 ///
 /// # Examples
 ///
@@ -77,21 +78,22 @@ impl StsClient {
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
     /// Timeout for one attempt, including the connection.
     pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-    /// Timeout for all attempts of a call. It is shorter than the 15 seconds that a cache allows a
-    /// fetch, so that callers receive the error of STS instead of the cache's timeout.
+    /// Timeout for all attempts of a call, including the pauses between them. It is shorter than
+    /// the 15 seconds after which a cache abandons a fetch, so that callers receive the error of
+    /// STS.
     pub const CALL_TIMEOUT: Duration = Duration::from_secs(14);
-    /// Maximum number of attempts in the foreground. A background call makes one attempt, because
-    /// the cache schedules the next fetch.
+    /// Maximum number of attempts of a foreground call. A background call makes one attempt,
+    /// because the cache schedules the next fetch.
     pub const FOREGROUND_ATTEMPTS: u32 = 3;
     /// Maximum pause before the second attempt. The maximum doubles for each further attempt.
     pub const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-    /// Creates a client with the default settings.
+    /// Creates a client for `endpoint` with the default settings.
     pub fn new(endpoint: Endpoint) -> Self {
         Self::builder(endpoint).build()
     }
 
-    /// Returns a builder for a client of `endpoint`.
+    /// Creates a builder of a client for `endpoint`.
     pub fn builder(endpoint: Endpoint) -> StsClientBuilder {
         StsClientBuilder {
             endpoint,
@@ -102,8 +104,8 @@ impl StsClient {
         }
     }
 
-    /// Returns the clock that the client measures lifetimes with. A cache of its sessions must use
-    /// the same clock.
+    /// Returns the clock that measures the lifetimes of sessions. A cache of these sessions must
+    /// use the same clock.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
@@ -115,8 +117,8 @@ impl StsClient {
 
     /// Returns the rate limiter of the client.
     ///
-    /// A custom provider that calls STS by other means acquires its permits here, so that all calls
-    /// together stay within the [`RateLimit`].
+    /// A custom provider that calls STS by other means acquires permits from this limiter, so that
+    /// all calls together stay within the [`RateLimit`].
     ///
     /// # Examples
     ///
@@ -136,8 +138,8 @@ impl StsClient {
 
     /// Returns the current time by the clock of STS, or `None` before the first response.
     ///
-    /// The time is the `Date` of the last response plus the monotonic time since then. The wall
-    /// clock of this machine does not affect it.
+    /// This is the `Date` of the last response plus the time since then on the monotonic clock. The
+    /// wall clock of this machine does not affect it.
     ///
     /// # Examples
     ///
@@ -154,7 +156,7 @@ impl StsClient {
 
     /// Calls AssumeRole, signed by `signer`.
     ///
-    /// A request with an MFA code is sent once, because STS accepts a code once.
+    /// A request with an MFA code is sent in one attempt, because STS accepts each code only once.
     ///
     /// # Errors
     ///
@@ -165,8 +167,8 @@ impl StsClient {
     ///
     /// # Cancel safety
     ///
-    /// Cancelling this future does not revoke a request that was sent: STS may have issued a
-    /// session that no caller receives.
+    /// Cancelling this future does not revoke a request that has been sent: STS may issue a session
+    /// that no caller receives.
     pub async fn assume_role(
         &self,
         signer: &Session,
@@ -176,8 +178,8 @@ impl StsClient {
         self.check_partition(request.role.partition())?;
         let signed = self.sign_by(signer)?;
         let secrets = [&signing_secrets(signer)[..], &sdk_request::secrets_in(request)].concat();
-        // STS accepts an MFA code once. A second attempt with it would replace the actual error by
-        // AccessDenied.
+        // STS accepts an MFA code once. A second attempt with it would replace the actual error
+        // with AccessDenied.
         let attempts = if request.mfa.is_some() { 1 } else { max_attempts(mode) };
         let response = self
             .send_with_retries("AssumeRole", mode, attempts, &secrets, |date| {
@@ -235,7 +237,7 @@ impl StsClient {
         Ok(session.base(format!("web identity as {}", request.role)).build())
     }
 
-    /// Calls GetCallerIdentity, which returns the identity of `signer`. It requires no permission.
+    /// Calls GetCallerIdentity, which returns the identity of `signer` and requires no permission.
     ///
     /// # Errors
     ///
@@ -304,7 +306,7 @@ impl StsClient {
             .identity_cache(self.0.no_cache.clone()))
     }
 
-    /// Sends a request until it succeeds, fails for good, or is out of time or attempts.
+    /// Sends a request until it succeeds, fails permanently, or exhausts its time or attempts.
     async fn send_with_retries<T, E, F>(
         &self,
         operation: &'static str,
@@ -346,10 +348,11 @@ impl StsClient {
                 Ok(output) => return Ok(Response { output, sent_at, date: date.get() }),
                 Err(error) => response::convert_error(&error, &self.0.endpoint, secrets),
             };
-            // The SDK's client learns the time of STS from the first response and then signs by it,
-            // so a request that failed because of a wrong clock succeeds at the second attempt, in
-            // the background too. Without this, a machine with a wrong clock would never obtain a
-            // session. It happens once: if STS rejects that signature as well, the key is wrong.
+            // The SDK's client takes the time of STS from the first response and signs with it from
+            // then on, so a request that failed because of a wrong clock succeeds at the second
+            // attempt, in the background too. Without that attempt, a machine with a wrong clock
+            // would never obtain a session. One is enough: if STS rejects that signature as well,
+            // the key is wrong.
             let is_clock_error = is_clock_error(&error)
                 || is_signature_error(&error) && !was_corrected && self.0.time.is_skew_corrected();
             if is_clock_error && !clock_corrected && fits(Duration::ZERO) {
@@ -369,8 +372,8 @@ impl StsClient {
             if attempt >= max_attempts || !fits(pause) || !error.is_retryable() {
                 return Err(error);
             }
-            // On the runtime's clock, as the timeouts of the attempts: on a manual clock that a
-            // test does not advance, this pause would never end.
+            // In Tokio's time, like the timeouts of the attempts: on a manual clock that a test
+            // does not advance, this pause would never end.
             tokio::time::sleep(pause).await;
             last_error = Some(error);
             attempt += 1;
@@ -378,7 +381,7 @@ impl StsClient {
     }
 }
 
-/// Returns how many attempts a call makes.
+/// Returns the maximum number of attempts of a call.
 fn max_attempts(mode: FetchMode) -> u32 {
     match mode {
         FetchMode::Foreground => StsClient::FOREGROUND_ATTEMPTS,
@@ -394,13 +397,13 @@ impl fmt::Debug for StsClient {
     }
 }
 
-/// Returns the values that STS may quote when it rejects a signed request.
+/// Returns the secrets that STS may quote when it rejects a signed request.
 fn signing_secrets(signer: &Session) -> [&str; 2] {
     let keys = signer.credentials();
     [keys.secret_access_key(), keys.session_token().unwrap_or_default()]
 }
 
-/// Builds an [`StsClient`].
+/// A builder of an [`StsClient`].
 ///
 /// # Examples
 ///
@@ -424,28 +427,29 @@ pub struct StsClientBuilder {
 }
 
 impl StsClientBuilder {
-    /// Sets the clock that requests are signed and lifetimes are measured with. Defaults to the
-    /// system's clock.
+    /// Sets the clock that signs requests and measures lifetimes. Defaults to the system clock.
     ///
-    /// Timeouts, pauses between attempts and the rate limit use the runtime's clock.
+    /// Timeouts and the pauses between attempts use Tokio's time. The rate limit always uses the
+    /// system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Sets the HTTP client. Defaults to a new client with rustls, the system's certificates and
-    /// the proxy that the variables of the process set (see [`proxy_from`](Self::proxy_from)).
+    /// Sets the HTTP client. Defaults to a new client with rustls, the system's root certificates
+    /// and the proxy that [`proxy_from`](Self::proxy_from) sets.
     pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
         self.http = Some(SharedHttpClient::new(client));
         self
     }
 
-    /// Sets the proxy from an environment. Defaults to the environment of the process.
+    /// Sets the proxy from the variables of an environment. Defaults to the variables of the
+    /// process.
     ///
-    /// The proxy is that of `HTTPS_PROXY` (`HTTP_PROXY` if the endpoint is `http://`), then that of
-    /// `ALL_PROXY`, unless `NO_PROXY` lists the host of STS. The names may also be in lower case.
-    /// An endpoint on this machine is called without a proxy. A client that is set by
-    /// [`http_client`](Self::http_client) uses its own proxy instead.
+    /// The proxy is that of `HTTPS_PROXY` (`HTTP_PROXY` for an `http://` endpoint), then that of
+    /// `ALL_PROXY`. No proxy is used if `NO_PROXY` lists the host of STS, or if the endpoint is on
+    /// this machine. The names of the variables may be in lower case. Has no effect on a client
+    /// that is set by [`http_client`](Self::http_client).
     ///
     /// # Errors
     ///
@@ -473,7 +477,7 @@ impl StsClientBuilder {
         self
     }
 
-    /// Creates the client.
+    /// Builds the client.
     pub fn build(self) -> StsClient {
         let Self { endpoint, clock, http, proxy, rate_limit } = self;
         if !endpoint.is_https() && !endpoint.is_loopback() {
@@ -493,8 +497,8 @@ impl StsClientBuilder {
         // credentials of an earlier one.
         let no_cache = IdentityCache::no_cache();
         let time = ServerTime::new(clock.clone());
-        // On the system's clock, as the timeouts of the attempts: on a manual clock that a test
-        // does not advance, permits would never become available.
+        // On the system clock, whatever the client's clock is: on a manual clock that a test does
+        // not advance, permits would never become available.
         let limiter = RateLimiter::new(rate_limit, Clock::system());
         let config = Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -514,8 +518,8 @@ impl StsClientBuilder {
     }
 }
 
-/// Creates the default HTTP client, without TLS if `plain`: loading the system's certificates takes
-/// longer than most tests against a local STS.
+/// Creates the default HTTP client, without TLS if `plain` is `true`: loading the system's
+/// certificates takes longer than most tests with a local STS.
 fn default_http_client(plain: bool, proxy: ProxyConfig) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(proxy.clone());

@@ -47,7 +47,7 @@ enum Host {
 }
 
 impl Endpoint {
-    /// Creates the endpoint of a Region.
+    /// Creates the Regional endpoint of `region`.
     pub fn regional(region: Region) -> Self {
         Self { region, host: Host::Aws { legacy: false, fips: false, dual_stack: false } }
     }
@@ -89,8 +89,8 @@ impl Endpoint {
 
     /// Returns the endpoint that the environment configures, by the rules of the AWS SDKs.
     ///
-    /// The Region is that of `AWS_REGION`, then of `AWS_DEFAULT_REGION`. The URL is that of
-    /// `AWS_ENDPOINT_URL_STS`, then of `AWS_ENDPOINT_URL`, unless
+    /// The Region is the value of `AWS_REGION`, or else of `AWS_DEFAULT_REGION`. The URL is the
+    /// value of `AWS_ENDPOINT_URL_STS`, or else of `AWS_ENDPOINT_URL`, unless
     /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`. Without a URL, the endpoint depends on
     /// `AWS_STS_REGIONAL_ENDPOINTS` (`regional` or `legacy`; defaults to `regional`),
     /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. See "AWS STS Regional endpoints"

@@ -23,9 +23,9 @@ pub struct CallerIdentity {
     pub account: AccountId,
     /// The ARN of the caller, unchanged from the response.
     pub arn: String,
-    /// The unique id of the caller. For a role, it ends with the session name.
+    /// The unique id of the caller. For a session of a role, it ends with the session name.
     pub user_id: String,
-    /// The principal of the ARN.
+    /// The principal that the ARN names.
     pub principal: CallerPrincipal,
     /// The ARN of the assumed role. Unlike `arn`, it contains the path of the role. Known only for
     /// sessions that rolecall obtained.
@@ -33,7 +33,7 @@ pub struct CallerIdentity {
 }
 
 impl CallerIdentity {
-    /// Parses the ARN of a caller. Returns `None` if no caller can have this ARN.
+    /// Parses the ARN of a caller. Returns `None` if `arn` is not the ARN of a caller.
     pub fn parse(arn: &str, user_id: &str) -> Option<Self> {
         let fields: Vec<&str> = arn.splitn(6, ':').collect();
         let &["arn", _, service, "", account, resource] = fields.as_slice() else { return None };
@@ -52,7 +52,7 @@ impl CallerIdentity {
             ("sts", Some(("federated-user", name))) => {
                 CallerPrincipal::FederatedUser { name: name.into() }
             }
-            // AWS adds kinds of principals: an unknown one must not make the call fail.
+            // AWS may add kinds of principals. An unknown one must not make the call fail.
             _ => CallerPrincipal::Other { resource: resource.to_owned() },
         };
         Some(Self {

@@ -1,9 +1,8 @@
-//! The STS client of rolecall. No other crate of rolecall calls STS.
+//! The STS client of rolecall: AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity.
 //!
-//! An [`StsClient`] has no credentials of its own: one client serves any number of roles and
-//! signing sessions at its [`Endpoint`]. It returns [`Session`](rolecall_core::Session)s, whose
-//! lifetime is measured by the clock of STS, and classifies error responses by
-//! [`ErrorKind`](rolecall_core::ErrorKind).
+//! An [`StsClient`] has an [`Endpoint`] and no credentials: one client serves any number of roles
+//! and signing sessions. It returns [`Session`](rolecall_core::Session)s, measures their lifetime
+//! by the clock of STS, and classifies error responses by [`ErrorKind`](rolecall_core::ErrorKind).
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! The rate limit of calls to STS, whose quota is per account and Region and shared by all callers.
+//! The rate limit for calls to STS, whose quota applies to an account and Region as a whole.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +9,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Limits the calls of one client to STS. Defaults to 200 calls per second and 64 in flight.
 ///
-/// By default, STS answers 600 calls per second for each account and Region, to all callers
-/// together. Callers wait for a permit in the order in which they arrive. A background refresh that
-/// finds no permit is deferred.
+/// The default quota of STS is 600 calls per second for each account and Region, shared by all
+/// callers. Foreground fetches wait for a permit in the order of arrival. A background fetch for
+/// which no permit is available is deferred.
 ///
 /// # Examples
 ///
@@ -26,9 +26,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
-    /// Calls per second. Defaults to 200.
+    /// Maximum number of calls per second. Defaults to 200.
     pub calls_per_second: NonZeroU32,
-    /// Concurrent calls. Defaults to 64.
+    /// Maximum number of concurrent calls. Defaults to 64.
     pub in_flight: NonZeroU32,
 }
 
@@ -41,9 +41,9 @@ impl Default for RateLimit {
 
 /// Enforces a [`RateLimit`]: each call acquires a permit and holds it until the call completes.
 ///
-/// Every [`StsClient`](crate::StsClient) has one and acquires a permit for each attempt. A custom
-/// provider that shares the quota of STS, such as one that calls GetFederationToken, acquires
-/// permits from the same limiter or from one of its own.
+/// An [`StsClient`](crate::StsClient) acquires a permit for each attempt. A custom provider that
+/// uses the same quota of STS, for example to call GetFederationToken, acquires permits from the
+/// client's [`rate_limiter`](crate::StsClient::rate_limiter), or from a limiter that it creates.
 ///
 /// # Examples
 ///
@@ -69,13 +69,13 @@ pub struct RateLimiter {
     /// timeout fails at once instead of after the timeout.
     queue: Mutex<Schedule>,
     in_flight: Semaphore,
-    /// Spaces the calls that have a permit. Without it, the calls that waited behind hanging calls
-    /// would all start in the moment in which those complete, far above the rate.
+    /// Spaces the calls that have a permit. Without it, calls that waited for hanging calls would
+    /// all start at the moment when those complete, far above the rate.
     pace: Mutex<Schedule>,
 }
 
 impl RateLimiter {
-    /// Creates a limiter whose permits are all available.
+    /// Creates a limiter that measures time with `clock`. All permits are available.
     pub fn new(limit: RateLimit, clock: Clock) -> Self {
         let schedule = || Mutex::new(Schedule::new(limit));
         let permits = usize::try_from(limit.in_flight.get()).unwrap_or(Semaphore::MAX_PERMITS);
@@ -83,15 +83,20 @@ impl RateLimiter {
         Self { limit, clock, queue: schedule(), in_flight, pace: schedule() }
     }
 
-    /// Acquires a permit, to be held until the call completes.
+    /// Acquires a permit, which the caller holds until the call completes.
     ///
-    /// In the foreground, waits for up to `timeout`, in the order of arrival. In the background,
-    /// does not wait.
+    /// A foreground fetch waits for up to `timeout`, in the order of arrival. It fails immediately
+    /// if the rate alone requires a longer wait. A background fetch does not wait.
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Throttled`] if no permit becomes available in time. In the background,
-    /// the error is [deferred](SessionError::is_deferred).
+    /// Returns [`ErrorKind::Throttled`] if no permit becomes available in time. For a background
+    /// fetch, the error is [deferred](SessionError::is_deferred).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling this future gives up its place in the order of arrival. The reserved time is not
+    /// returned to the limit.
     pub async fn acquire(
         &self,
         mode: FetchMode,
@@ -135,7 +140,7 @@ impl RateLimiter {
     }
 }
 
-/// A permit of a [`RateLimiter`]. Dropping it releases it.
+/// A permit of a [`RateLimiter`], which is released when it is dropped.
 ///
 /// # Examples
 ///
@@ -163,11 +168,11 @@ fn exhausted(mode: FetchMode, calls: NonZeroU32, unit: &str) -> SessionError {
     error.with_hint("use fewer roles at once, or raise the limit (StsClientBuilder::rate_limit)")
 }
 
-/// Assigns start times at even distances, in the order of the reservations.
+/// Assigns evenly spaced start times, in the order of the reservations.
 #[derive(Debug)]
 struct Schedule {
     interval: Duration,
-    /// Idle time that later calls may make up for: the size of a burst.
+    /// Idle time that later calls may use: the size of a burst.
     burst: Duration,
     next: Moment,
 }

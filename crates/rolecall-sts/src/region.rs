@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// The code of an AWS Region, such as `eu-west-1`.
 ///
-/// Only the form of the code is checked, because AWS adds Regions. The code becomes part of a host
-/// name, so nothing else is accepted.
+/// Only the form of the code is validated, because AWS adds Regions. Text of another form is
+/// rejected, because the code becomes part of a host name.
 ///
 /// # Examples
 ///

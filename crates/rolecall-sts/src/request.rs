@@ -1,4 +1,4 @@
-//! The requests of the operations that return a session.
+//! The requests of the operations that return sessions.
 
 use rolecall_core::{
     ExternalId, MfaCode, MfaSerial, PolicyArn, ProvidedContext, ProviderId, RoleArn,

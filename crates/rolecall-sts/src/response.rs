@@ -59,8 +59,8 @@ impl Intercept for DateHeader {
 /// The output of an operation with its times.
 pub(crate) struct Response<T> {
     pub(crate) output: T,
-    /// When the request was sent. A lifetime starts here and not at the response, so that a slow
-    /// response does not extend it.
+    /// The moment at which the request was sent. Lifetimes count from here: counted from the
+    /// response, a slow response would extend them.
     pub(crate) sent_at: Moment,
     /// The `Date` of the response.
     pub(crate) date: Option<SystemTime>,
@@ -153,9 +153,9 @@ pub(crate) fn build_session<T: SessionOutput>(
 
 /// Returns the lifetime of a session, or `None` if it has expired.
 ///
-/// It is measured by the server's clock, so that a wrong clock of this machine neither shortens nor
-/// extends it. It is at most what was requested, so that a wrong `Date` cannot keep an expired
-/// session in the cache.
+/// The lifetime is measured by the server's clock, because a wrong clock of this machine would
+/// shorten or extend it. It is at most the requested duration: with a wrong `Date`, an expired
+/// session would stay in the cache otherwise.
 fn session_lifetime(
     expires_at: SystemTime,
     server_time: SystemTime,

@@ -16,8 +16,8 @@ const CORRECTED_SKEW: Duration = Duration::from_secs(4 * 60);
 /// or "Signature not yet current". It decides whether a hint names the clock or the secret key.
 const ALLOWED_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// The time of STS: the `Date` of its last response plus the monotonic time since then, which
-/// setting the wall clock does not change.
+/// The time of STS: the `Date` of its last response plus the time since then on the monotonic
+/// clock, which a change to the wall clock does not affect.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerTime {
     clock: Clock,

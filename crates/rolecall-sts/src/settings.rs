@@ -53,7 +53,7 @@ pub struct ProfileSettings {
 }
 
 impl ProfileSettings {
-    /// Key of the `endpoint_url` under `sts` in the `services` section that a profile refers to.
+    /// Key for the `endpoint_url` under `sts` in the `services` section of a profile.
     pub const STS_ENDPOINT_URL: &str = "services.sts.endpoint_url";
 
     /// Creates the settings of the profile `name`, all unset.
@@ -61,14 +61,15 @@ impl ProfileSettings {
         Self { name: name.into(), values: BTreeMap::new() }
     }
 
-    /// Sets `key`, as it is spelled in the file. A setting with an empty value is unset.
+    /// Sets the value of `key`, in the spelling of the configuration file. An empty value counts as
+    /// unset.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.values.insert(key.into(), value.into());
         self
     }
 
-    /// Returns the keys that affect the endpoint. Other keys are ignored.
+    /// Returns the keys that affect the endpoint. All other keys are ignored.
     pub fn keys() -> impl Iterator<Item = &'static str> {
         [REGION, REGIONAL_ENDPOINTS, ENDPOINT_URL, IGNORE_ENDPOINT_URLS, FIPS, DUAL_STACK]
             .into_iter()
@@ -153,8 +154,9 @@ impl Settings<'_> {
         Ok(found)
     }
 
-    /// Returns `true` if `setting` is `true`. An unset setting is `false`; any other value is an
-    /// error, because a misspelled FIPS setting must not select an endpoint without FIPS.
+    /// Returns `true` if the value of `setting` is `true`, and `false` if it is `false` or not set.
+    /// Any other value is an error: a misspelled FIPS setting must not select an endpoint without
+    /// FIPS.
     pub(crate) fn flag(&self, setting: &Setting) -> Result<bool, SessionError> {
         match self.get(setting)? {
             None => Ok(false),

@@ -9,9 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The claims of a token, read without verification of its signature.
+/// The claims of a token whose signature was not verified.
 ///
-/// They are for messages, and must never decide on access: anyone can write a token with any
+/// Use them in messages only, never to decide on access: any program can create a token with any
 /// claims.
 ///
 /// # Examples
@@ -40,7 +40,7 @@ pub struct UnverifiedClaims {
     transitive_tag_keys: Vec<String>,
 }
 
-/// The claim `kubernetes.io` of a token, about the pod that it was issued for. It is not verified.
+/// The unverified claim `kubernetes.io` of a token, which describes the pod that it was issued for.
 ///
 /// # Examples
 ///
@@ -64,8 +64,7 @@ pub struct KubernetesClaims {
     pub node: Option<String>,
 }
 
-/// The claims of a GitHub Actions token, about the job that it was issued for. They are not
-/// verified.
+/// The unverified claims of a GitHub Actions token, which describe the job that it was issued for.
 ///
 /// # Examples
 ///
@@ -133,7 +132,8 @@ enum Audience {
 }
 
 impl UnverifiedClaims {
-    /// Reads the claims of a JWT. Returns `None` if the token is not a JWT with a readable payload.
+    /// Parses the claims of a JWT. Returns `None` if the token is not a JWT with a readable
+    /// payload.
     pub fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let encoded = parts.nth(1)?;
@@ -177,17 +177,17 @@ impl UnverifiedClaims {
         &self.audiences
     }
 
-    /// Returns when the token expires (`exp`).
+    /// Returns the time at which the token expires (`exp`).
     pub fn expires_at(&self) -> Option<SystemTime> {
         to_time(self.expires_at)
     }
 
-    /// Returns when the token was issued (`iat`).
+    /// Returns the time at which the token was issued (`iat`).
     pub fn issued_at(&self) -> Option<SystemTime> {
         to_time(self.issued_at)
     }
 
-    /// Returns when the token becomes valid (`nbf`).
+    /// Returns the time at which the token becomes valid (`nbf`).
     pub fn not_before(&self) -> Option<SystemTime> {
         to_time(self.not_before)
     }
@@ -202,19 +202,19 @@ impl UnverifiedClaims {
         self.github.as_ref()
     }
 
-    /// Returns the source identity that sessions have if STS accepts the token.
+    /// Returns the source identity that the token sets for its sessions.
     pub fn source_identity(&self) -> Option<&str> {
         self.source_identity.as_deref()
     }
 
-    /// Returns the session tags that sessions have if STS accepts the token. STS accepts one value
-    /// for each key.
+    /// Returns the session tags that the token sets for its sessions, with their values. STS
+    /// accepts one value for each key.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.tags.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
     }
 
-    /// Returns the keys of the tags that are transitive: sessions assumed from this one inherit
-    /// them.
+    /// Returns the keys of the transitive tags, which sessions that are assumed from this session
+    /// inherit.
     pub fn transitive_tag_keys(&self) -> &[String] {
         &self.transitive_tag_keys
     }

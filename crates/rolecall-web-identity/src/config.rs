@@ -36,7 +36,7 @@ pub struct WebIdentityConfig {
     pub token_file: PathBuf,
     /// Name of the sessions.
     pub session_name: SessionName,
-    /// Requested duration of the sessions. Defaults to one hour.
+    /// Requested duration of the sessions. STS defaults to one hour.
     pub duration: Option<SessionDuration>,
     /// Inline session policy.
     pub policy: Option<SessionPolicy>,
@@ -61,7 +61,7 @@ const ROLE: &str = "AWS_ROLE_ARN";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 impl WebIdentityConfig {
-    /// Creates a configuration with the required values.
+    /// Creates a configuration with the required values only.
     pub fn new(role: RoleArn, token_file: impl Into<PathBuf>, session_name: SessionName) -> Self {
         let token_file = token_file.into();
         let (duration, policy, policy_arns) = (None, None, Vec::new());
@@ -71,7 +71,8 @@ impl WebIdentityConfig {
     /// Reads the configuration from `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and
     /// `AWS_ROLE_SESSION_NAME`. Returns `None` if neither of the first two is set.
     ///
-    /// The session name defaults to the names of the program and the host.
+    /// The session name defaults to a name derived from those of the program and the host; see
+    /// [`SessionName::from_environment`].
     ///
     /// # Errors
     ///

@@ -34,8 +34,8 @@ impl fmt::Display for TokenIdentity {
 /// The identity of the tokens of one provider. Clones of the provider share it.
 ///
 /// A token function that depends on its caller, such as one that reads a task-local variable,
-/// returns the tokens of many users. The sessions of a provider are cached under one key, so that
-/// each user would receive the session of another.
+/// returns the tokens of many users. The sessions of a provider are cached under one key, and users
+/// would receive each other's sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct PinnedIdentity {
     /// Whether another identity is rejected, or logged and accepted.

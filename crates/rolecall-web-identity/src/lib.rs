@@ -1,9 +1,9 @@
-//! Sessions from web identity tokens, by AssumeRoleWithWebIdentity.
+//! A session provider that exchanges web identity tokens for sessions (AssumeRoleWithWebIdentity).
 //!
-//! A [`WebIdentityConfig`] names the role and the token file, as the variables that EKS sets do. A
-//! [`WebIdentityProvider`] exchanges the token for sessions of the role. It reads the token for
-//! each fetch, since the kubelet replaces the file while the process runs. Tokens from elsewhere
-//! implement [`ProvideWebIdentityToken`].
+//! A [`WebIdentityConfig`] contains the role and the path of the token file, for example from the
+//! variables that EKS sets. A [`WebIdentityProvider`] exchanges the token for sessions of the role.
+//! It reads the file for each fetch, because the kubelet replaces it while the process runs. For
+//! tokens from another origin, implement [`ProvideWebIdentityToken`].
 //!
 //! # Examples
 //!

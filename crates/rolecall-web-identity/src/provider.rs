@@ -14,27 +14,30 @@ use crate::identity::{PinnedIdentity, TokenIdentity};
 use crate::token::WebIdentityToken;
 use crate::token_providers::{ProvideWebIdentityToken, TokenFile};
 
-/// Time limit for a token. It is measured by Tokio's time, since a provider that hangs must time
-/// out in tests with a manual clock as well.
+/// Timeout for a token. It uses Tokio's time, because a provider that hangs must time out in tests
+/// with a manual clock as well.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time limit for the exchange. The STS client returns its own error after 14 seconds.
+/// Timeout for the exchange. The STS client returns its error after at most 14 seconds.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Provides sessions of a role by AssumeRoleWithWebIdentity.
 ///
-/// The token is read for each fetch. A token that has expired by the clock of STS is not sent. If
-/// STS rejects a token, it is read again, and sent once more if it changed.
+/// The provider reads the token for each fetch, and does not send a token that has expired by the
+/// clock of STS and by that of this machine. If STS rejects a token, the provider reads it again,
+/// and repeats the request once if it has changed.
 ///
 /// # Identity
 ///
 /// A provider has one identity: the issuer and the subject of its tokens (the claims `iss` and
-/// `sub`, which rolecall does not verify). Its sessions are cached and shared by all callers, so
-/// that a token function must not return the tokens of different users. The first token that STS
-/// accepts sets the identity, also for all clones of the provider. A later token of another
-/// identity is rejected with [`ErrorKind::TokenRejected`] before it is sent, unless it is from a
-/// [file](TokenFile) or a [variable](crate::TokenVariable): then the change is logged and the token
-/// is used. See [`ProvideWebIdentityToken::pins_identity`].
+/// `sub`, which rolecall does not verify). A token function must not return the tokens of different
+/// users, because sessions are cached and shared by all callers.
+///
+/// The first token that STS accepts sets the identity of the provider and of all its clones. A
+/// later token of another identity is rejected with [`ErrorKind::TokenRejected`] before it is sent.
+/// The exceptions are tokens that cannot depend on the caller, such as those from a
+/// [file](TokenFile) or a [variable](crate::TokenVariable): the provider logs the change of
+/// identity and sends the token. See [`ProvideWebIdentityToken::pins_identity`].
 ///
 /// # Examples
 ///
@@ -60,7 +63,7 @@ pub struct WebIdentityProvider {
 }
 
 impl WebIdentityProvider {
-    /// Creates a provider that reads the token file of `config` through `environment`.
+    /// Creates a provider that reads the token file of `config` from `environment`.
     pub fn new(config: WebIdentityConfig, sts: StsClient, environment: Environment) -> Self {
         let mut request = WebIdentityRequest::new(config.role, config.session_name);
         request.duration = config.duration;
@@ -71,7 +74,7 @@ impl WebIdentityProvider {
 
     /// Creates a provider that sends `request` with tokens from `tokens`.
     ///
-    /// All tokens must be of one identity; see [Identity](Self#identity).
+    /// All tokens must have the same identity; see [Identity](Self#identity).
     ///
     /// # Examples
     ///
@@ -96,7 +99,7 @@ impl WebIdentityProvider {
         Self { tokens: Arc::new(tokens), identity, request, sts, clock: Clock::system() }
     }
 
-    /// Sets the clock that decides whether a token has expired. Defaults to the system clock.
+    /// Sets the clock to compare the expiration of tokens with. Defaults to the system clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -225,8 +228,8 @@ impl WebIdentityProvider {
 impl ProvideSession for WebIdentityProvider {
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
         let location = || ErrorLocation::Base(format!("web identity, {}", self.request.role));
-        // A token function may return `NotConfigured`. The web identity itself is configured, so
-        // that an SDK provider chain must not continue with another identity.
+        // A token function may return `NotConfigured`. The web identity itself is configured, so an
+        // SDK provider chain must not continue with another identity.
         self.fetch_session(context.mode()).await.map_err(|error| error.configured().at(location()))
     }
 
@@ -234,7 +237,7 @@ impl ProvideSession for WebIdentityProvider {
         self.request.role.as_str()
     }
 
-    /// Adds the time limit for the token to that of the exchange.
+    /// Returns the sum of the timeouts for the token (5 seconds) and the exchange (15 seconds).
     fn timeout(&self) -> Duration {
         TOKEN_TIMEOUT + EXCHANGE_TIMEOUT
     }

@@ -9,9 +9,9 @@ const ENDPOINT_SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
 
 /// Provides JWT-SVIDs of the SPIFFE Workload API (SPIRE) as web identity tokens.
 ///
-/// The trust domain's OIDC discovery provider must be an OIDC identity provider of the AWS account.
-/// The endpoint of the Workload API is `SPIFFE_ENDPOINT_SOCKET` (a `unix:` or `tcp:` URI) unless
-/// [`with_endpoint`](Self::with_endpoint) sets it. A connection is opened for each token.
+/// The trust domain's OIDC discovery provider must be an OIDC identity provider in the AWS account.
+/// The endpoint of the Workload API defaults to that of `SPIFFE_ENDPOINT_SOCKET`, a `unix:` or
+/// `tcp:` URI. A connection is opened for each token.
 ///
 /// Requires the feature `spiffe`.
 ///
@@ -96,7 +96,7 @@ impl ProvideWebIdentityToken for SpiffeToken {
         "of the SPIFFE Workload API".to_owned()
     }
 
-    /// Returns `false`: the tokens are of this workload and cannot depend on the caller.
+    /// Returns `false`, because the tokens identify this workload and cannot depend on the caller.
     fn pins_identity(&self) -> bool {
         false
     }

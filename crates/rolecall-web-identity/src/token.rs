@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 /// A token that proves the identity of a workload, usually a JWT.
 ///
-/// The token is a secret: `Debug` shows its length only, and each copy is wiped from memory when it
-/// is dropped.
+/// The token is a secret: `Debug` shows its length only, and each copy is zeroed when it is
+/// dropped.
 ///
 /// # Examples
 ///
@@ -65,7 +65,7 @@ impl WebIdentityToken {
     ///
     /// The kubelet replaces a token by a rename: the file is a link into `..data`, which is a link
     /// to a directory with the current token, and the directory as a whole is replaced. A reader
-    /// that opened the file sees the whole old token, so that a token is never torn.
+    /// that has opened the file reads the whole old token, never a mix of both.
     pub(crate) async fn read(path: &Path, environment: &Environment) -> Result<Self, SessionError> {
         let unavailable = |fault: String| {
             let message =
@@ -105,7 +105,7 @@ impl WebIdentityToken {
             .map_err(|error| error.with_hint(CHECK_FILE))
     }
 
-    /// Returns the token itself, to be sent. It must not be logged.
+    /// Returns the text of the token, which is a secret, for the request.
     pub fn expose(&self) -> &str {
         &self.0
     }

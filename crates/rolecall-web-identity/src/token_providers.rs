@@ -1,4 +1,4 @@
-//! Providers of web identity tokens: files, variables, functions.
+//! Providers of web identity tokens: files, variables and functions.
 
 use std::fmt;
 use std::future::Future;
@@ -13,15 +13,15 @@ use crate::token::WebIdentityToken;
 
 /// Provides web identity tokens, one for each fetch of a session.
 ///
-/// Implementations are [`TokenFile`], [`TokenVariable`], [`TokenFn`], and [`WebIdentityToken`]
-/// itself, for a token that does not change.
+/// This trait is implemented by [`TokenFile`], [`TokenVariable`] and [`TokenFn`], and by
+/// [`WebIdentityToken`] for a token that does not change.
 ///
 /// # Identity
 ///
-/// All tokens of one provider must be of one identity, that is, have the same issuer and subject.
-/// The sessions of a [`WebIdentityProvider`](crate::WebIdentityProvider) are cached and shared by
-/// all of its callers: a token that depends on the caller, for example on the user of the current
-/// request, would give a user the session of another. Such a token is rejected; see
+/// All tokens of one provider must have the same identity, which is their issuer and subject. The
+/// sessions of a [`WebIdentityProvider`](crate::WebIdentityProvider) are cached and shared by all
+/// callers: if the token depended on the caller, for example on the user of the current request, a
+/// user would receive the session of another. A token of another identity is rejected; see
 /// [`pins_identity`](Self::pins_identity).
 ///
 /// # Examples
@@ -48,38 +48,39 @@ use crate::token::WebIdentityToken;
 pub trait ProvideWebIdentityToken: fmt::Debug + Send + Sync + 'static {
     /// Returns the current token.
     ///
-    /// The call must complete within 5 seconds.
+    /// The timeout of a call is 5 seconds.
     ///
     /// # Errors
     ///
-    /// Returns a [`SessionError`] if no token is available. The fetch fails with it.
+    /// Returns a [`SessionError`] if no token is available. It becomes the error of the fetch.
     async fn provide_token(&self) -> Result<WebIdentityToken, SessionError>;
 
     /// Returns the origin of the token for error messages, as a phrase that follows "the token",
     /// such as "in /var/run/token". The phrase must not contain a secret.
     fn describe(&self) -> String;
 
-    /// Returns when the token was last renewed, for error messages. Defaults to `None`, not known.
+    /// Returns the time at which the token was last renewed, for error messages, or `None` if it is
+    /// not known. Defaults to `None`.
     async fn modified_at(&self) -> Option<SystemTime> {
         None
     }
 
-    /// Returns `true` if a token of another identity than the first is rejected. Defaults to
-    /// `true`.
+    /// Returns `true` if tokens of another identity than that of the first are rejected. Defaults
+    /// to `true`.
     ///
-    /// The identity is that of the first token that STS accepted: its claims `iss` and `sub`, both
-    /// absent for a token that is not a JWT. Return `false` only if the tokens cannot depend on the
-    /// caller, as those of a file. A change of identity is then logged as a warning, and the token
-    /// is used. The value is read once, when the
+    /// The first token that STS accepts sets the identity: its claims `iss` and `sub`, which are
+    /// both absent if the token is not a JWT. Return `false` only if the tokens cannot depend on
+    /// the caller, such as those of a file. A change of identity is then logged at `WARN`, and the
+    /// token is used. This method is called once, when the
     /// [`WebIdentityProvider`](crate::WebIdentityProvider) is created.
     fn pins_identity(&self) -> bool {
         true
     }
 }
 
-/// Provides the token of a file, such as the kubelet writes and replaces it.
+/// Provides the token in a file, such as one that the kubelet writes and replaces.
 ///
-/// The file is read for each fetch, without blocking the async runtime. If the identity of its
+/// The file is read for each fetch, without blocking the async runtime. If the identity of the
 /// token changes, the change is logged and the token is used.
 ///
 /// # Examples
@@ -97,7 +98,7 @@ pub struct TokenFile {
 }
 
 impl TokenFile {
-    /// Creates a provider of the token in the file at `path`, which is read through `environment`.
+    /// Creates a provider of the token in the file at `path` in `environment`.
     pub fn new(path: impl Into<PathBuf>, environment: Environment) -> Self {
         Self { path: path.into(), environment }
     }
@@ -145,7 +146,7 @@ impl ProvideWebIdentityToken for TokenFile {
     }
 }
 
-/// Provides the token of an environment variable, such as CI systems set.
+/// Provides the token in an environment variable, such as one that a CI system sets.
 ///
 /// If the identity of the token changes, the change is logged and the token is used.
 ///
@@ -164,7 +165,7 @@ pub struct TokenVariable {
 }
 
 impl TokenVariable {
-    /// Creates a provider of the token in the variable `name`.
+    /// Creates a provider of the token in the variable `name` of `environment`.
     pub fn new(name: impl Into<String>, environment: Environment) -> Self {
         Self { name: name.into(), environment }
     }
@@ -193,7 +194,7 @@ impl ProvideWebIdentityToken for TokenVariable {
     }
 }
 
-/// Provides this token for every fetch. Once it has expired, all fetches fail.
+/// Provides this token for every fetch. Fetches fail once the token has expired.
 #[async_trait]
 impl ProvideWebIdentityToken for WebIdentityToken {
     async fn provide_token(&self) -> Result<WebIdentityToken, SessionError> {
@@ -209,11 +210,11 @@ type TokenFuture = Pin<Box<dyn Future<Output = Result<WebIdentityToken, SessionE
 
 /// Provides the tokens that an async function returns.
 ///
-/// The function is called for each fetch and must return tokens of one identity. It must not return
-/// a token of the current caller, such as the user of a web request: sessions are cached, and
-/// shared by all callers. A token whose issuer or subject differs from that of the first token that
-/// STS accepted is rejected with [`ErrorKind::TokenRejected`]. Create a provider for each user
-/// instead.
+/// The function is called for each fetch, and all of its tokens must have the same identity. It
+/// must not return a token of the current caller, such as the user of a web request, because
+/// sessions are cached and shared by all callers: create a provider for each user instead. A token
+/// whose issuer or subject differs from that of the first token that STS accepted is rejected with
+/// [`ErrorKind::TokenRejected`].
 ///
 /// # Examples
 ///
@@ -233,11 +234,8 @@ pub struct TokenFn {
 impl TokenFn {
     /// Creates a provider of the tokens that `request` returns.
     ///
-    /// `origin` follows "the token" in error messages, such as "of the broker".
-    ///
-    /// # Errors
-    ///
-    /// An error of `request` is the error of the fetch that asked for the token.
+    /// `origin` follows "the token" in error messages, such as "of the broker". An error that
+    /// `request` returns becomes the error of the fetch.
     pub fn new<F>(
         origin: impl Into<String>,
         request: impl Fn() -> F + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! A clock that tests advance by hand.
+//! A clock that tests advance.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Clock, Kind, Moment};
 
-/// A clock that advances only when a test advances it. Clones control the same clock.
+/// A clock that advances only by [`advance`](Self::advance). Clones control the same clock.
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ impl ManualClock {
 
     /// Creates a clock whose wall time is `wall`.
     pub fn at(wall: SystemTime) -> Self {
-        // Starts above zero: a test must be able to subtract an hour from the first moment.
+        // Starts above zero, because a test may subtract an hour from the first moment.
         let now = Moment::ZERO + Duration::from_secs(1_000_000);
         let locked = Locked { wall, sleepers: BTreeMap::new(), last_id: 0 };
         Self(Arc::new(Shared { now: AtomicU64::new(now.as_nanos()), locked: Mutex::new(locked) }))
@@ -67,7 +67,7 @@ impl ManualClock {
     ///
     /// # Panics
     ///
-    /// Panics if the wall time would be too late for [`SystemTime`].
+    /// Panics if [`SystemTime`] cannot represent the new wall time.
     pub fn advance(&self, duration: Duration) {
         let mut locked = self.lock();
         let now = self.now() + duration;
@@ -82,7 +82,7 @@ impl ManualClock {
         }
     }
 
-    /// Sets the wall clock, as an administrator or NTP would. Deadlines are not affected.
+    /// Sets the wall clock, as an administrator or NTP does. Deadlines are not affected.
     pub fn set_wall(&self, wall: SystemTime) {
         self.lock().wall = wall;
     }
@@ -143,7 +143,8 @@ impl Future for Sleep<'_> {
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            // Bound to a variable, so that the waker is dropped after the lock is released.
+            // Bound to a variable to be dropped after the lock is released: dropping a waker can
+            // run other code.
             let waker = self.clock.lock().sleepers.remove(&(self.deadline, id));
             drop(waker);
         }

@@ -58,7 +58,7 @@ impl ProvidedContext {
         &self.provider
     }
 
-    /// Returns the assertion, for the request to STS.
+    /// Returns the assertion, which is a secret, for the request to STS.
     pub fn expose_assertion(&self) -> &str {
         &self.assertion
     }

@@ -7,8 +7,8 @@ use super::{InvalidParameter, limits, parse_from_text};
 
 /// The requested duration of a session: 900 to 43,200 whole seconds.
 ///
-/// The `MaxSessionDuration` of a role may be lower, and a session that is assumed by the session of
-/// a role lasts at most one hour. STS rejects a request for more; it does not shorten the session.
+/// The `MaxSessionDuration` of a role may be lower, and the session of a role that is assumed with
+/// another role's session lasts at most one hour. STS rejects a request for a longer session.
 ///
 /// As text, a duration is a number with the unit `s`, `m` or `h`, or without a unit for seconds.
 /// With serde, it is a number of seconds.
@@ -64,7 +64,7 @@ impl SessionDuration {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidParameter`] if the number is out of range.
+    /// Returns [`InvalidParameter`] if the number is not from 900 to 43,200.
     pub fn from_secs(seconds: u64) -> Result<Self, InvalidParameter> {
         Self::in_range(seconds).ok_or_else(|| out_of_range(&format!("{seconds}s")))
     }
@@ -79,7 +79,7 @@ impl SessionDuration {
         self.0
     }
 
-    /// Returns the duration in the type of the standard library.
+    /// Returns the duration as a [`Duration`].
     pub const fn as_duration(self) -> Duration {
         Duration::from_secs(self.0 as u64)
     }

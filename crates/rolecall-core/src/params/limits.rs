@@ -1,7 +1,4 @@
-//! The limits of the parameters of STS, as documented by the service's model and the AWS STS API
-//! reference.
-//!
-//! All parsers of rolecall take their limits from this module.
+//! Limits of the STS parameters, from the service model and the AWS STS API Reference.
 
 use std::ops::RangeInclusive;
 
@@ -28,7 +25,7 @@ pub struct TextLimit {
 }
 
 impl TextLimit {
-    /// Returns the fault of a value, or `None` if it is valid.
+    /// Returns the fault of a value, as a clause, or `None` if the value is valid.
     pub fn fault(&self, value: &str) -> Option<String> {
         let length = value.chars().count();
         if !self.length.contains(&length) {

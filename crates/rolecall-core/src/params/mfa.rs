@@ -75,7 +75,7 @@ impl MfaCode {
         Err(InvalidParameter::new("MFA code", REDACTED, fault, "6 digits"))
     }
 
-    /// Returns the digits, for the request to STS.
+    /// Returns the digits, which are a secret, for the request to STS.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The parameters of STS as types that are parsed once.
+//! The parameters of STS, as types that validate their value when it is parsed.
 
 mod arn;
 mod context;
@@ -20,7 +20,7 @@ pub use policy::{PolicyArn, SessionPolicy};
 pub use tags::SessionTags;
 pub use text::{ExternalId, ProviderId, SessionName, SourceIdentity};
 
-/// The error of a value that STS would reject: the parameter, the fault of the value, and the rule.
+/// An error returned for a parameter that STS would reject: the value, its fault, and the rule.
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ pub struct InvalidParameter {
 const REDACTED: &str = "***";
 
 impl InvalidParameter {
-    /// Creates an error, also for rules that span several parameters.
+    /// Creates an error.
     ///
     /// `fault` is a clause with a subject ("it has 6 characters"), `rule` a noun phrase that
     /// follows "expected" ("at most 10 policy ARNs").

@@ -61,8 +61,8 @@ impl PolicyArn {
 /// A session with session policies may do only what both the role and the session policies allow.
 ///
 /// Has at most 2048 characters, together with the policy ARNs: tab, line feed, carriage return and
-/// the characters from space to `ÿ`. Only the JSON syntax is checked; rolecall-policy checks
-/// whether it is a policy that IAM accepts.
+/// the characters from space to `ÿ`. Only the JSON syntax is validated. The crate rolecall-policy
+/// builds and parses policies.
 ///
 /// # Examples
 ///

@@ -78,10 +78,10 @@ impl SessionTags {
         Ok(self)
     }
 
-    /// Marks a tag as transitive, so that all sessions that are assumed from the session inherit
-    /// it.
+    /// Marks the tag with this key as transitive: all sessions that are assumed from the session
+    /// inherit it.
     ///
-    /// The key is that of one of these tags, or of a tag that the session inherits.
+    /// The tag is one of these tags, or one that the session inherits.
     ///
     /// # Errors
     ///
@@ -107,8 +107,8 @@ impl SessionTags {
     /// Returns the tags of the next session in a role chain: `requested`, and the transitive tags
     /// of this session.
     ///
-    /// STS rejects a request for a tag that the session inherits. This method keeps the inherited
-    /// tag then.
+    /// STS rejects a request for a tag that the session inherits. In that case, this method keeps
+    /// the inherited tag.
     ///
     /// # Examples
     ///

@@ -136,8 +136,9 @@ impl SessionName {
 
     /// Derives a session name from the names of the application and the host.
     ///
-    /// Characters that STS does not allow are replaced by `-`. A name that is too long is truncated
-    /// at the application's part, since the host (in Kubernetes, the pod) distinguishes sessions.
+    /// Characters that STS does not allow are replaced with `-`. If the name is too long, the part
+    /// of the application is truncated, because the host (in Kubernetes, the pod) distinguishes
+    /// sessions.
     ///
     /// # Examples
     ///
@@ -172,7 +173,7 @@ impl SessionName {
     /// Returns the session name in `AWS_ROLE_SESSION_NAME`, or else a name
     /// [derived](Self::derived) from the names of the program and the machine.
     ///
-    /// A derived name is the same on each call, so that it does not change with a refresh.
+    /// A derived name is the same in each call and therefore does not change with a refresh.
     ///
     /// # Errors
     ///

@@ -34,7 +34,7 @@ const DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 pub struct EcrAccess(Regional);
 
 impl EcrAccess {
-    /// Creates an access to the repositories under these prefixes in a Region, in every account.
+    /// Creates access to the repositories under these prefixes in a Region, in every account.
     /// Each prefix ends in `/`. No action is allowed yet.
     ///
     /// # Errors

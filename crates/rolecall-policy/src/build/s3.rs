@@ -31,7 +31,7 @@ pub struct S3Access {
 }
 
 impl S3Access {
-    /// Creates an access to the objects under these prefixes. Each prefix ends in `/`. No action is
+    /// Creates access to the objects under these prefixes. Each prefix ends in `/`. No action is
     /// allowed yet.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl S3Access {
         Ok(Self { prefixes: prefixes(under, |c| !c.is_control())?, ..whole })
     }
 
-    /// Creates an access to all objects in a bucket. No action is allowed yet.
+    /// Creates access to all objects in a bucket. No action is allowed yet.
     ///
     /// # Errors
     ///

@@ -22,7 +22,7 @@ use crate::parse::PolicyError;
 pub struct SecretsAccess(Regional);
 
 impl SecretsAccess {
-    /// Creates an access to the secrets under these prefixes in a Region, in every account. Each
+    /// Creates access to the secrets under these prefixes in a Region, in every account. Each
     /// prefix ends in `/`. No action is allowed yet.
     ///
     /// # Errors
