@@ -1,9 +1,9 @@
-//! Custom providers: sessions from a vault, a broker or another API.
+//! Custom providers: sessions from a vault, a broker or another service.
 //!
 //! [`ProvideSession`](crate::ProvideSession) is the only trait to implement. Caching, role chains,
-//! pools and the SDK plug-ins work with every implementation. If the SDK has a `ProvideCredentials`
-//! for the purpose, use it instead:
-//! [`ChainBuilder::from_sdk_provider`](crate::ChainBuilder::from_sdk_provider).
+//! pools and the SDK plug-ins work with every implementation. If an SDK credentials provider
+//! already exists for the service, pass it to
+//! [`ChainBuilder::from_sdk_provider`](crate::ChainBuilder::from_sdk_provider) instead.
 //!
 //! # A provider
 //!
@@ -22,10 +22,10 @@
 //! #[async_trait::async_trait]
 //! impl ProvideSession for Vault {
 //!     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
-//!         // Before the request: the lifetime counts from when it was sent.
+//!         // Read before the request is sent: the lifetime counts from this moment.
 //!         let requested_at = context.clock().now();
 //!         let keys = request_keys().await.map_err(|error| {
-//!             SessionError::new(ErrorKind::Unavailable, "the vault did not answer")
+//!             SessionError::new(ErrorKind::Unavailable, "the vault did not respond")
 //!                 .with_hint("check the address of the vault")
 //!                 .with_cause(&error)
 //!         })?;
@@ -65,43 +65,44 @@
 //!
 //! # `#[async_trait]`
 //!
-//! The trait is used as `dyn ProvideSession`, which an `async fn` in a trait does not support yet,
-//! and therefore uses [`async_trait`](https://docs.rs/async-trait). Without the attribute on the
+//! rolecall uses the trait as `dyn ProvideSession`. Traits with an `async fn` do not support that,
+//! so the trait uses [`async_trait`](https://docs.rs/async-trait). Without the attribute on the
 //! implementation, the compiler reports E0195: "lifetime parameters do not match the trait
 //! definition".
 //!
 //! # The contract
 //!
-//! - **Fetch a session in each call.** Do not cache: the cache would receive the same session
-//!   again. A session that was rejected, or that expires sooner than the cached one, is an error
-//!   ([`InvalidResponse`](crate::ErrorKind::InvalidResponse)).
-//! - **Do not retry for long.** The cache retries. In a background fetch
-//!   ([`FetchMode::Background`](crate::provider::FetchMode)) make one attempt.
-//! - **Set a time limit for every network call.** The cache abandons a fetch after
-//!   [`timeout`](crate::ProvideSession::timeout), 15 seconds by default. A provider that calls
-//!   other providers adds their timeouts to its own.
-//! - **Use the context's clock** to measure the lifetime. It is the clock by which the cache
-//!   counts, and a test may advance it. For a service that returns an expiration instead of a
-//!   lifetime, set the expiration of the `Credentials`: it is compared with the wall clock once,
-//!   when the session arrives.
-//! - **Return the kind that fits.** A retry follows `Unavailable`, `Throttled`, `InvalidResponse`
-//!   and `TokenUnavailable` soon, and the others after a longer pause. `NotConfigured` lets an SDK
-//!   provider chain continue with its next provider.
-//! - **Choose a stable name** without secrets: it is in errors, logs, events and, if requested,
-//!   metrics.
-//! - **Forward [`invalidate`](crate::ProvideSession::invalidate)** if the provider has a cache, or
-//!   another provider, below it. Otherwise a rejected session comes back.
+//! - **Fetch a session in each call.** Do not cache sessions: a refresh would receive the same
+//!   session again. The cache treats a session that was invalidated, or that expires sooner than
+//!   the cached session, as an error ([`InvalidResponse`](crate::ErrorKind::InvalidResponse)).
+//! - **Do not retry for long,** because the cache retries. In a background fetch
+//!   ([`FetchMode::Background`](crate::provider::FetchMode)), make one attempt.
+//! - **Set a timeout for every network call.** The cache abandons a fetch after
+//!   [`timeout`](crate::ProvideSession::timeout), which defaults to 15 seconds. A provider that
+//!   calls other providers adds their timeouts.
+//! - **Measure the lifetime with the context's clock.** It is the clock of the cache, and a test
+//!   may advance it. If the service returns an expiration instead of a lifetime, set the expiration
+//!   of the `Credentials`. It is compared with the wall clock once, when the cache receives the
+//!   session.
+//! - **Return the kind that applies.** The cache retries soon after `Unavailable`, `Throttled`,
+//!   `InvalidResponse` and `TokenUnavailable`, and after a longer pause after the others.
+//!   `NotConfigured` lets an SDK provider chain continue with its next provider.
+//! - **Return a stable name** that contains no secret: it is part of errors, logs, events and, with
+//!   `Metrics::with_provider`, metrics.
+//! - **Forward [`invalidate`](crate::ProvideSession::invalidate)** to the cache or the provider
+//!   that the provider is based on. Otherwise, the rejected session is returned again.
 //!
 //! # Chains and pools
 //!
-//! A custom provider is the base of a chain with
-//! [`ChainBuilder::from_provider`](crate::ChainBuilder::from_provider). Roles are assumed on top of
-//! it as on any base. [`CachedProvider::new`](crate::CachedProvider::new) caches it without a
-//! chain, and [`cache::SessionPool`](crate::cache::SessionPool) caches one provider for each key.
+//! [`ChainBuilder::from_provider`](crate::ChainBuilder::from_provider) creates a chain with a
+//! custom provider as base credentials, on which roles can be assumed.
+//! [`CachedProvider::new`](crate::CachedProvider::new) caches a provider without a chain, and
+//! [`cache::SessionPool`](crate::cache::SessionPool) caches one provider for each key.
 //!
 //! # A closure
 //!
-//! For a provider without state, an async closure is enough. Its timeout is 15 seconds:
+//! [`provide_session_fn`](crate::provider::provide_session_fn) creates a provider from an async
+//! closure, with a timeout of 15 seconds:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -121,9 +122,9 @@
 //!
 //! # Web identity tokens
 //!
-//! For a token that a broker issues, implement
+//! For tokens that a broker issues, implement
 //! [`ProvideWebIdentityToken`](crate::web_identity::ProvideWebIdentityToken), or pass a function to
 //! [`TokenFn`](crate::web_identity::TokenFn), and create the chain with
 //! [`ChainBuilder::from_token_provider`](crate::ChainBuilder::from_token_provider). rolecall
-//! exchanges the token at STS. A chain has one identity: a token from a function whose issuer or
-//! subject differs from that of the first token is rejected.
+//! exchanges the tokens at STS. All tokens of a chain must have the same issuer and subject: if
+//! those of a later token differ from those of the first, the token is rejected.

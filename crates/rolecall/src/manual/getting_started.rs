@@ -1,22 +1,27 @@
-//! The first session: on EKS, ECS, EC2 or a laptop.
+//! Getting started on EKS, ECS, EC2 or a laptop.
 //!
 //! # Dependencies
 //!
 //! ```toml
 //! [dependencies]
 //! rolecall = "0.1"
-//! aws-sdk-s3 = "1" # or any other service
+//! # The client of S3, or of any other service.
+//! aws-sdk-s3 = { version = "1", default-features = false, features = ["default-https-client", "rt-tokio"] }
 //! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 //! ```
 //!
-//! The default features read access keys and web identities from the environment. Add `features =
-//! ["default-chain"]` for profiles, containers (ECS, EKS Pod Identity) and EC2 instances.
+//! The default features of an SDK crate add a second HTTP and TLS stack, which
+//! `default-features = false` avoids. Examples that use `aws_config` also require the crate
+//! `aws-config`, with the same features.
+//!
+//! With its default features, rolecall reads access keys and web identities from the environment.
+//! The feature `default-chain` adds profiles, containers (ECS, EKS Pod Identity) and EC2 instances.
 //!
 //! # A first client
 //!
-//! [`from_env`](crate::from_env) creates a [`Chain`](crate::Chain) on the identity that the
-//! environment configures, and [`Chain::sdk_config`](crate::Chain::sdk_config) passes its sessions
-//! to SDK clients:
+//! [`from_env`](crate::from_env) creates a [`Chain`](crate::Chain) from the identity that the
+//! environment configures. [`Chain::sdk_config`](crate::Chain::sdk_config) configures SDK clients
+//! that use its sessions:
 //!
 //! ```no_run
 //! # #[tokio::main]
@@ -33,10 +38,11 @@
 //! ```
 //!
 //! `from_env` reads variables and, with `default-chain`, the shared configuration files. It makes
-//! no network call. Call it once, when the program starts, and share the chain: clones share the
-//! cached sessions.
+//! no network call. Call it once, when the program starts. Clones of the chain are cheap and share
+//! the cached sessions.
 //!
-//! To fail at startup instead of at the first request, wait for the first session:
+//! To detect a wrong configuration at startup instead of at the first request, wait for the first
+//! session:
 //!
 //! ```no_run
 //! # async fn show(chain: rolecall::Chain) -> Result<(), rolecall::SessionError> {
@@ -45,39 +51,37 @@
 //! # }
 //! ```
 //!
-//! # Where the identity comes from
+//! # Identities
 //!
-//! | Where the program runs | What configures the identity | Feature |
+//! | The program runs on | The identity is configured by | Feature |
 //! |---|---|---|
-//! | EKS, with IAM roles for service accounts | EKS sets the variables ¹ | |
-//! | EKS Pod Identity | the agent sets `AWS_CONTAINER_CREDENTIALS_FULL_URI` | `default-chain` |
-//! | ECS, Fargate | ECS sets `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` | `default-chain` |
-//! | EC2 | the instance profile, if nothing else is configured | `default-chain` |
-//! | a laptop, with a profile | `AWS_PROFILE`, and the configuration files | `default-chain` |
+//! | EKS, with IAM roles for service accounts | `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`, which EKS sets with `AWS_REGION` | |
+//! | EKS, with Pod Identity | `AWS_CONTAINER_CREDENTIALS_FULL_URI`, which EKS sets | `default-chain` |
+//! | ECS or Fargate | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, which ECS sets | `default-chain` |
+//! | EC2 | the instance profile, if no other identity is configured | `default-chain` |
+//! | a laptop, with a profile | `AWS_PROFILE` and the shared configuration files | `default-chain` |
 //! | a laptop, with IAM Identity Center | a profile with an `sso_session` | `sso` |
 //! | a laptop, with `aws login` | a profile with a `login_session` | `login` |
-//! | anywhere, with access keys | the key variables ² | |
-//! | a CI system with OIDC | a token: [`from_token_provider`] | |
-//! | a workload of SPIRE | the same, with a JWT-SVID as token | `spiffe` |
+//! | any machine, with access keys | `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; `AWS_SESSION_TOKEN` for temporary keys | |
+//! | a CI system with OIDC | a token of the CI system, passed to [`from_token_provider`] | |
+//! | a SPIRE workload | [`SpiffeToken`], passed to [`from_token_provider`] | `spiffe` |
 //!
-//! ¹ `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_REGION`.
-//! ² `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; `AWS_SESSION_TOKEN` for temporary keys.
+//! The order is that of the AWS SDK for Rust: access keys, profile, web identity, container,
+//! instance. [`Chain::description`](crate::Chain::description) returns the selected identity and
+//! the reason for the selection.
 //!
-//! The order is that of the AWS SDK for Rust: access keys, the profile, the web identity, the
-//! container, the instance. [`Chain::description`](crate::Chain::description) says which identity
-//! was selected and why.
-//!
-//! An identity that is configured but wrong is an error. rolecall does not continue with the next
-//! identity of the order, which may have other permissions. In a build without `default-chain`,
-//! `AWS_PROFILE` is such an error, since every SDK would use the profile that it names.
+//! An identity that is configured but invalid is an error. rolecall does not continue with the next
+//! identity, which may have other permissions. In a build without `default-chain`, `AWS_PROFILE` is
+//! such an error, because every SDK would use the profile that it names.
 //!
 //! # The Region
 //!
-//! Calls to STS need a Region: `AWS_REGION`, then `AWS_DEFAULT_REGION`, then the profile's `region`
-//! with `default-chain`, unless [`ChainBuilder::region`](crate::ChainBuilder::region) sets one. A
-//! chain on access keys or an SDK provider that assumes no role works without a Region.
+//! Calls to STS require a Region. It is set by
+//! [`ChainBuilder::region`](crate::ChainBuilder::region), `AWS_REGION`, `AWS_DEFAULT_REGION` or,
+//! with `default-chain`, the `region` of the profile, in this order. A chain of access keys or an
+//! SDK provider without hops does not call STS and needs no Region.
 //!
-//! # An identity that is configured in code
+//! # Configuration in code
 //!
 //! ```
 //! use aws_credential_types::Credentials;
@@ -96,14 +100,15 @@
 //! # }
 //! ```
 //!
-//! `from_sdk_provider` takes every `ProvideCredentials` of the SDK, and
-//! [`from_sdk_config`](crate::ChainBuilder::from_sdk_config) the credentials of an `SdkConfig` that
-//! the program has already.
+//! `from_sdk_provider` accepts any implementation of the SDK's `ProvideCredentials`.
+//! [`from_sdk_config`](crate::ChainBuilder::from_sdk_config) uses the credentials of an existing
+//! `SdkConfig`.
 //!
 //! # Runtime
 //!
-//! Sessions are fetched on a Tokio runtime with time and I/O enabled (`enable_all`, which is what
-//! `#[tokio::main]` does). If the runtime ends, the sessions that it was fetching are fetched again
-//! on the runtime of the next caller.
+//! Fetches require a Tokio runtime with time and I/O enabled (`enable_all`, which `#[tokio::main]`
+//! calls). If the runtime of a fetch shuts down, the next caller fetches the session on its own
+//! runtime.
 //!
+//! [`SpiffeToken`]: crate::web_identity::SpiffeToken
 //! [`from_token_provider`]: crate::ChainBuilder::from_token_provider

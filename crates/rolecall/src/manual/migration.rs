@@ -89,27 +89,26 @@
 //!
 //! # What changes
 //!
-//! - **Refresh.** The SDK's cache refreshes when a request finds that the session is about to
-//!   expire, and the request waits. rolecall refreshes in the background, and a caller that is
-//!   cancelled does not cancel the fetch.
+//! - **Refresh.** With the SDK's cache, a request that finds that the session is about to expire
+//!   waits for the refresh. rolecall refreshes in the background, and a caller that is cancelled
+//!   does not cancel the fetch.
 //! - **Concurrent failures.** Requests that wait for one failed fetch share its error. With the
 //!   SDK, each of them calls STS again.
 //! - **Role chains.** Each hop is cached. The SDK assumes all roles of a chain again when the last
 //!   session expires.
-//! - **Parameters** are parsed when they are set. The setters return errors that the SDK would
-//!   receive from STS.
+//! - **Parameters** are validated when they are set. With the SDK, the same errors come from STS.
 //! - **The Region** of a configuration from [`Chain::sdk_config`](crate::Chain::sdk_config) is that
 //!   of the chain. Set `.region(..)` on the loader if the services are in another one.
 //! - **Errors.** The SDK wraps a provider's error in `dispatch failure`.
 //!   [`SessionError::find`](crate::SessionError::find) returns it.
 //! - **Clients** keep working without changes. Add
-//!   [`retry_invalid_session!`](crate::sdk::retry_invalid_session) to those that should repeat a
-//!   request whose session a service rejected.
+//!   [`retry_invalid_session!`](crate::sdk::retry_invalid_session) to repeat requests whose session
+//!   a service rejected.
 //!
-//! # Step by step
+//! # Gradual migration
 //!
-//! A program can migrate one client at a time. A chain on the credentials of an existing
-//! `SdkConfig` needs no other change:
+//! A program can migrate one client at a time. To use the credentials of an existing `SdkConfig` as
+//! the base of a chain:
 //!
 //! ```no_run
 //! use rolecall::{Chain, Role};

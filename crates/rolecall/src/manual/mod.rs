@@ -1,18 +1,18 @@
-//! The manual: a page for each use of rolecall.
+//! The rolecall manual, with a page for each use case.
 //!
 //! | Page | Read it to |
 //! |---|---|
 //! | [`getting_started`] | obtain the first session on EKS, ECS, EC2 or a laptop |
-//! | [`role_chains`] | assume a role, also in another account and through other roles |
-//! | [`tenants`] | serve requests with many roles, or one role limited to a tenant's data |
-//! | [`sdk_clients`] | plug sessions into AWS SDK clients, and retry rejected sessions |
-//! | [`custom_providers`] | obtain sessions in a way that rolecall does not know |
-//! | [`testing`] | test code that assumes roles, without AWS and without waiting |
-//! | [`observability`] | watch sessions: events, metrics, logs and status |
+//! | [`role_chains`] | assume roles, in other accounts and through other roles |
+//! | [`tenants`] | use many roles, or one role with access to a single tenant's data |
+//! | [`sdk_clients`] | configure AWS SDK clients, and retry requests whose session was rejected |
+//! | [`custom_providers`] | obtain sessions from a source that rolecall does not support |
+//! | [`testing`] | test code that assumes roles with a local AWS and a manual clock |
+//! | [`observability`] | monitor sessions: status, events, metrics and logs |
 //! | [`migration`] | replace the credential providers of `aws-config` |
 //!
-//! This module contains documentation only. The programs in the directory `examples` of this crate
-//! show the same uses as complete programs.
+//! This module contains documentation only. The directory `examples` of this crate contains
+//! complete programs for the same use cases.
 
 pub mod custom_providers;
 pub mod getting_started;

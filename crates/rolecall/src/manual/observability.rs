@@ -1,8 +1,8 @@
-//! Events, metrics, logs and status.
+//! Status, events, metrics and logs of sessions.
 //!
-//! A cache hit is not an event. It is neither logged nor counted, so that a request costs the same
-//! with and without observation. No event, metric or log contains a secret access key, a session
-//! token or a web identity token, at any level.
+//! A cache hit is neither an event nor logged: observation does not slow cache hits down. No event,
+//! metric or log contains a secret access key, a session token or a web identity token, at any
+//! level.
 //!
 //! # Status and readiness
 //!
@@ -12,7 +12,7 @@
 //! // At startup: wait for the first session, or fail with the reason.
 //! chain.provider().ready().await?;
 //!
-//! // In a health endpoint: no call waits or fetches.
+//! // In a health endpoint: these calls neither wait nor fetch.
 //! let status = chain.provider().status();
 //! println!("{}: healthy: {}", status.state, status.is_healthy());
 //! if let Some(error) = &status.last_error {
@@ -23,9 +23,10 @@
 //! # }
 //! ```
 //!
-//! [`Status`](crate::cache::Status) has the state of one cached session, its expiration, the next
-//! attempt and the last error. A session whose refresh fails is healthy while it is valid: alert on
-//! `consecutive_failures`, or on the metric of stale sessions, to learn of it before it expires.
+//! [`Status`](crate::cache::Status) contains the state of a cached session, its expiration, the
+//! time of the next attempt and the last error. A session whose refresh fails is healthy while it
+//! is valid. To detect failures before the session expires, alert on `consecutive_failures` or on
+//! the metric `rolecall_served_stale_total`.
 //!
 //! # Events
 //!
@@ -52,13 +53,13 @@
 //! # let _ = builder;
 //! ```
 //!
-//! `provider` is the role's ARN for a hop, and the name of the provider for base credentials.
-//! Observers are called on the task where the event happens: return quickly.
+//! `provider` is the ARN of the role for a hop, and the name of the provider for base credentials.
+//! Observers are called on the task where the event occurs, and must return quickly.
 //!
 //! # Metrics
 //!
 //! With the feature `metrics`, the observer `Metrics` records the events with the crate
-//! [`metrics`](https://docs.rs/metrics) (0.24), for the recorder that the program has installed:
+//! [`metrics`](https://docs.rs/metrics) (0.24), in the recorder that the program has installed:
 //!
 //! ```no_run
 //! # #[cfg(not(feature = "metrics"))]
@@ -92,11 +93,11 @@
 //! | `kind` | the [`ErrorKind`](crate::ErrorKind), such as `throttled`, or `none` |
 //! | `provider` | the provider's name; only after `Metrics::with_provider` |
 //!
-//! The label `provider` adds a time series for each role: leave it out of a pool of many roles.
+//! The label `provider` adds time series for each role. Do not use it with a pool of many roles.
 //!
 //! # Logs
 //!
-//! Logs are [`tracing`](https://docs.rs/tracing) events of targets that start with `rolecall`.
+//! Logs are [`tracing`](https://docs.rs/tracing) events whose targets start with `rolecall`.
 //!
 //! - Each fetch is a span `rolecall.fetch` at level `DEBUG`, with the fields `provider`, `mode`
 //!   and, when it ends, `outcome`: `ok`, `failed`, `deferred`, or `discarded` if another fetch took
@@ -104,6 +105,6 @@
 //! - A session that was fetched, and a refresh that was deferred, are logged at `DEBUG`.
 //! - A failed fetch and an invalidation are logged at `WARN`.
 //!
-//! `RUST_LOG=rolecall=debug` shows all of them and nothing of the SDK. Keep the target
+//! `RUST_LOG=rolecall=debug` shows all logs of rolecall and none of the SDK. Keep the target
 //! `aws_smithy_runtime` at `DEBUG` or above: at `TRACE`, the SDK logs the responses of services,
 //! which may contain secrets.

@@ -1,7 +1,7 @@
 //! Role chains: AssumeRole on top of other credentials.
 //!
-//! A chain has base credentials, such as a web identity, and any number of hops. Each hop assumes a
-//! role with the session of its parent:
+//! A chain consists of base credentials, such as a web identity, and any number of hops. Each hop
+//! assumes a role with the session of its parent:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -19,13 +19,12 @@
 //! # }
 //! ```
 //!
-//! Every hop has a cache entry of its own. When the session of the last hop is refreshed, the
-//! session of its parent is usually cached, so that a refresh is one call to STS, however long the
-//! chain is.
+//! Each hop has its own cache entry. When the session of the last hop is refreshed, the session of
+//! its parent is usually cached, so a refresh is one call to STS, however long the chain is.
 //!
 //! # Parameters
 //!
-//! [`Role`](crate::Role) has all parameters of AssumeRole. Each is parsed when it is set, by the
+//! [`Role`](crate::Role) has all parameters of AssumeRole. Each setter validates its value by the
 //! rules of STS:
 //!
 //! ```
@@ -42,22 +41,27 @@
 //! # }
 //! ```
 //!
-//! Tags and source identities need permissions of their own in the role's trust policy:
-//! `sts:TagSession` and `sts:SetSourceIdentity`. If STS denies one of them, the error names it.
+//! For tags and source identities, the role's trust policy must also allow `sts:TagSession` and
+//! `sts:SetSourceIdentity`. If STS denies one of these actions, the error names it.
 //!
-//! `Role` implements serde's traits, so that roles can be part of a configuration file.
+//! `Role` implements serde's `Serialize` and `Deserialize`: roles can be part of a configuration
+//! file.
 //!
 //! # Lifetimes
 //!
-//! A session lasts one hour unless [`Role::duration`](crate::Role::duration) sets another duration,
-//! from 15 minutes up to the role's `MaxSessionDuration`. STS grants one hour at most to a role
-//! that is assumed with a role's session. That applies to every hop after the first, and to the
-//! first one on a web identity, a container or an instance. A longer duration is rejected before
-//! the call.
+//! [`Role::duration`](crate::Role::duration) sets the duration of the sessions, from 15 minutes up
+//! to the role's `MaxSessionDuration`. Defaults to one hour.
+//!
+//! If a role is assumed with the session of another role, STS grants at most one hour. This applies
+//! to every hop after the first, and to the first hop if the base credentials are the session of a
+//! role, as those of a web identity, a container or an instance are. After a hop or a web identity,
+//! rolecall returns the error before it calls STS. The credentials of a container, an instance or
+//! an SDK provider do not name their role, so STS returns the error (`ValidationError`).
 //!
 //! # Several roles on one identity
 //!
-//! Clones of a chain share its cache entries. Extend clones to assume several roles with one base:
+//! Clones of a chain share its cache entries. To assume several roles with one identity, extend
+//! clones:
 //!
 //! ```no_run
 //! use rolecall::Role;
@@ -71,12 +75,12 @@
 //! # }
 //! ```
 //!
-//! For roles that are known only with a request, use a pool; see [`tenants`](super::tenants).
+//! For roles that depend on the request, use a pool; see [`tenants`](super::tenants).
 //!
 //! # MFA
 //!
-//! A role with an [`mfa_serial`](crate::Role::mfa_serial) needs a code for each session.
-//! [`Chain::assume_role_with_mfa`](crate::Chain::assume_role_with_mfa) takes the provider of codes:
+//! A role with an [`mfa_serial`](crate::Role::mfa_serial) requires an MFA code for each session.
+//! Pass a provider of codes to [`Chain::assume_role_with_mfa`](crate::Chain::assume_role_with_mfa):
 //!
 //! ```no_run
 //! use rolecall::params::{MfaCode, MfaSerial, ProvideMfaCode};
@@ -90,7 +94,7 @@
 //! impl ProvideMfaCode for Terminal {
 //!     async fn provide_mfa_code(&self, serial: &MfaSerial) -> Result<MfaCode, SessionError> {
 //!         eprintln!("Code of {serial}:");
-//!         // A person may take a while: do not block a thread of the runtime.
+//!         // Reading blocks until the user has typed the code. Do not block a runtime thread.
 //!         let line = tokio::task::spawn_blocking(|| {
 //!             let mut line = String::new();
 //!             std::io::stdin().read_line(&mut line).map(|_| line)
@@ -109,12 +113,13 @@
 //! # }
 //! ```
 //!
-//! Such a session is not refreshed in the background. The first call after its expiration waits for
-//! the next code, for up to two minutes.
+//! Such a session is not refreshed in the background. The first call after its expiration requests
+//! the next code. The timeout for a code is two minutes.
 //!
 //! # Errors
 //!
-//! An error says which hop failed. For AccessDenied, the hint lists what to check in the policies:
+//! An error names the hop that failed. For AccessDenied, the hint lists what to check in the
+//! policies:
 //!
 //! ```text
 //! hop 2 of 2 (arn:aws:iam::444455556666:role/orders):
@@ -125,14 +130,15 @@
 //! arn:aws:iam::444455556666:role/orders; ..
 //! ```
 //!
-//! [`SessionError::location`](crate::SessionError::location) and
-//! [`SessionError::kind`](crate::SessionError::kind) are for code; the file TROUBLESHOOTING.md in
-//! the repository has an entry for each kind.
+//! To handle errors in code, use [`SessionError::kind`](crate::SessionError::kind) and
+//! [`SessionError::location`](crate::SessionError::location).
+//! [TROUBLESHOOTING.md](https://github.com/rolecall/rolecall/blob/main/TROUBLESHOOTING.md) explains
+//! each kind.
 //!
 //! # Trust policies
 //!
-//! With the feature `policy` (default), [`policy::TrustPolicy`](crate::policy::TrustPolicy) writes
-//! the policy that a role needs:
+//! With the default feature `policy`, [`policy::TrustPolicy`](crate::policy::TrustPolicy) builds
+//! the trust policy of a role:
 //!
 //! ```
 //! use rolecall::policy::{TrustPolicy, TrustedPrincipal};

@@ -1,27 +1,26 @@
-//! AWS SDK clients: configuration, caches and the retry of rejected sessions.
+//! AWS SDK clients: configuration, identity caches, and retries after rejected sessions.
 //!
-//! A [`CachedProvider`](crate::CachedProvider) implements the SDK's `ProvideCredentials`. Every
-//! place of the SDK that takes a credentials provider takes it.
+//! [`CachedProvider`](crate::CachedProvider) implements the SDK's `ProvideCredentials`. Pass it
+//! wherever the SDK accepts a credentials provider.
 //!
 //! # Shared configuration
 //!
 //! ```no_run
 //! # async fn show(chain: rolecall::Chain) {
-//! // With the chain's Region and an HTTP client that all configurations of the chain share:
+//! // With the Region of the chain, and an HTTP client that all of its configurations share:
 //! let config = chain.sdk_config().load().await;
 //!
-//! // From a provider alone, with the Region and HTTP client that aws-config selects:
+//! // From any provider, with the Region and the HTTP client that aws-config selects:
 //! let config = rolecall::sdk_config(chain.provider()).load().await;
 //! let s3 = aws_sdk_s3::Client::new(&config);
 //! # let _ = s3;
 //! # }
 //! ```
 //!
-//! Both return a `ConfigLoader` of aws-config, on which all other settings can be changed. Both
-//! disable the SDK's identity cache with `IdentityCache::no_cache()`, since the provider has a
-//! cache.
+//! Both return a `ConfigLoader` of aws-config, which accepts all other settings. Both disable the
+//! SDK's identity cache with `IdentityCache::no_cache()`, because the provider is a cache.
 //!
-//! To add the provider to a configuration that exists already, set both:
+//! To add the provider to an existing configuration, set both:
 //!
 //! ```no_run
 //! use aws_sdk_s3::config::IdentityCache;
@@ -39,8 +38,8 @@
 //!
 //! A service can reject a session that has not expired: its role was deleted and recreated, or its
 //! access key was revoked. [`retry_invalid_session!`](crate::sdk::retry_invalid_session) adds an
-//! interceptor and a retry classifier to a client's configuration, which invalidate the session and
-//! repeat the request once with the next one:
+//! interceptor and a retry classifier to the configuration of a client. They invalidate the session
+//! and repeat the request once with a new one:
 //!
 //! ```no_run
 //! use rolecall::sdk::retry_invalid_session;
@@ -53,32 +52,34 @@
 //! # }
 //! ```
 //!
-//! Apply it once to each client: `SdkConfig` carries neither interceptors nor retry classifiers.
+//! Apply the macro once to the configuration of each client: `SdkConfig` contains neither
+//! interceptors nor retry classifiers.
 //!
-//! - It reacts to `ExpiredToken`, `InvalidClientTokenId`, `UnrecognizedClientException` and the
-//!   other codes of [`is_invalid_session_code`](crate::provider::is_invalid_session_code). It does
-//!   not react to `AccessDenied`, which is also how services report sessions that were revoked in
-//!   IAM. Code that knows of such a revocation calls
-//!   [`CachedProvider::invalidate`](crate::CachedProvider::invalidate).
-//! - Responses without a body have no code: `HeadObject` and `HeadBucket` are not repeated.
-//! - The client's `max_attempts` and retry quota apply, and a request body that cannot be sent
-//!   again is not.
-//! - S3 Express One Zone (directory buckets) is not covered. The SDK sends its requests with keys
-//!   of a session client of its own, which drops the interceptors of the S3 client.
-//! - At most one session is fetched in ten seconds because of invalidations, and fewer while
-//!   rejections continue.
+//! - A request is repeated for `ExpiredToken`, `InvalidClientTokenId`,
+//!   `UnrecognizedClientException` and the other codes of
+//!   [`is_invalid_session_code`](crate::provider::is_invalid_session_code), but not for
+//!   `AccessDenied`, although services also return it for sessions that were revoked in IAM. After
+//!   such a revocation, call [`CachedProvider::invalidate`](crate::CachedProvider::invalidate).
+//! - Error responses to `HeadObject` and `HeadBucket` have no body and therefore no code. These
+//!   requests are not repeated.
+//! - The client's `max_attempts` and retry quota apply. A request whose body cannot be sent again
+//!   is not repeated.
+//! - S3 Express One Zone (directory buckets) is not supported. The SDK signs these requests with
+//!   credentials from a separate client, which does not have the interceptors of the S3 client.
+//! - Invalidations cause at most one fetch in ten seconds, and fewer while rejections continue.
 //!
-//! # One operation
+//! # Overrides for one operation
 //!
-//! The `config_override` of an operation takes a provider, too. A provider in an override gets an
-//! identity cache and a retry of its own, so that it needs `no_cache()` and
-//! `retry_invalid_session!` as a client does. [`tenants`](super::tenants) shows it.
+//! The `config_override` of an operation also accepts a provider. The SDK then creates a separate
+//! identity cache for the operation, and the client's interceptor does not report to the provider
+//! of the override. Configure the override like a client, with `no_cache()` and
+//! `retry_invalid_session!`. [`tenants`](super::tenants) contains an example.
 //!
 //! # Providers of the SDK
 //!
-//! [`identity_cache`](crate::identity_cache) caches the credentials of other providers, such as
-//! those of the SDK's default chain, in the way in which rolecall caches sessions. It replaces the
-//! SDK's identity cache:
+//! [`identity_cache`](crate::identity_cache) returns an identity cache for the SDK that refreshes
+//! the credentials of other providers in the background, such as those of the default chain. It
+//! replaces the SDK's lazy cache:
 //!
 //! ```no_run
 //! use aws_config::BehaviorVersion;
@@ -89,28 +90,30 @@
 //! let loader = aws_config::defaults(BehaviorVersion::latest());
 //! let config = loader.identity_cache(cache.clone()).load().await;
 //!
-//! // The cache also reports rejected sessions:
+//! // The cache also replaces rejected sessions:
 //! let s3 = aws_sdk_s3::config::Builder::from(&config);
 //! let s3 = aws_sdk_s3::Client::from_conf(retry_invalid_session!(s3, &cache).build());
 //! # let _ = s3;
 //! # }
 //! ```
 //!
-//! Refreshes run ahead of the expiration, and a caller that is cancelled does not cancel them. They
-//! are started by calls, not by a timer: what loads an identity comes with the call of a client.
+//! Requests do not wait for a refresh while the credentials are valid, and a request that is
+//! cancelled does not cancel a refresh. Refreshes are started by requests and not by a timer,
+//! because the SDK passes the components that load an identity with each request.
 //!
 //! # The SDK's lazy cache
 //!
-//! A provider of rolecall works below the SDK's default cache, for example in a library that
-//! creates its own configuration. That cache asks for credentials only seconds before they expire,
-//! when rolecall has the next session already. It keeps a session that a service rejected until the
-//! session expires.
+//! A `CachedProvider` also works with the SDK's default identity cache, for example in a library
+//! that creates its own configuration. The SDK's cache requests credentials a few seconds before
+//! they expire. By then, rolecall has already cached the next session. However, the SDK's cache
+//! keeps a session that a service rejected until the session expires.
 //!
 //! # Provider chains of the SDK
 //!
-//! An SDK provider chain asks its next provider if one reports that it is not configured.
-//! [`from_env`](crate::from_env) reports that before there is a provider, so that a link needs a
-//! [`LazyProvider`](crate::provider::LazyProvider):
+//! An SDK provider chain continues with its next provider if a provider returns
+//! `CredentialsNotLoaded`. [`from_env`](crate::from_env) returns the corresponding error before a
+//! provider exists. To add rolecall to a provider chain, wrap it in a
+//! [`LazyProvider`](crate::provider::LazyProvider), which calls `from_env` later:
 //!
 //! ```no_run
 //! use aws_config::meta::credentials::CredentialsProviderChain;
@@ -124,13 +127,15 @@
 //! # }
 //! ```
 //!
-//! Only [`NotConfigured`](crate::ErrorKind::NotConfigured) lets the chain continue. A provider that
-//! is configured and fails ends it: another identity may have other permissions.
+//! Only [`NotConfigured`](crate::ErrorKind::NotConfigured) lets the chain continue. If a configured
+//! provider fails, the chain ends with its error, because another identity may have other
+//! permissions.
 //!
 //! # Errors
 //!
-//! The clients of the SDK report the failure of a provider as `dispatch failure`.
-//! [`SessionError::find`](crate::SessionError::find) returns rolecall's error among the causes:
+//! SDK clients report the failure of a credentials provider as `dispatch failure`.
+//! [`SessionError::find`](crate::SessionError::find) returns the error of rolecall among the
+//! causes:
 //!
 //! ```no_run
 //! use rolecall::SessionError;

@@ -1,9 +1,9 @@
 //! Many roles: one for each tenant, or one role limited to each tenant's data.
 //!
 //! [`Chain::pool`](crate::Chain::pool) creates a [`RolePool`](crate::RolePool): a cache with an
-//! entry for each role that is assumed from the end of a chain. Roles need not be known in advance.
-//! The pool calls STS once for each role, however many requests ask for it, and shares one STS
-//! client, one rate limit and one timer between all roles.
+//! entry for each role that is assumed with the sessions of a chain. The roles need not be known in
+//! advance. Concurrent requests for one role share one call to STS, and all roles share one STS
+//! client, one rate limit and one timer.
 //!
 //! # Requests
 //!
@@ -39,18 +39,18 @@
 //!
 //! Each of the three settings is needed:
 //!
-//! - `credentials_provider` is the tenant's session. The call of `pool.role` is cheap for a role
-//!   that the pool knows: get the provider for each request instead of storing it.
-//! - `identity_cache(no_cache())`: an override with a provider gets a lazy cache of its own, which
-//!   is created and dropped with the operation. It can only keep a session that was rejected.
-//! - `retry_invalid_session!` repeats the request with the next session if the service rejects this
-//!   one. The retry of the client itself reports to the provider of the client, not to the
-//!   tenant's.
+//! - `credentials_provider` sets the provider of the tenant's sessions. `pool.role` is cheap for a
+//!   role that the pool has cached: call it for each request instead of storing the provider.
+//! - `identity_cache(no_cache())` disables the lazy cache that the SDK would create for the
+//!   operation. During retries, that cache would keep returning a session that was rejected.
+//! - `retry_invalid_session!` repeats the request with a new session if the service rejects the
+//!   session. The interceptor of the client reports to the provider of the client, not to that of
+//!   the tenant.
 //!
 //! # One client for each tenant
 //!
-//! A service with few tenants may keep a client for each of them.
-//! [`RolePool::sdk_config`](crate::RolePool::sdk_config) configures it:
+//! A service with few tenants can keep a client for each of them.
+//! [`RolePool::sdk_config`](crate::RolePool::sdk_config) configures such a client:
 //!
 //! ```no_run
 //! # use rolecall::{Role, RolePool};
@@ -61,17 +61,17 @@
 //! # }
 //! ```
 //!
-//! All configurations of one pool share an HTTP client, and thus its connections. This matters: an
-//! SDK client without a shared HTTP client has a connection pool of its own, which starts empty and
-//! closes with the client. A service that creates such a client for each request opens a TCP
-//! connection, and makes a TLS handshake, for every request.
-//! [`rolecall::sdk_config`](crate::sdk_config) has no chain to share an HTTP client with: set one
-//! on its loader, or use it once.
+//! All configurations of a pool share an HTTP client, and thus its connections. An SDK client
+//! without a shared HTTP client has a separate connection pool, which starts empty and closes with
+//! the client: a service that creates such a client for each request opens a TCP connection, and
+//! makes a TLS handshake, for each request. The configurations of
+//! [`rolecall::sdk_config`](crate::sdk_config) do not share an HTTP client: set one on the loader,
+//! or load the configuration once.
 //!
 //! # One role, limited to a tenant's data
 //!
 //! [`RolePool::narrowed`](crate::RolePool::narrowed) limits the sessions of a role with a session
-//! policy. A session can do what both the role's policies and the session policy allow:
+//! policy. A session may do only what both the role's policies and the session policy allow:
 //!
 //! ```no_run
 //! use rolecall::policy::{PermissionPolicy, S3Access};
@@ -86,15 +86,16 @@
 //! }
 //! ```
 //!
-//! Parse a tenant's id before it becomes part of a policy. A tenant that may choose the text of the
+//! Parse a tenant's id before it becomes part of a policy. A tenant that can choose the text of the
 //! prefix can choose the prefix of another tenant. The builders reject wildcards, policy variables
 //! and prefixes that do not end in `/`.
 //!
 //! # Cache keys
 //!
-//! The key of an entry is the whole role: ARN, external id, session name, duration, tags, policies
-//! and the other parameters. Two requests share a session only if all of them are equal. Do not put
-//! the time or the request's id into a tag or a session name: every request would call STS.
+//! The key of a cache entry is the whole role: ARN, external id, session name, duration, tags,
+//! policies and the other parameters. Two requests share a session only if all parameters are
+//! equal. Do not set a tag or a session name to the time or the id of a request: every request
+//! would call STS.
 //!
 //! # Startup, capacity and removal
 //!
@@ -112,19 +113,19 @@
 //!     eprintln!("{}: {}", role.arn(), error.report());
 //! }
 //!
-//! // A tenant left: its providers return an error from now on.
+//! // The tenant was deleted. Existing providers of its role return an error from now on.
 //! pool.remove(deleted);
 //! # }
 //! ```
 //!
-//! While a provider of a role exists, its entry exists. Without one, the pool retains up to
-//! `capacity` entries, each until it was `idle` for that time. Evicted roles are fetched again when
-//! a request asks for them.
+//! The cache entry of a role exists while a provider of the role exists. Of the entries without a
+//! provider, the pool retains up to `capacity`, and evicts each that was not used for the duration
+//! `idle`. The next request for an evicted role fetches a session.
 //!
-//! By default, a chain makes 200 calls per second to STS and has 64 in flight. The quota of STS is
-//! per account and Region and shared by all callers, so that a service of several instances may
-//! need a lower [`rate_limit`](crate::ChainBuilder::rate_limit). Background refreshes without a
-//! permit are deferred; callers wait up to nine seconds for one.
+//! By default, a chain makes up to 200 calls per second and 64 concurrent calls to STS. The quota
+//! of STS applies to an account and Region, and all callers share it: a service with several
+//! instances may need a lower [`rate_limit`](crate::ChainBuilder::rate_limit). A background refresh
+//! for which no permit is available is deferred. Callers wait up to nine seconds for a permit.
 //!
 //! # Keys that are not roles
 //!

@@ -1,9 +1,9 @@
-//! Tests without AWS, and without waiting.
+//! Tests with a local AWS, and with a clock that they advance.
 //!
 //! The crate `rolecall-testkit` is a local AWS: a server on the loopback address that verifies
 //! signatures, web identity tokens, trust policies and permission policies as AWS does. Add it as a
-//! dev-dependency, and enable the feature `test-util` of rolecall for a clock that the test
-//! advances:
+//! dev-dependency, and enable the feature `test-util` of rolecall, which adds
+//! `time::ManualClock`:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -13,8 +13,8 @@
 //!
 //! # A test
 //!
-//! The chain under test takes an [`Environment`](crate::Environment) that points to the local AWS.
-//! No variable of the process is read or set, so that tests run in parallel:
+//! The [`Environment`](crate::Environment) of the chain contains the endpoint of the local AWS. The
+//! test neither reads nor sets variables of the process, and can run in parallel with other tests:
 //!
 //! ```
 //! # #[cfg(not(feature = "test-util"))]
@@ -60,13 +60,13 @@
 //! # }
 //! ```
 //!
-//! Pass the clock to both the chain and the server. STS rejects signatures that are more than 15
-//! minutes off its own clock.
+//! Pass the clock to both the chain and the server: STS rejects signatures whose time differs from
+//! its own by more than 15 minutes.
 //!
-//! # Errors and outages
+//! # Fault injection
 //!
-//! `LocalAws::inject` injects faults by rule: throttling, outages, closed connections, malformed
-//! responses. The rules can be limited to an operation, a call or a time:
+//! `LocalAws::inject` adds a fault rule: throttling, outages, closed connections or malformed
+//! responses. A rule can be limited to an operation, a call or a time:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -97,7 +97,7 @@
 //! # S3, Secrets Manager and ECR
 //!
 //! The features `s3`, `secrets-manager` and `ecr` of `rolecall-testkit` add these services, which
-//! verify the same signatures and policies at the same endpoint. Their clients get it by hand:
+//! verify the same signatures and policies at the same endpoint. Set the endpoint on their clients:
 //!
 //! ```no_run
 //! # async fn show(chain: rolecall::Chain, aws: rolecall_testkit::LocalAws) {
@@ -110,6 +110,6 @@
 //!
 //! # Without a server
 //!
-//! A test that needs credentials but no STS uses a provider with fixed keys:
+//! For a test that needs credentials but not STS, use a provider with fixed keys:
 //! [`provide_session_fn`](crate::provider::provide_session_fn), or the SDK's `Credentials` with
 //! [`ChainBuilder::from_sdk_provider`](crate::ChainBuilder::from_sdk_provider).
