@@ -66,9 +66,9 @@ pub trait ProvideSession: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns a [`SessionError`] whose [`kind`](SessionError::kind) says whether a retry can help.
-    /// [`NotConfigured`](crate::ErrorKind::NotConfigured) lets an SDK provider chain continue with
-    /// its next provider; every other kind ends the chain.
+    /// Returns a [`SessionError`] whose [`kind`](SessionError::kind) determines whether a retry can
+    /// help. [`NotConfigured`](crate::ErrorKind::NotConfigured) lets an SDK provider chain continue
+    /// with its next provider; every other kind ends the chain.
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError>;
 
     /// Returns the timeout of one [`provide_session`](Self::provide_session) call, after which a
@@ -132,8 +132,12 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Creates a provider from an async closure.
 ///
 /// `name` is the provider's [`name`](ProvideSession::name). The timeout is 15 seconds. For another
-/// timeout, implement [`ProvideSession`]. The closure returns the errors that
-/// [`ProvideSession::provide_session`] describes.
+/// timeout, implement [`ProvideSession`].
+///
+/// # Errors
+///
+/// The provider returns the errors of the closure, whose kinds
+/// [`provide_session`](ProvideSession::provide_session) describes.
 ///
 /// # Examples
 ///

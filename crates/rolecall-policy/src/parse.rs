@@ -34,8 +34,7 @@ impl PolicyError {
         Self { location: location.to_owned(), message: message.into() }
     }
 
-    /// Replaces the location, for an error from a constructor that does not know where in a
-    /// document its input stands.
+    /// Replaces the location, for an error from a constructor whose input is part of a document.
     pub(crate) fn at(self, location: &str) -> Self {
         Self { location: location.to_owned(), ..self }
     }

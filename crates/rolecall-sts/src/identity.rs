@@ -116,7 +116,7 @@ pub enum CallerPrincipal {
         /// The name in the request.
         name: String,
     },
-    /// A principal of a kind that this version of rolecall does not know.
+    /// A principal of a kind that this version of rolecall does not support.
     #[non_exhaustive]
     Other {
         /// The last field of the ARN.

@@ -234,8 +234,11 @@ pub struct TokenFn {
 impl TokenFn {
     /// Creates a provider of the tokens that `request` returns.
     ///
-    /// `origin` follows "the token" in error messages, such as "of the broker". An error that
-    /// `request` returns becomes the error of the fetch.
+    /// `origin` follows "the token" in error messages, such as "of the broker".
+    ///
+    /// # Errors
+    ///
+    /// The provider returns the errors of `request`. They become the errors of the fetches.
     pub fn new<F>(
         origin: impl Into<String>,
         request: impl Fn() -> F + Send + Sync + 'static,

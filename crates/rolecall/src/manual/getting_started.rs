@@ -41,8 +41,8 @@
 //! no network call. Call it once, when the program starts. Clones of the chain are cheap and share
 //! the cached sessions.
 //!
-//! To detect a wrong configuration at startup instead of at the first request, wait for the first
-//! session:
+//! To detect an invalid configuration at startup instead of at the first request, wait for the
+//! first session:
 //!
 //! ```no_run
 //! # async fn show(chain: rolecall::Chain) -> Result<(), rolecall::SessionError> {
@@ -55,16 +55,19 @@
 //!
 //! | The program runs on | The identity is configured by | Feature |
 //! |---|---|---|
-//! | EKS, with IAM roles for service accounts | `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`, which EKS sets with `AWS_REGION` | |
-//! | EKS, with Pod Identity | `AWS_CONTAINER_CREDENTIALS_FULL_URI`, which EKS sets | `default-chain` |
-//! | ECS or Fargate | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, which ECS sets | `default-chain` |
+//! | EKS, IAM roles for service accounts | `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | |
+//! | EKS, Pod Identity | `AWS_CONTAINER_CREDENTIALS_FULL_URI` | `default-chain` |
+//! | ECS, Fargate | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` | `default-chain` |
 //! | EC2 | the instance profile, if no other identity is configured | `default-chain` |
-//! | a laptop, with a profile | `AWS_PROFILE` and the shared configuration files | `default-chain` |
+//! | a laptop, with a profile | `AWS_PROFILE`, shared configuration files | `default-chain` |
 //! | a laptop, with IAM Identity Center | a profile with an `sso_session` | `sso` |
 //! | a laptop, with `aws login` | a profile with a `login_session` | `login` |
-//! | any machine, with access keys | `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; `AWS_SESSION_TOKEN` for temporary keys | |
+//! | any machine, with access keys | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | |
 //! | a CI system with OIDC | a token of the CI system, passed to [`from_token_provider`] | |
 //! | a SPIRE workload | [`SpiffeToken`], passed to [`from_token_provider`] | `spiffe` |
+//!
+//! EKS and ECS set the variables in the first three rows, and `AWS_REGION`. Temporary access keys
+//! also require `AWS_SESSION_TOKEN`.
 //!
 //! The order is that of the AWS SDK for Rust: access keys, profile, web identity, container,
 //! instance. [`Chain::description`](crate::Chain::description) returns the selected identity and
@@ -85,8 +88,8 @@
 //!
 //! ```
 //! use aws_credential_types::Credentials;
+//! use rolecall::Chain;
 //! use rolecall::sts::Region;
-//! use rolecall::{Chain, Environment};
 //!
 //! # fn main() -> Result<(), rolecall::SessionError> {
 //! # let id = "AKIAIOSFODNN7EXAMPLE";
