@@ -50,7 +50,7 @@
 //! # Lifetimes
 //!
 //! [`Role::duration`](crate::Role::duration) sets the duration of the sessions, from 15 minutes up
-//! to the role's `MaxSessionDuration`. Defaults to one hour.
+//! to the role's `MaxSessionDuration`. The default is one hour.
 //!
 //! If a role is assumed with the session of another role, STS grants at most one hour. This applies
 //! to every hop after the first, and to the first hop if the base credentials are the session of a
