@@ -11,15 +11,14 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use aws_credential_types::Credentials;
-//! use rolecall::provider::FetchContext;
+//! use rolecall::provider::{Credentials, FetchContext, async_trait};
 //! use rolecall::{Chain, Environment, ErrorKind, ProvideSession, Session, SessionError};
 //!
 //! /// Requests keys from a company's vault.
 //! #[derive(Debug)]
 //! struct Vault;
 //!
-//! #[async_trait::async_trait]
+//! #[async_trait]
 //! impl ProvideSession for Vault {
 //!     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
 //!         // Read before the request is sent: the lifetime counts from this moment.
@@ -66,9 +65,9 @@
 //! # `#[async_trait]`
 //!
 //! rolecall uses the trait as `dyn ProvideSession`. Traits with an `async fn` do not support that,
-//! so the trait uses [`async_trait`](https://docs.rs/async-trait). Without the attribute on the
-//! implementation, the compiler reports E0195: "lifetime parameters do not match the trait
-//! definition".
+//! so the trait uses [`async_trait`](https://docs.rs/async-trait), which
+//! [`provider`](crate::provider) re-exports. Without the attribute on the implementation, the
+//! compiler reports E0195: "lifetime parameters do not match the trait definition".
 //!
 //! # The contract
 //!
@@ -107,8 +106,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), rolecall::SessionError> {
-//! use aws_credential_types::Credentials;
-//! use rolecall::provider::provide_session_fn;
+//! use rolecall::provider::{Credentials, provide_session_fn};
 //! use rolecall::{CachedProvider, Session};
 //!
 //! let provider = CachedProvider::new(provide_session_fn("vault", async |_context| {

@@ -87,8 +87,8 @@
 //! # Configuration in code
 //!
 //! ```
-//! use aws_credential_types::Credentials;
 //! use rolecall::Chain;
+//! use rolecall::provider::Credentials;
 //! use rolecall::sts::Region;
 //!
 //! # fn main() -> Result<(), rolecall::SessionError> {

@@ -84,13 +84,14 @@
 //!
 //! ```no_run
 //! use rolecall::params::{MfaCode, MfaSerial, ProvideMfaCode};
+//! use rolecall::provider::async_trait;
 //! use rolecall::{Role, SessionError};
 //!
 //! /// Reads codes from standard input.
 //! #[derive(Debug)]
 //! struct Terminal;
 //!
-//! #[async_trait::async_trait]
+//! #[async_trait]
 //! impl ProvideMfaCode for Terminal {
 //!     async fn provide_mfa_code(&self, serial: &MfaSerial) -> Result<MfaCode, SessionError> {
 //!         eprintln!("Code of {serial}:");
