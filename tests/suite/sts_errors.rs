@@ -229,8 +229,7 @@ async fn access_denied_hints_at_required_permissions() {
     let (error, calls) = sts_error(ROLE, 403, "AccessDenied", &message).await;
     let hint = format!(
         "allow {caller} in the trust policy of {HUB}; check that it has no sts:ExternalId condition (no external id was \
-         sent); allow sts:AssumeRole on the role in the caller's own policies; check that the role exists, which STS does \
-         not say"
+         sent); allow sts:AssumeRole on the role in the caller's own policies; check that the role exists"
     );
     assert_error(&error, ErrorKind::Denied, "AccessDenied", &message, Some(&hint));
     assert_eq!(calls, 1);

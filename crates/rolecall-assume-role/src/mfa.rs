@@ -7,8 +7,8 @@ use rolecall_core::{MfaCode, MfaSerial, SessionError};
 ///
 /// A code is valid for one call, so each fetch asks for one. If the code does not arrive within two
 /// minutes, the fetch fails with [`TokenUnavailable`](rolecall_core::ErrorKind::TokenUnavailable)
-/// and the future of the provider is dropped. Sessions that need a code are not refreshed in the background, since no person may be
-/// there: the first caller after the session expired waits.
+/// and the future of the provider is dropped. Sessions that need a code are not refreshed in the
+/// background, since no person may be there: the first caller after the session expired waits.
 ///
 /// # Examples
 ///

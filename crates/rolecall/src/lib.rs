@@ -51,21 +51,19 @@
 //! A feature adds items and identities and changes no default, with one exception: `default-chain`
 //! can change which identity and which endpoint settings are selected. If `AWS_PROFILE` is not set
 //! and the profile `default` has credentials, [`from_env`] selects that profile before a web
-//! identity, in the order of aws-config. Region and endpoint settings that no variable sets are read
-//! from the profile.
+//! identity, in the order of aws-config. Region and endpoint settings that no variable sets are
+//! read from the profile.
 //!
 //! # Types of other crates
 //!
-//! The public API contains these types of the AWS SDK and of its runtime. Use the versions that
-//! `Cargo.lock` selects for rolecall.
+//! The public API contains types of these crates of the AWS SDK, all in their version 1:
 //!
-//! | type | crate | used by |
-//! |---|---|---|
-//! | `SdkConfig` | `aws-config` (`aws-types`) | [`ChainBuilder::configure`], [`ChainBuilder::from_sdk_config`] |
-//! | `ConfigLoader` | `aws-config` | [`sdk_config`], [`Chain::sdk_config`], [`RolePool::sdk_config`] |
-//! | `Credentials`, `ProvideCredentials` | `aws-credential-types` | [`Session`], [`CachedProvider`]; re-exported by [`provider`] |
-//! | `CredentialsError` | `aws-credential-types` | the error of [`CachedProvider`] as `ProvideCredentials` |
-//! | `HttpClient` | `aws-smithy-runtime-api` | [`ChainBuilder::http_client`] |
+//! - `aws-config`: `SdkConfig` ([`ChainBuilder::configure`], [`ChainBuilder::from_sdk_config`]) and
+//!   `ConfigLoader` ([`sdk_config`], [`Chain::sdk_config`], [`RolePool::sdk_config`]).
+//! - `aws-credential-types`: `Credentials` and `ProvideCredentials`, which [`provider`] re-exports,
+//!   and `CredentialsError`, the error of [`CachedProvider`] as a `ProvideCredentials`.
+//! - `aws-smithy-runtime-api`: `HttpClient` ([`ChainBuilder::http_client`]), and the traits that the
+//!   plug-ins of the module [`sdk`] implement.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod base;

@@ -138,8 +138,8 @@ impl ChainBuilder {
         self
     }
 
-    /// Sets the default session name, for roles that set none. Defaults to `AWS_ROLE_SESSION_NAME`, then to
-    /// the application and host name.
+    /// Sets the default session name, for roles that set none. Defaults to `AWS_ROLE_SESSION_NAME`,
+    /// then to the application and host name.
     pub fn session_name(mut self, name: SessionName) -> Self {
         self.session_name = Some(name);
         self
