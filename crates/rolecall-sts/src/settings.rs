@@ -95,7 +95,9 @@ impl ProfileSettings {
 /// assert_eq!(endpoint.url()?, "https://sts.us-east-1.api.aws");
 /// # Ok::<(), rolecall_core::SessionError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// The `Debug` output does not contain the URL, which may contain a password until it is checked.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointOverrides {
     /// The Region.
@@ -106,6 +108,17 @@ pub struct EndpointOverrides {
     pub use_fips: Option<bool>,
     /// Whether the dual-stack endpoint is used. `Some(false)` disables a configured one.
     pub use_dual_stack: Option<bool>,
+}
+
+impl fmt::Debug for EndpointOverrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointOverrides")
+            .field("region", &self.region)
+            .field("has_url", &self.url.is_some())
+            .field("use_fips", &self.use_fips)
+            .field("use_dual_stack", &self.use_dual_stack)
+            .finish()
+    }
 }
 
 /// A value and its origin.
@@ -180,5 +193,18 @@ impl Found {
     /// variable or a profile must be changed.
     pub(crate) fn add_origin(&self, error: SessionError) -> SessionError {
         error.with_hint(format!("check {}", self.origin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_of_overrides_hides_the_url() {
+        let url = Some("https://user:the-password@sts.example.com".to_owned());
+        let overrides = EndpointOverrides { url, ..EndpointOverrides::default() };
+        let debug = format!("{overrides:?}");
+        assert!(debug.contains("has_url: true") && !debug.contains("password"), "{debug}");
     }
 }

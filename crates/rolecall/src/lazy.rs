@@ -39,7 +39,9 @@ pub struct LazyProvider {
 impl LazyProvider {
     /// Creates a provider that calls `create` when it is first asked for a session.
     ///
-    /// If `create` fails, the call that asked for a session returns its error, and the next call
+    /// # Errors
+    ///
+    /// If `create` fails, the call that requested a session returns its error, and the next call
     /// runs `create` again.
     pub fn new(
         create: impl Fn() -> Result<CachedProvider, SessionError> + Send + Sync + 'static,
