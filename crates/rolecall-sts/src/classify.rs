@@ -230,6 +230,36 @@ mod tests {
     }
 
     #[test]
+    fn rejection_of_signer_is_no_rejection_of_token() {
+        for (code, signer, token) in [
+            ("ExpiredToken", true, false),
+            ("InvalidClientTokenId", true, false),
+            ("InvalidIdentityToken", false, true),
+            ("SignatureDoesNotMatch", false, false),
+            ("SomethingNew", false, false),
+        ] {
+            let error = SessionError::new(TokenRejected, "no").with_code(code);
+            assert_eq!((is_invalid_signer(&error), is_invalid_token(&error)), (signer, token));
+        }
+        let without_code = SessionError::new(TokenRejected, "no");
+        assert!(!is_invalid_signer(&without_code) && !is_invalid_token(&without_code));
+    }
+
+    #[test]
+    fn message_tells_wrong_clock_from_wrong_key() {
+        for (code, message, expected) in [
+            ("RequestExpired", "", true),
+            ("SignatureDoesNotMatch", "Signature expired: a is now earlier than b", true),
+            ("SignatureDoesNotMatch", "Signature not yet current: a is still later than b", true),
+            ("SignatureDoesNotMatch", "The signature we calculated does not match", false),
+            ("AccessDenied", "Signature expired", false),
+        ] {
+            let error = SessionError::new(InvalidConfig, message).with_code(code);
+            assert_eq!(is_clock_error(&error), expected, "{code}: {message}");
+        }
+    }
+
+    #[test]
     fn signature_hint_allows_fifteen_minutes_of_skew() {
         for code in ["SignatureDoesNotMatch", "RequestExpired"] {
             let hint = classify(Some(code), "", 403).hint.unwrap();

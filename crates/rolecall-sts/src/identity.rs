@@ -161,8 +161,27 @@ mod tests {
                 "arn:aws:new::111122223333:thing",
                 CallerPrincipal::Other { resource: "thing".into() },
             ),
+            (
+                "arn:aws:iam::111122223333:thing",
+                CallerPrincipal::Other { resource: "thing".into() },
+            ),
         ] {
             assert_eq!(CallerIdentity::parse(arn, "id").unwrap().principal, principal, "{arn}");
+        }
+    }
+
+    #[test]
+    fn principal_is_displayed_with_path_and_session() {
+        for (resource, expected) in [
+            ("iam::111122223333:root", "root user"),
+            ("iam::111122223333:user/ann", "user ann"),
+            ("iam::111122223333:user/a/b/ann", "user /a/b/ann"),
+            ("sts::111122223333:assumed-role/r/s", "role r, session s"),
+            ("sts::111122223333:federated-user/bob", "federated user bob"),
+            ("new::111122223333:thing", "thing"),
+        ] {
+            let identity = CallerIdentity::parse(&format!("arn:aws:{resource}"), "id").unwrap();
+            assert_eq!(identity.principal.to_string(), expected);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The URL and the signing Region of requests, for combinations of variables and profile settings.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_sts::config::http::HttpRequest;
@@ -332,6 +333,60 @@ async fn request_uses_proxy_of_environment() {
     assert_eq!(count_requests(&[("HTTP_PROXY", &uri)]).await, 1);
     let received = &proxy.received_requests().await.unwrap()[0];
     assert_eq!(received.headers.get("host").unwrap(), "sts.example.invalid");
+}
+
+/// Records the log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn endpoint_without_tls_is_logged_unless_local() {
+    for (url, expected) in [
+        ("http://sts.example.com", true),
+        ("https://sts.example.com", false),
+        ("http://127.0.0.1:4566", false),
+        ("https://127.0.0.1:4566", false),
+    ] {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let endpoint = Endpoint::custom(url, Region::parse("eu-west-1").unwrap()).unwrap();
+        tracing::subscriber::with_default(subscriber, || StsClient::new(endpoint));
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.contains("without TLS"), expected, "{url}: {text}");
+    }
+}
+
+/// The default client leaves TLS out for `http://` on this machine only.
+#[tokio::test]
+async fn local_https_endpoint_is_called_with_tls() {
+    const HANDSHAKE: u8 = 22;
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", server.local_addr().unwrap());
+    let sts = StsClient::new(Endpoint::custom(&url, Region::parse("eu-west-1").unwrap()).unwrap());
+    let signer = signer();
+    let first_byte = async {
+        let (stream, _) = server.accept().await.unwrap();
+        let mut byte = [0];
+        stream.readable().await.unwrap();
+        stream.try_read(&mut byte).unwrap();
+        byte[0]
+    };
+    tokio::select! {
+        byte = first_byte => assert_eq!(byte, HANDSHAKE),
+        result = sts.caller_identity(&signer, FetchMode::Background) => panic!("{result:?}"),
+    }
 }
 
 #[tokio::test]

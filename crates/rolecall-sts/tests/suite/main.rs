@@ -4,6 +4,7 @@
 
 mod environment;
 mod properties;
+mod retries;
 
 use std::time::Duration;
 
@@ -111,6 +112,38 @@ async fn web_identity_request_has_token_and_no_signature() {
     assert!(!form.contains("DurationSeconds"), "{form}");
     let sent = server.received_requests().await.unwrap();
     assert!(!sent[0].headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn role_of_another_partition_is_not_sent() {
+    let (server, sts) = sts(response(200, ""), &ManualClock::new()).await;
+    let role: RoleArn = "arn:aws-cn:iam::444455556666:role/orders".parse().unwrap();
+    let name = SessionName::parse("test").unwrap();
+    let mode = FetchMode::Foreground;
+    let request = AssumeRoleRequest::new(role.clone(), name.clone());
+    let web = WebIdentityRequest::new(role, name);
+    for error in [
+        sts.assume_role(&signer(), &request, mode).await.unwrap_err(),
+        sts.assume_role_with_web_identity("the.web.token", &web, mode).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        let expected = "the role is in the partition aws-cn, but the Region eu-west-1 is in aws; hint: check \
+             the role's ARN, or set AWS_REGION to a Region in aws-cn";
+        assert_eq!(error.to_string(), expected);
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn client_knows_server_time_after_a_response() {
+    let clock = ManualClock::at(std::time::UNIX_EPOCH);
+    let (_server, sts) = sts(response(403, error_body("AccessDenied", "no")), &clock).await;
+    assert_eq!(sts.server_time(), None);
+    sts.caller_identity(&signer(), FetchMode::Background).await.unwrap_err();
+    clock.advance(Duration::from_secs(60));
+    let date = std::time::UNIX_EPOCH + Duration::from_secs(1_770_120_000);
+    assert_eq!(sts.server_time(), Some(date + Duration::from_secs(60)));
+    assert_eq!(sts.clock().wall(), std::time::UNIX_EPOCH + Duration::from_secs(60));
 }
 
 #[tokio::test]
