@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use rolecall_core::{Environment, ErrorKind, FetchMode, SessionError};
 use rolecall_sts::{Endpoint, ProfileSettings, Region, StsClient};
+use tokio::io::AsyncReadExt;
 
 use crate::signer;
 
@@ -204,6 +205,21 @@ async fn environment_precedes_profile() {
 }
 
 #[test]
+fn profile_settings_list_every_key() {
+    let keys: Vec<&str> = ProfileSettings::keys().collect();
+    let expected = [
+        "region",
+        "sts_regional_endpoints",
+        "services.sts.endpoint_url",
+        "endpoint_url",
+        "ignore_configured_endpoint_urls",
+        "use_fips_endpoint",
+        "use_dualstack_endpoint",
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
 fn invalid_setting_error_names_origin_and_fault() {
     let region = ("region", "eu-west-1");
     let invalid_region = |value: &str, origin: &str| {
@@ -377,15 +393,51 @@ async fn local_https_endpoint_is_called_with_tls() {
     let sts = StsClient::new(Endpoint::custom(&url, Region::parse("eu-west-1").unwrap()).unwrap());
     let signer = signer();
     let first_byte = async {
-        let (stream, _) = server.accept().await.unwrap();
-        let mut byte = [0];
-        stream.readable().await.unwrap();
-        stream.try_read(&mut byte).unwrap();
-        byte[0]
+        let (mut stream, _) = server.accept().await.unwrap();
+        stream.read_u8().await.unwrap()
     };
     tokio::select! {
         byte = first_byte => assert_eq!(byte, HANDSHAKE),
         result = sts.caller_identity(&signer, FetchMode::Background) => panic!("{result:?}"),
+    }
+}
+
+#[derive(Debug)]
+struct FailingConnector(fn() -> ConnectorError);
+
+impl HttpConnector for FailingConnector {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Err((self.0)()))
+    }
+}
+
+#[tokio::test]
+async fn failed_request_error_names_the_stage() {
+    type Row = (fn() -> ConnectorError, ErrorKind, &'static str);
+    let failures: [Row; 3] = [
+        (
+            || ConnectorError::user("fault".into()),
+            ErrorKind::InvalidConfig,
+            "cannot send the request to STS in eu-west-1",
+        ),
+        (
+            || ConnectorError::io("fault".into()),
+            ErrorKind::Unavailable,
+            "cannot connect to STS in eu-west-1",
+        ),
+        (
+            || ConnectorError::other("fault".into(), None),
+            ErrorKind::Unavailable,
+            "the connection to STS in eu-west-1 closed before the response was complete",
+        ),
+    ];
+    for (failure, kind, message) in failures {
+        let connector = SharedHttpConnector::new(FailingConnector(failure));
+        let http = http_client_fn(move |_, _| connector.clone());
+        let sts = StsClient::builder(endpoint(&[IRELAND], &[]).unwrap()).http_client(http).build();
+        let error = sts.caller_identity(&signer(), FetchMode::Background).await.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (kind, message));
+        assert!(error.report().contains("fault"), "{}", error.report());
     }
 }
 

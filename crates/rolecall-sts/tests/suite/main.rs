@@ -6,12 +6,14 @@ mod environment;
 mod properties;
 mod retries;
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use rolecall_core::{
-    ErrorKind, ExternalId, FetchMode, ManualClock, RoleArn, Session, SessionDuration, SessionError,
-    SessionName,
+    ErrorKind, ExternalId, FetchMode, ManualClock, MfaCode, MfaSerial, PolicyArn, ProvidedContext,
+    RoleArn, Session, SessionDuration, SessionError, SessionName, SessionPolicy, SessionTags,
 };
 use rolecall_sts::{AssumeRoleRequest, Endpoint, Region, StsClient, WebIdentityRequest};
 use wiremock::matchers::any;
@@ -62,6 +64,10 @@ fn request() -> AssumeRoleRequest {
     AssumeRoleRequest::new(ROLE.parse().unwrap(), "test".parse().unwrap())
 }
 
+fn context() -> ProvidedContext {
+    ProvidedContext::new("arn:aws:iam::aws:contextProvider/Sso", "the-assertion").unwrap()
+}
+
 async fn assume_role(response: ResponseTemplate) -> Result<Session, SessionError> {
     let (_server, sts) = sts(response, &ManualClock::new()).await;
     sts.assume_role(&signer(), &request(), FetchMode::Background).await
@@ -79,6 +85,13 @@ async fn assume_role_sends_and_signs_all_parameters() {
     let mut request = request();
     request.external_id = Some(ExternalId::parse("shop/4711").unwrap());
     request.duration = Some(SessionDuration::from_secs(900).unwrap());
+    request.tags = SessionTags::new().tag("team", "shop").unwrap().transitive("team").unwrap();
+    request.source_identity = Some("ann@shop".try_into().unwrap());
+    request.policy = Some(SessionPolicy::parse("{}").unwrap());
+    request.policy_arns = vec![PolicyArn::parse("arn:aws:iam::aws:policy/ReadOnly").unwrap()];
+    let serial = MfaSerial::parse("arn:aws:iam::111122223333:mfa/ann").unwrap();
+    request.mfa = Some((serial, MfaCode::parse("123456").unwrap()));
+    request.provided_contexts = vec![context()];
     sts.assume_role(&signer(), &request, FetchMode::Foreground).await.unwrap();
     let form = last_form(&server).await;
     for part in [
@@ -88,6 +101,15 @@ async fn assume_role_sends_and_signs_all_parameters() {
         "RoleSessionName=test",
         "ExternalId=shop%2F4711",
         "DurationSeconds=900",
+        "Tags.member.1.Key=team&Tags.member.1.Value=shop",
+        "TransitiveTagKeys.member.1=team",
+        "SourceIdentity=ann%40shop",
+        "Policy=%7B%7D",
+        "PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FReadOnly",
+        "SerialNumber=arn%3Aaws%3Aiam%3A%3A111122223333%3Amfa%2Fann",
+        "TokenCode=123456",
+        "ProvidedContexts.member.1.ProviderArn=arn%3Aaws%3Aiam%3A%3Aaws%3AcontextProvider%2FSso",
+        "ProvidedContexts.member.1.ContextAssertion=the-assertion",
     ] {
         assert!(form.contains(part), "{part} is not in {form}");
     }
@@ -95,6 +117,18 @@ async fn assume_role_sends_and_signs_all_parameters() {
     let authorization = sent[0].headers.get("authorization").unwrap().to_str().unwrap();
     assert!(authorization.contains("Credential=AKIAIOSFODNN7EXAMPLE/"), "{authorization}");
     assert!(authorization.contains("/eu-west-1/sts/aws4_request"), "{authorization}");
+}
+
+#[tokio::test]
+async fn unset_parameters_are_left_out() {
+    let (server, sts) =
+        sts(response(200, session_body("s", AN_HOUR_LATER, USER)), &ManualClock::new()).await;
+    sts.assume_role(&signer(), &request(), FetchMode::Foreground).await.unwrap();
+    let form = last_form(&server).await;
+    let mut names: Vec<&str> =
+        form.split('&').map(|part| part.split('=').next().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Action", "RoleArn", "RoleSessionName", "Version"]);
 }
 
 #[tokio::test]
@@ -290,6 +324,18 @@ async fn error_that_quotes_request_hides_secrets() {
 }
 
 #[tokio::test]
+async fn error_that_quotes_code_or_assertion_hides_it() {
+    let mut request = request();
+    let serial = MfaSerial::parse("arn:aws:iam::111122223333:mfa/ann").unwrap();
+    request.mfa = Some((serial, MfaCode::parse("123456").unwrap()));
+    request.provided_contexts = vec![context()];
+    let quote = error_body("AccessDenied", "neither 123456 nor the-assertion is valid");
+    let (_server, sts) = sts(response(403, quote), &ManualClock::new()).await;
+    let error = sts.assume_role(&signer(), &request, FetchMode::Background).await.unwrap_err();
+    assert_eq!(error.message(), "neither *** nor *** is valid");
+}
+
+#[tokio::test]
 async fn error_that_quotes_signature_hides_it() {
     let quoting =
         "Credential=AKIAIOSFODNN7EXAMPLE/x, SignedHeaders=host, Signature=0123456789abcdef";
@@ -313,6 +359,33 @@ async fn signing_key_with_line_break_is_rejected() {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert!(error.to_string().starts_with(field), "{error}");
         assert!(!error.to_string().contains("the-t0ken"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn incomplete_response_is_classified_by_status() {
+    for (status, kind) in [
+        ("503 Service Unavailable", ErrorKind::Unavailable),
+        ("403 Forbidden", ErrorKind::Denied),
+        ("200 OK", ErrorKind::InvalidResponse),
+    ] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            // A response that precedes its request is not a response to the client.
+            stream.read_exact(&mut [0; 16]).unwrap();
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 90\r\n\r\n<html>").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            // Until the client closes the connection: to close it with unread data would reset it.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        });
+        let endpoint = Endpoint::custom(&url, Region::parse("eu-west-1").unwrap()).unwrap();
+        let sts = StsClient::new(endpoint);
+        let error = sts.caller_identity(&signer(), FetchMode::Background).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status}: {error}");
+        let expected = format!("sent an invalid response (status {})", &status[..3]);
+        assert!(error.message().ends_with(&expected), "{error}");
     }
 }
 
