@@ -321,6 +321,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn provider_has_defaults() {
+        #[derive(Debug)]
+        struct Minimal;
+        #[async_trait]
+        impl ProvideSession for Minimal {
+            async fn provide_session(&self, _: FetchContext) -> Result<Session, SessionError> {
+                Err(SessionError::new(ErrorKind::Unavailable, "down"))
+            }
+        }
+        assert_eq!(Minimal.name(), "custom provider");
+        assert_eq!(Minimal.timeout(), Duration::from_secs(15));
+    }
+
     async fn exercise(provider: &impl ProvideSession) {
         assert_eq!(provider.name(), "recording");
         assert_eq!(provider.timeout(), Duration::from_secs(3));

@@ -50,7 +50,10 @@ fn with_default_base_sets_empty_base_only() {
     assert_eq!(named.lineage().base(), "vault");
     assert_eq!(unnamed.lineage().to_string(), "unnamed provider", "clones are not changed");
     assert_eq!(named.with_default_base("other").lineage().base(), "vault");
-    let assumed = Session::builder(Credentials::for_tests()).assumed_by(&unnamed, role).build();
+    assert!(unnamed.lineage().hops().is_empty());
+    let assumed =
+        Session::builder(Credentials::for_tests()).assumed_by(&unnamed, role.clone()).build();
+    assert_eq!(assumed.lineage().hops(), [role]);
     let assumed = assumed.with_default_base("vault");
     let lineage = "vault -> arn:aws:iam::444455556666:role/orders";
     assert_eq!(assumed.lineage().to_string(), lineage);
