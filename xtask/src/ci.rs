@@ -60,6 +60,6 @@ fn clippy(workspace: &Workspace) -> Outcome {
 }
 
 fn document(workspace: &Workspace) -> Outcome {
-    let doc = cmd!(workspace.shell, "cargo doc --workspace --no-deps --locked");
+    let doc = cmd!(workspace.shell, "cargo doc --workspace --no-deps --all-features --locked");
     Ok(doc.env("RUSTDOCFLAGS", "-D warnings").run()?)
 }
