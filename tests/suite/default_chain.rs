@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rolecall::params::SessionName;
 use rolecall::provider::FetchContext;
 use rolecall::{Chain, Environment, ErrorKind, ProvideSession, Role, SessionError};
 use rolecall_tests::{CHECKOUT, HUB, SHOP, World};
@@ -231,6 +232,34 @@ async fn profile_credentials_serve_as_chain_base() {
     let pod = chain("pod").caller_identity().await.unwrap();
     assert_eq!(pod.principal.to_string(), "role checkout, session of-the-profile");
     assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), 1);
+}
+
+#[tokio::test]
+async fn session_name_in_code_applies_to_web_identity() {
+    let world = World::new().await.unwrap();
+    let name = || SessionName::parse("in-code").unwrap();
+    let builder = world.builder().unwrap().session_name(name());
+    let session = builder.from_env().unwrap().provider().session().await.unwrap();
+    assert_eq!(session.role().unwrap().session_name(), Some("in-code"));
+
+    // A profile names its own session: that setting is closer to the role than the default.
+    let token = world.cluster.service_account_token("shop", "checkout").sign().unwrap();
+    let config = format!(
+        "[profile pod]\nrole_arn = {CHECKOUT}\nweb_identity_token_file = /token\n\
+         [profile named]\nrole_arn = {CHECKOUT}\nweb_identity_token_file = /token\n\
+         role_session_name = of-the-profile\n"
+    );
+    for (profile, expected) in [("pod", "in-code"), ("named", "of-the-profile")] {
+        let url = world.aws.endpoint_url();
+        let variables = [HOME, REGION, ("AWS_PROFILE", profile), ("AWS_ENDPOINT_URL", url)];
+        let environment = Environment::fixed(variables)
+            .with_file("/home/ann/.aws/config", config.as_str())
+            .with_file("/token", token.as_str());
+        let builder = Chain::builder().environment(environment).clock(world.clock.clock());
+        let chain = builder.session_name(name()).from_env().unwrap();
+        let session = chain.provider().session().await.unwrap();
+        assert_eq!(session.role().unwrap().session_name(), Some(expected), "{profile}");
+    }
 }
 
 #[tokio::test]

@@ -30,17 +30,17 @@ use crate::default_chain::{self, FromProfile};
 /// With the feature `default-chain`, looks in the whole default order of the SDKs: access keys, the
 /// profile (`AWS_PROFILE`, or `default` if it has credentials), the web identity, container
 /// credentials (ECS, EKS Pod Identity) and EC2 instance metadata. Endpoint settings that no
-/// variable sets are then read from the profile. The shared configuration files are read in place,
-/// once: call this function when the program starts, or use a
+/// variable sets are then read from the profile. This function reads the shared configuration files
+/// and blocks the thread meanwhile: call it when the program starts, or use a
 /// [`LazyProvider`](crate::provider::LazyProvider).
 ///
-/// [`Chain::description`] says which identity was selected, and why.
+/// [`Chain::description`] returns which identity was selected, and why.
 ///
 /// # Errors
 ///
 /// Returns [`ErrorKind::NotConfigured`] if no identity is configured, and
-/// [`ErrorKind::InvalidConfig`] if one is configured and wrong. A wrong identity is never skipped
-/// for the next one in the order.
+/// [`ErrorKind::InvalidConfig`] if an identity or another setting is invalid. An identity that is
+/// configured but invalid is never skipped for the next one in the order.
 ///
 /// # Examples
 ///
@@ -125,7 +125,9 @@ impl ChainBuilder {
         }
         #[cfg(feature = "default-chain")]
         if let Some((from, reason)) =
-            default_chain::from_profile(&self.environment, || self.required_endpoint())?
+            default_chain::from_profile(&self.environment, self.session_name.as_ref(), || {
+                self.required_endpoint()
+            })?
         {
             return match from {
                 FromProfile::WebIdentity(config) => self.build_web_identity(config, &reason),
@@ -134,7 +136,12 @@ impl ChainBuilder {
         }
         #[cfg(not(feature = "default-chain"))]
         reject_profile(&self.environment)?;
-        if let Some(config) = WebIdentityConfig::from_environment(&self.environment)? {
+        if let Some(mut config) = WebIdentityConfig::from_environment(&self.environment)? {
+            // The name in code precedes AWS_ROLE_SESSION_NAME here as it does for hops. Otherwise,
+            // it would have no effect on a chain without a hop.
+            if let Some(name) = &self.session_name {
+                config.session_name = name.clone();
+            }
             return self.build_web_identity(
                 config,
                 "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set",
@@ -153,8 +160,8 @@ impl ChainBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::InvalidConfig`] if no Region is set, or if settings of this builder
-    /// exclude each other.
+    /// Returns [`ErrorKind::InvalidConfig`] if no Region is set, if a setting is invalid, or if
+    /// settings of this builder exclude each other.
     pub fn from_web_identity(self, config: WebIdentityConfig) -> Result<Chain, SessionError> {
         self.build_web_identity(config, "set in code")
     }
@@ -180,8 +187,8 @@ impl ChainBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::InvalidConfig`] if no Region is set, or if settings of this builder
-    /// exclude each other.
+    /// Returns [`ErrorKind::InvalidConfig`] if no Region is set, if a setting is invalid, or if
+    /// settings of this builder exclude each other.
     ///
     /// # Examples
     ///
@@ -216,7 +223,8 @@ impl ChainBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::InvalidConfig`] if settings of this builder exclude each other.
+    /// Returns [`ErrorKind::InvalidConfig`] if a setting is invalid, or if settings of this builder
+    /// exclude each other.
     pub fn from_sdk_provider(
         self,
         name: &str,
@@ -232,7 +240,8 @@ impl ChainBuilder {
     /// # Errors
     ///
     /// Returns [`ErrorKind::NotConfigured`] if the configuration has no credentials provider, and
-    /// [`ErrorKind::InvalidConfig`] if settings of this builder exclude each other.
+    /// [`ErrorKind::InvalidConfig`] if a setting is invalid, or if settings of this builder exclude
+    /// each other.
     ///
     /// # Examples
     ///
@@ -256,12 +265,13 @@ impl ChainBuilder {
         self.configure(config).from_sdk_provider("SDK configuration", provider)
     }
 
-    /// Creates a chain on a custom session provider, which
-    /// [`name`](crate::ProvideSession::name)s itself in errors, logs and metrics.
+    /// Creates a chain on a custom session provider. Errors, logs and metrics contain its
+    /// [`name`](crate::ProvideSession::name).
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::InvalidConfig`] if settings of this builder exclude each other.
+    /// Returns [`ErrorKind::InvalidConfig`] if a setting is invalid, or if settings of this builder
+    /// exclude each other.
     pub fn from_provider(self, provider: impl ProvideSession) -> Result<Chain, SessionError> {
         let description = format!("{} (set in code)", provider.name());
         self.build(Arc::new(BaseProvider::custom(provider)), description)
@@ -300,7 +310,7 @@ fn reject_profile(environment: &Environment) -> Result<(), SessionError> {
         .with_hint("enable the feature default-chain of rolecall, or unset AWS_PROFILE"))
 }
 
-/// Returns the error if no identity was found. `default_chain` is whether this build knows the
+/// Returns the error if no identity was found. `default_chain` is `true` if this build supports the
 /// whole default order.
 fn no_identity(environment: &Environment, default_chain: bool) -> SessionError {
     const CONTAINER: [&str; 2] =
@@ -318,7 +328,7 @@ fn no_identity(environment: &Environment, default_chain: bool) -> SessionError {
     match default_chain {
         true => error.with_hint(set),
         false => error.with_hint(format!(
-            "{set}; profiles, containers and EC2 instances need the feature default-chain"
+            "{set}; for profiles, containers and EC2 instances, enable the feature default-chain"
         )),
     }
 }

@@ -35,8 +35,12 @@ pub(crate) enum FromProfile {
 }
 
 /// Selects the identity of the profile. Returns `None` if the profile configures none.
+///
+/// `session_name` is the name that is set in code. It applies to a web identity for which the
+/// profile sets none.
 pub(crate) fn from_profile(
     environment: &Environment,
+    session_name: Option<&SessionName>,
     endpoint: impl FnOnce() -> Result<Endpoint, SessionError>,
 ) -> Result<Selected<FromProfile>, SessionError> {
     let Some(profile) = Profile::read(environment)?.filter(Profile::has_credentials) else {
@@ -47,7 +51,7 @@ pub(crate) fn from_profile(
         true => format!("the profile {name:?}, which AWS_PROFILE names"),
         false => format!("the profile {name:?} has credentials"),
     };
-    let from = match web_identity(environment, &profile)? {
+    let from = match web_identity(environment, &profile, session_name)? {
         Some(config) => FromProfile::WebIdentity(config),
         None => {
             let provider = ProfileFileCredentialsProvider::builder()
@@ -72,6 +76,7 @@ pub(crate) fn from_profile(
 fn web_identity(
     environment: &Environment,
     profile: &Profile,
+    default_name: Option<&SessionName>,
 ) -> Result<Option<WebIdentityConfig>, SessionError> {
     let key_of_profile = |key: &str| format!("{key} of the profile {:?}", profile.name);
     let Some(file) = profile.get("web_identity_token_file") else { return Ok(None) };
@@ -84,12 +89,13 @@ fn web_identity(
     let role = RoleArn::parse(role).map_err(|error| {
         SessionError::from(error).with_hint(format!("correct {}", key_of_profile("role_arn")))
     })?;
-    let session_name = match profile.get("role_session_name") {
-        Some(name) => SessionName::parse(name).map_err(|error| {
+    let session_name = match (profile.get("role_session_name"), default_name) {
+        (Some(name), _) => SessionName::parse(name).map_err(|error| {
             let key = key_of_profile("role_session_name");
             SessionError::from(error).with_hint(format!("correct {key}"))
         })?,
-        None => SessionName::from_environment(environment)?,
+        (None, Some(name)) => name.clone(),
+        (None, None) => SessionName::from_environment(environment)?,
     };
     Ok(Some(WebIdentityConfig::new(role, PathBuf::from(file), session_name)))
 }

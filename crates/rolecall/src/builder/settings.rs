@@ -93,7 +93,8 @@ impl ChainBuilder {
     /// Sets the HTTP client of the STS client and of the SDK configurations that the chain creates.
     ///
     /// Defaults to a client with rustls, the system's certificates and the proxy of the
-    /// environment. A client that is set here uses its own proxy settings. Cannot be combined with
+    /// environment. A client that is set here uses its own proxy settings. The providers of
+    /// aws-config (profiles, containers and instances) do not use it. Cannot be combined with
     /// [`sts_client`](Self::sts_client).
     pub fn http_client(mut self, client: impl HttpClient + 'static) -> Self {
         self.http_client = Some(SharedHttpClient::new(client));
@@ -138,8 +139,11 @@ impl ChainBuilder {
         self
     }
 
-    /// Sets the default session name, for roles that set none. Defaults to `AWS_ROLE_SESSION_NAME`,
-    /// then to the application and host name.
+    /// Sets the default session name. Defaults to `AWS_ROLE_SESSION_NAME`, then to a name that
+    /// consists of the names of the program and the host.
+    ///
+    /// The name applies to roles that set none, and to a web identity that
+    /// [`from_env`](Self::from_env) selects. The `role_session_name` of a profile takes precedence.
     pub fn session_name(mut self, name: SessionName) -> Self {
         self.session_name = Some(name);
         self
