@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use rolecall_cache::CachedProvider;
 use rolecall_core::{ErrorKind, FetchContext, ProvideSession, Session, SessionError};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 type Create = dyn Fn() -> Result<CachedProvider, SessionError> + Send + Sync;
 
 /// Creates its provider on first use.
 ///
-/// [`from_env`](crate::from_env) fails before there is a provider if no identity is configured. An
-/// SDK provider chain requires a provider object up front. This type defers the configuration error
-/// to the first call. Until its function succeeds, every call runs it again, on a blocking thread.
+/// If no identity is configured, [`from_env`](crate::from_env) returns an error and no provider. An
+/// SDK provider chain requires a provider when it is created. This type postpones the call of
+/// `from_env`, and its error, to the first request for a session. Until its function succeeds,
+/// every request calls it again, on a thread of Tokio for blocking calls.
 ///
 /// # Examples
 ///
@@ -37,7 +39,7 @@ pub struct LazyProvider {
 }
 
 impl LazyProvider {
-    /// Creates a provider that calls `create` when it is first asked for a session.
+    /// Creates a provider that calls `create` for the first session.
     ///
     /// # Errors
     ///
@@ -53,8 +55,11 @@ impl LazyProvider {
         self.provider
             .get_or_try_init(|| async {
                 let create = Arc::clone(&self.create);
+                // Without a runtime, `spawn_blocking` would panic, and there is no thread of a
+                // runtime that the function could block. The provider then returns its own error.
+                let Ok(runtime) = Handle::try_current() else { return create() };
                 // The function may read configuration files.
-                let created = tokio::task::spawn_blocking(move || create()).await;
+                let created = runtime.spawn_blocking(move || create()).await;
                 created.unwrap_or_else(|error| {
                     let message = "the function of the lazy provider did not complete";
                     Err(SessionError::new(ErrorKind::Unavailable, message).with_cause(&error))
@@ -90,8 +95,8 @@ impl ProvideSession for LazyProvider {
     }
 }
 
-/// Time limit of the first fetch, while the provider's own timeout is not known: enough for a role
-/// chain of several hops.
+/// Timeout of the first fetch, while the provider's own timeout is not known. It suffices for a
+/// role chain of several hops.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl ProvideCredentials for LazyProvider {
@@ -113,7 +118,10 @@ impl fmt::Debug for LazyProvider {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Waker};
 
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::error::CredentialsError;
@@ -136,6 +144,19 @@ mod tests {
         });
         let error = lazy.provide_credentials().await.unwrap_err();
         assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)), "{error:?}");
+    }
+
+    #[test]
+    fn call_outside_a_runtime_returns_an_error() {
+        let lazy = LazyProvider::new(|| Ok(provider()));
+        let call = pin!(lazy.provide_credentials());
+        match call.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(error)) => {
+                let error = SessionError::find(&error).unwrap().to_string();
+                assert!(error.contains("no Tokio runtime is running"), "{error}");
+            }
+            other => panic!("an error was expected, not {other:?}"),
+        }
     }
 
     #[tokio::test]
