@@ -30,19 +30,32 @@ use crate::chain::UnavailableHop;
 ///
 /// # Examples
 ///
+/// Create one SDK client, and override its credentials for each request:
+///
 /// ```no_run
+/// use aws_sdk_s3::config::{Builder, IdentityCache};
+/// use rolecall::sdk::retry_invalid_session;
 /// use rolecall::{Role, RolePool};
 ///
-/// /// Creates the client of a tenant.
-/// async fn client(pool: &RolePool, role: &Role) {
-///     let config = pool.sdk_config(role).load().await;
-///     // let s3 = aws_sdk_s3::Client::new(&config);
-/// #   let _ = config;
+/// /// Deletes the logo of a tenant.
+/// async fn delete_logo(
+///     pool: &RolePool,
+///     s3: &aws_sdk_s3::Client,
+///     role: &Role,
+/// ) -> Result<(), aws_sdk_s3::Error> {
+///     let provider = pool.role(role);
+///     let credentials = Builder::new()
+///         .credentials_provider(provider.clone())
+///         .identity_cache(IdentityCache::no_cache());
+///     let credentials = retry_invalid_session!(credentials, &provider);
+///     let request = s3.delete_object().bucket("shop-uploads").key("logo.png").customize();
+///     request.config_override(credentials).send().await?;
+///     Ok(())
 /// }
 /// ```
 ///
-/// To serve requests, create one SDK client and override its credentials per request; see
-/// [`manual::tenants`](crate::manual::tenants).
+/// [`manual::tenants`](crate::manual::tenants) explains the settings, and shows how to keep a
+/// client for each tenant ([`sdk_config`](Self::sdk_config)).
 #[derive(Clone)]
 pub struct RolePool {
     sessions: SessionPool<Role>,
