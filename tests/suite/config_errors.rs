@@ -100,7 +100,7 @@ async fn invalid_token_file_returns_token_unavailable() {
         assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
         let text = error.to_string();
         let prefix = format!(
-            "base credentials (web identity, {CHECKOUT}): cannot read the web identity token file /token: "
+            "base credentials (web identity as {CHECKOUT}): cannot read the web identity token file /token: "
         );
         assert!(text.starts_with(&prefix) && text.contains(problem), "{text}");
         assert!(text.contains("AWS_WEB_IDENTITY_TOKEN_FILE"), "{text}");

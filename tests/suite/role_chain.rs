@@ -235,7 +235,7 @@ async fn unreachable_sts_error_names_endpoint() {
     let text = error.report();
     let role: RoleArn = CHECKOUT.parse().unwrap();
     let expected = format!(
-        "base credentials (web identity, {role}): cannot connect to STS at {url}; hint: check that this machine can reach {url} \
+        "base credentials (web identity as {role}): cannot connect to STS at {url}; hint: check that this machine can reach {url} \
          (address, proxy, firewall): "
     );
     assert!(text.starts_with(&expected), "{text}");

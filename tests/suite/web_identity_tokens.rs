@@ -113,7 +113,7 @@ async fn expired_token_is_not_sent() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::TokenUnavailable, None));
     let text = error.to_string();
     let prefix = format!(
-        "base credentials (web identity, {CHECKOUT}): the web identity token of the test has expired (iss "
+        "base credentials (web identity as {CHECKOUT}): the web identity token of the test has expired (iss "
     );
     assert!(
         text.starts_with(&prefix) && text.contains("hint: check the process that renews the token"),

@@ -227,7 +227,8 @@ impl WebIdentityProvider {
 #[async_trait]
 impl ProvideSession for WebIdentityProvider {
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
-        let location = || ErrorLocation::Base(format!("web identity, {}", self.request.role));
+        // The same name as in the lineage of the session and in the description of the chain.
+        let location = || ErrorLocation::Base(format!("web identity as {}", self.request.role));
         // A token function may return `NotConfigured`. The web identity itself is configured, so an
         // SDK provider chain must not continue with another identity.
         self.fetch_session(context.mode()).await.map_err(|error| error.configured().at(location()))

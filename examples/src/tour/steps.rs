@@ -120,7 +120,7 @@ async fn run_token_steps(stage: &Stage, report: &mut Report) -> Result<(), TourE
     let cluster = stage.cluster();
     let unknown_key = Stage::generate_unknown_key()?;
     let checkout = || cluster.service_account_token("shop", "checkout");
-    let location = "base credentials (web identity, arn:aws:iam::111122223333:role/checkout)";
+    let location = "base credentials (web identity as arn:aws:iam::111122223333:role/checkout)";
     let rejected = |code, says| ExpectedDenial { kind: ErrorKind::TokenRejected, code, says };
     let denied = |says| ExpectedDenial { kind: ErrorKind::Denied, code: "AccessDenied", says };
     for (name, token, denied) in [
