@@ -273,17 +273,20 @@ impl StsClient {
 
     /// Checks that the role is in the partition of the endpoint. STS would answer AccessDenied or
     /// InvalidClientTokenId, and neither names the partition as the cause.
-    fn check_partition(&self, role: &str) -> Result<(), SessionError> {
+    fn check_partition(&self, partition: &str) -> Result<(), SessionError> {
         let region = self.0.endpoint.region();
-        if region.partition() == role {
+        if region.partition() == partition {
             return Ok(());
         }
         let message = format!(
-            "the role is in the partition {role}, but the Region {region} is in {}",
+            "the role is in the partition {partition}, but the Region {region} is in {}",
             region.partition()
         );
-        Err(SessionError::new(ErrorKind::InvalidConfig, message)
-            .with_hint(format!("check the role's ARN, or set AWS_REGION to a Region in {role}")))
+        // The Region may be set in code, where AWS_REGION has no effect.
+        Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
+            "check the role's ARN, or set the Region of the STS client (AWS_REGION, or in code) to \
+             one in {partition}"
+        )))
     }
 
     fn sign_by(&self, signer: &Session) -> Result<Builder, SessionError> {

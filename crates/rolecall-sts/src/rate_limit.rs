@@ -165,7 +165,10 @@ fn exhausted(mode: FetchMode, calls: NonZeroU32, unit: &str) -> SessionError {
         FetchMode::Background => SessionError::deferred(message),
         _ => SessionError::new(ErrorKind::Throttled, message),
     };
-    error.with_hint("use fewer roles at once, or raise the limit (StsClientBuilder::rate_limit)")
+    error.with_hint(
+        "use fewer roles at once, or raise the limit (rate_limit of ChainBuilder or \
+         StsClientBuilder)",
+    )
 }
 
 /// Assigns evenly spaced start times, in the order of the reservations.
@@ -247,7 +250,7 @@ mod tests {
         assert_eq!(
             deferred.to_string(),
             "rolecall's rate limit for STS is exhausted (1 call per second); hint: use fewer roles at \
-             once, or raise the limit (StsClientBuilder::rate_limit)"
+             once, or raise the limit (rate_limit of ChainBuilder or StsClientBuilder)"
         );
         let waiting = tokio::spawn({
             let limiter = Arc::clone(&limiter);
