@@ -66,7 +66,9 @@ async fn throttling_codes_are_retried() {
         (400, "RequestLimitExceeded"),
     ] {
         let (error, calls) = sts_error(ROLE, status, code, "Rate exceeded").await;
-        assert_error(&error, ErrorKind::Throttled, code, "Rate exceeded", None);
+        let hint = "lower the rate limit of the STS client, raise the duration of the sessions, or \
+                    request a higher quota from AWS";
+        assert_error(&error, ErrorKind::Throttled, code, "Rate exceeded", Some(hint));
         assert_eq!(calls, 3, "{code}");
     }
 }
@@ -284,7 +286,9 @@ async fn disabled_region_returns_invalid_config() {
 async fn validation_error_returns_invalid_config() {
     let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
     let (error, calls) = sts_error(ROLE, 400, "ValidationError", message).await;
-    assert_error(&error, ErrorKind::InvalidConfig, "ValidationError", message, None);
+    let hint = "correct the parameter that the message names; the duration of a session is at most \
+                the MaxSessionDuration of its role";
+    assert_error(&error, ErrorKind::InvalidConfig, "ValidationError", message, Some(hint));
     assert_eq!(calls, 1);
 }
 

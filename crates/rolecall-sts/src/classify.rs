@@ -44,12 +44,16 @@ const TABLE: &[Row] = &{
     const REGION_DISABLED: &str = "enable STS for this Region in the account's settings, or use \
                                    the endpoint of another Region";
     const SESSION_POLICY: &str = "check the session policy";
+    const QUOTA: &str = "lower the rate limit of the STS client, raise the duration of the sessions, \
+                         or request a higher quota from AWS";
+    const PARAMETER: &str = "correct the parameter that the message names; the duration of a \
+                             session is at most the MaxSessionDuration of its role";
     const PACKED_SIZE: &str = "shorten the session policy, or send fewer or shorter tags";
     [
         // STS answers a throttled call with status 400 as well as 429: the code decides.
-        ("Throttling", "", class(Throttled, AfterBackoff, None)),
-        ("ThrottlingException", "", class(Throttled, AfterBackoff, None)),
-        ("RequestLimitExceeded", "", class(Throttled, AfterBackoff, None)),
+        ("Throttling", "", class(Throttled, AfterBackoff, Some(QUOTA))),
+        ("ThrottlingException", "", class(Throttled, AfterBackoff, Some(QUOTA))),
+        ("RequestLimitExceeded", "", class(Throttled, AfterBackoff, Some(QUOTA))),
         ("IDPCommunicationError", "", class(Unavailable, AfterBackoff, None)),
         // With this message, STS could not check the token. The row precedes the general one, which
         // would have the caller replace a valid token during an outage of the issuer.
@@ -73,7 +77,7 @@ const TABLE: &[Row] = &{
         ("MalformedPolicyDocument", "", class(InvalidConfig, Never, Some(SESSION_POLICY))),
         ("PackedPolicyTooLarge", "", class(InvalidConfig, Never, Some(PACKED_SIZE))),
         ("RegionDisabledException", "", class(InvalidConfig, Never, Some(REGION_DISABLED))),
-        ("ValidationError", "", class(InvalidConfig, Never, None)),
+        ("ValidationError", "", class(InvalidConfig, Never, Some(PARAMETER))),
         ("SignatureDoesNotMatch", "", class(InvalidConfig, Never, Some(CLOCK_OR_SECRET))),
         ("RequestExpired", "", class(InvalidConfig, Never, Some(CLOCK_OR_SECRET))),
     ]

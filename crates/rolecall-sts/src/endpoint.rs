@@ -67,12 +67,14 @@ impl Endpoint {
                  https://sts.example.com"
             );
             SessionError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("correct the endpoint URL")
         };
         // This check precedes those whose errors show the URL: it may contain a password.
         if url.contains('@') {
             let message =
                 "the endpoint URL contains a user name or password, which STS does not accept";
-            return Err(SessionError::new(ErrorKind::InvalidConfig, message));
+            return Err(SessionError::new(ErrorKind::InvalidConfig, message)
+                .with_hint("remove the user name and the password from the URL"));
         }
         let uri: http::Uri = url.parse().map_err(|_| invalid("it is not a URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {

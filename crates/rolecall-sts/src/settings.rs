@@ -184,9 +184,9 @@ impl Found {
     /// Creates the error of a value that is not one of those that `expected` lists.
     pub(crate) fn invalid(&self, expected: &str) -> SessionError {
         let shown: String = self.value.chars().take(40).collect();
-        let message =
-            format!("`{shown}` is not a valid value of {}: expected {expected}", self.origin);
+        let message = format!("`{shown}` is not a valid value of {}", self.origin);
         SessionError::new(ErrorKind::InvalidConfig, message)
+            .with_hint(format!("set it to {expected}"))
     }
 
     /// Adds the origin of the value to an error about it: the value alone does not show whether a

@@ -227,7 +227,7 @@ fn invalid_setting_error_names_origin_and_fault() {
         format!("{error}; hint: check {origin}")
     };
     let invalid_value = |value: &str, origin: &str, expected: &str| {
-        format!("`{value}` is not a valid value of {origin}: expected {expected}")
+        format!("`{value}` is not a valid value of {origin}; hint: set it to {expected}")
     };
     let invalid_url = |value: &str, origin: &str| {
         format!(
