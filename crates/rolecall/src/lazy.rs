@@ -18,6 +18,9 @@ type Create = dyn Fn() -> Result<CachedProvider, SessionError> + Send + Sync;
 /// `from_env`, and its error, to the first request for a session. Until its function succeeds,
 /// every request calls it again, on a thread of Tokio for blocking calls.
 ///
+/// For [`retry_invalid_session!`](crate::sdk::retry_invalid_session), wrap it in a
+/// [`CachedProvider`](crate::CachedProvider) and pass that one to the macro.
+///
 /// # Examples
 ///
 /// Use the identity of the environment if there is one, and the SDK's own default chain otherwise:

@@ -25,6 +25,8 @@ impl ChainBuilder {
 
     /// Sets the clock used to sign requests and measure lifetimes. Defaults to the system clock.
     ///
+    /// The providers of aws-config (profiles, containers and instances) sign by the system clock.
+    ///
     /// Cannot be combined with [`sts_client`](Self::sts_client), which has a clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);

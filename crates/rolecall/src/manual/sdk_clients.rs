@@ -131,6 +131,10 @@
 //! provider fails, the chain ends with its error, because another identity may have other
 //! permissions.
 //!
+//! [`retry_invalid_session!`](crate::sdk::retry_invalid_session) requires the provider that caches
+//! the session. Add `CachedProvider::new(LazyProvider::new(..))` to the chain, pass a reference to
+//! it to the macro, and disable the identity cache of the client, which keeps the rejected session.
+//!
 //! # Errors
 //!
 //! SDK clients report the failure of a credentials provider as `dispatch failure`.
