@@ -162,7 +162,7 @@ async fn role_of_another_partition_is_not_sent() {
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         let expected = "the role is in the partition aws-cn, but the Region eu-west-1 is in aws; hint: check \
-             the role's ARN, or set AWS_REGION to a Region in aws-cn";
+             the role's ARN, or set the Region of the STS client (AWS_REGION, or in code) to one in aws-cn";
         assert_eq!(error.to_string(), expected);
     }
     assert!(server.received_requests().await.unwrap().is_empty());
