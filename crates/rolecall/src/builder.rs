@@ -124,11 +124,11 @@ impl ChainBuilder {
                 .build(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into());
         }
         #[cfg(feature = "default-chain")]
-        if let Some((from, reason)) =
-            default_chain::from_profile(&self.environment, self.session_name.as_ref(), || {
-                self.required_endpoint()
-            })?
-        {
+        if let Some((from, reason)) = default_chain::from_profile(
+            &self.environment,
+            || self.default_session_name(),
+            || self.required_endpoint(),
+        )? {
             return match from {
                 FromProfile::WebIdentity(config) => self.build_web_identity(config, &reason),
                 FromProfile::Provider(base) => self.build(base, reason),

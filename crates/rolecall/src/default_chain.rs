@@ -36,11 +36,10 @@ pub(crate) enum FromProfile {
 
 /// Selects the identity of the profile. Returns `None` if the profile configures none.
 ///
-/// `session_name` is the name that is set in code. It applies to a web identity for which the
-/// profile sets none.
+/// `session_name` returns the name of a web identity's sessions if the profile sets none.
 pub(crate) fn from_profile(
     environment: &Environment,
-    session_name: Option<&SessionName>,
+    session_name: impl Fn() -> Result<SessionName, SessionError>,
     endpoint: impl FnOnce() -> Result<Endpoint, SessionError>,
 ) -> Result<Selected<FromProfile>, SessionError> {
     let Some(profile) = Profile::read(environment)?.filter(Profile::has_credentials) else {
@@ -51,7 +50,7 @@ pub(crate) fn from_profile(
         true => format!("the profile {name:?}, which AWS_PROFILE names"),
         false => format!("the profile {name:?} has credentials"),
     };
-    let from = match web_identity(environment, &profile, session_name)? {
+    let from = match web_identity(&profile, session_name)? {
         Some(config) => FromProfile::WebIdentity(config),
         None => {
             let provider = ProfileFileCredentialsProvider::builder()
@@ -74,9 +73,8 @@ pub(crate) fn from_profile(
 }
 
 fn web_identity(
-    environment: &Environment,
     profile: &Profile,
-    default_name: Option<&SessionName>,
+    default_name: impl Fn() -> Result<SessionName, SessionError>,
 ) -> Result<Option<WebIdentityConfig>, SessionError> {
     let key_of_profile = |key: &str| format!("{key} of the profile {:?}", profile.name);
     let Some(file) = profile.get("web_identity_token_file") else { return Ok(None) };
@@ -89,13 +87,12 @@ fn web_identity(
     let role = RoleArn::parse(role).map_err(|error| {
         SessionError::from(error).with_hint(format!("correct {}", key_of_profile("role_arn")))
     })?;
-    let session_name = match (profile.get("role_session_name"), default_name) {
-        (Some(name), _) => SessionName::parse(name).map_err(|error| {
+    let session_name = match profile.get("role_session_name") {
+        Some(name) => SessionName::parse(name).map_err(|error| {
             let key = key_of_profile("role_session_name");
             SessionError::from(error).with_hint(format!("correct {key}"))
         })?,
-        (None, Some(name)) => name.clone(),
-        (None, None) => SessionName::from_environment(environment)?,
+        None => default_name()?,
     };
     Ok(Some(WebIdentityConfig::new(role, PathBuf::from(file), session_name)))
 }

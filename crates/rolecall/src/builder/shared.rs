@@ -25,18 +25,24 @@ impl ChainBuilder {
             None => None,
         };
         let region = region.or_else(|| Some(sts.as_ref().ok()?.endpoint().region().clone()));
+        let session_name = self.default_session_name()?;
         let clock = match (&sts, self.clock) {
             (Ok(sts), _) => sts.clock().clone(),
             (Err(_), clock) => clock.unwrap_or_default(),
-        };
-        let session_name = match self.session_name {
-            Some(name) => name,
-            None => SessionName::from_environment(&self.environment)?,
         };
         let http = self.http_client.or_else(|| self.sdk_defaults.http_client().cloned());
         let http = http.map_or_else(OnceLock::new, OnceLock::from);
         let Self { refresh, observer, .. } = self;
         Ok(Shared { sts, region, clock, session_name, refresh, observer, http })
+    }
+
+    /// Returns the name of sessions for which nothing more specific sets one: that of the builder,
+    /// or that of the environment.
+    pub(super) fn default_session_name(&self) -> Result<SessionName, SessionError> {
+        match &self.session_name {
+            Some(name) => Ok(name.clone()),
+            None => SessionName::from_environment(&self.environment),
+        }
     }
 
     fn new_sts_client(&self, endpoint: Endpoint) -> Result<StsClient, SessionError> {
