@@ -170,8 +170,8 @@ impl TrustPolicy {
                 continue;
             }
             let named = statement.principals.iter().filter_map(|p| caller.named_by(p)).max();
-            // A federated caller is allowed by its provider's name alone, and denied with
-            // everybody.
+            // A federated caller is allowed by its provider's name alone, and denied with all
+            // callers.
             let everybody = statement.principals.contains(&Principal::Anyone);
             match (named, statement.core.effect) {
                 (Some(_), Effect::Deny) => return Trust::ExplicitDeny,

@@ -99,7 +99,7 @@ async fn a_thousand_callers_at_a_cold_slot_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn callers_share_the_error_of_a_first_load_which_is_remembered_and_then_tried_again() {
+async fn first_fetch_error_is_shared_remembered_and_retried() {
     let script = Script::will([Answer::Fail]);
     script.block();
     let cached = script.provider();
@@ -136,7 +136,7 @@ async fn a_caller_that_gives_up_does_not_end_the_fetch() {
 }
 
 #[tokio::test]
-async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_refresh() {
+async fn advisory_window_callers_get_session_beside_one_refresh() {
     let script = Script::new();
     let cached = script.provider();
     get(&cached).await;
@@ -154,7 +154,7 @@ async fn in_the_refresh_window_callers_get_the_held_session_at_once_beside_one_r
 }
 
 #[tokio::test]
-async fn in_the_refresh_window_a_call_starts_the_refresh_of_a_session_that_nobody_used() {
+async fn advisory_window_call_refreshes_unused_session() {
     let script = Script::new();
     let cached = script.provider();
     get(&cached).await;
@@ -180,7 +180,7 @@ async fn a_first_load_counts_as_use_though_its_caller_gave_up() {
 }
 
 #[tokio::test]
-async fn in_the_hard_window_a_caller_gets_the_new_session_if_it_comes_in_time() {
+async fn mandatory_window_caller_gets_new_session_in_time() {
     let script = Script::new();
     let cached = script.provider();
     get(&cached).await;
@@ -207,7 +207,7 @@ async fn in_the_hard_window_a_caller_waits_two_seconds_at_most() {
 }
 
 #[tokio::test]
-async fn in_the_hard_window_a_refresh_that_fails_leaves_callers_the_session_until_its_end() {
+async fn mandatory_window_refresh_failure_keeps_session() {
     let script = Script::will([Answer::Session, Answer::Fail, Answer::Fail]);
     let cached = script.provider();
     get(&cached).await;
@@ -236,7 +236,7 @@ async fn an_expired_session_is_never_handed_out() {
 }
 
 #[tokio::test]
-async fn a_caller_that_waits_past_the_end_does_not_get_the_session_that_ended() {
+async fn caller_waiting_past_expiration_gets_no_expired_session() {
     let script = Script::new();
     let cached = script.provider();
     get(&cached).await;
@@ -299,7 +299,7 @@ async fn refresh_always_goes_on_with_no_caller_and_past_an_outage() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_fails_leaves_callers_the_session_and_is_tried_again_after_backoff() {
+async fn refresh_failure_keeps_session_and_backs_off() {
     let script = Script::will([Answer::Session, Answer::Fail, Answer::Fail]);
     let cached = script.provider();
     get(&cached).await;
@@ -363,7 +363,7 @@ async fn the_last_handle_that_is_dropped_ends_the_timer() {
 }
 
 #[tokio::test]
-async fn after_a_rejection_the_next_caller_gets_a_new_session_within_the_limit() {
+async fn invalidated_session_is_replaced_within_the_spacing() {
     let script = Script::new();
     let cached = script.provider();
     for number in 1_usize..=4 {
@@ -418,7 +418,7 @@ fn a_session_in_hand_takes_no_lock() {
 }
 
 #[tokio::test]
-async fn the_sdk_gets_the_session_of_a_cold_slot_and_the_kind_of_its_error() {
+async fn sdk_receives_first_session_and_kind_of_error() {
     let script = Script::will([Answer::Fail]);
     let cached = script.provider();
     let error = cached.provide_credentials().await.unwrap_err();
@@ -484,7 +484,7 @@ async fn a_refresh_that_fails_does_not_make_the_session_an_unused_one() {
     let cached = script.provider();
     get(&cached).await;
     script.then([Answer::Fail]);
-    // Nobody calls from here on.
+    // No caller from here on.
     script.advance(INTO_THE_WINDOW);
     until(|| script.fetches() == 2).await;
     settle().await;
@@ -504,7 +504,7 @@ async fn a_rejection_goes_on_to_what_is_within() {
 }
 
 #[tokio::test]
-async fn a_slot_that_is_removed_before_its_fetch_is_on_its_way_fetches_nothing() {
+async fn entry_removed_before_fetch_starts_fetches_nothing() {
     let script = Script::new();
     let cached = script.provider();
     let removes = || {

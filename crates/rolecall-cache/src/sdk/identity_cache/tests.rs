@@ -153,7 +153,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn what_is_held_is_there_at_the_first_poll_for_all_clients_of_one_provider() {
+async fn cached_credentials_are_ready_on_first_poll() {
     let resolver = Counting::new(Kind::OfAnHour);
     let client = Client::new(resolver.cache().build(), resolver.clone());
     assert_eq!(client.get().await, 1);
@@ -171,7 +171,7 @@ async fn what_is_held_is_there_at_the_first_poll_for_all_clients_of_one_provider
 }
 
 #[tokio::test]
-async fn callers_share_one_load_and_its_error_and_those_who_give_up_do_not_end_it() {
+async fn callers_share_one_fetch_that_outlives_cancelled_ones() {
     let resolver = Counting::new(Kind::OfAnHour);
     let client = StdArc::new(Client::new(resolver.cache().build(), resolver.clone()));
     resolver.0.open.send_replace(false);
@@ -204,7 +204,7 @@ async fn callers_share_one_load_and_its_error_and_those_who_give_up_do_not_end_i
 }
 
 #[tokio::test]
-async fn a_call_in_the_refresh_window_sets_off_a_refresh_and_waits_for_none() {
+async fn advisory_window_call_refreshes_without_waiting() {
     let resolver = Counting::new(Kind::OfAnHour);
     let client = Client::new(resolver.cache().build(), resolver.clone());
     client.get().await;
@@ -248,7 +248,7 @@ async fn keys_without_an_end_are_loaded_once() {
 }
 
 #[tokio::test]
-async fn what_is_not_credentials_passes_through_with_the_calls_own_configuration() {
+async fn other_identities_pass_through_with_call_configuration() {
     let resolver = Counting::new(Kind::Bearer);
     let client = Client::new(resolver.cache().build(), resolver.clone());
     for call in 1..5 {
@@ -259,7 +259,7 @@ async fn what_is_not_credentials_passes_through_with_the_calls_own_configuration
 }
 
 #[tokio::test]
-async fn partitions_are_bounded_and_the_one_that_nobody_uses_makes_room() {
+async fn partitions_are_bounded_and_unused_one_is_evicted() {
     let resolver = Counting::new(Kind::OfAnHour);
     let cache = resolver.cache().capacity(3).build();
     let client = || Client::new(cache.clone(), resolver.clone());

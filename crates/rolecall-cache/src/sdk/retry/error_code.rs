@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_that_the_sdk_has_parsed_counts_before_all_that_the_answer_says() {
+    fn code_parsed_by_the_sdk_precedes_the_response() {
         for (code, body, refuses) in [
             (Some("ExpiredToken"), "", true),
             (Some("ExpiredToken"), "<Error><Code>AccessDenied</Code></Error>", true),

@@ -50,8 +50,7 @@ enum Answer {
     Fail {
         retryable: bool,
     },
-    /// In the background there was no turn for it: STS was not asked. For whom a caller waits there
-    /// is one.
+    /// The rate limit deferred it if it is in the background. A foreground fetch gets a permit.
     Deferral,
 }
 
@@ -99,8 +98,8 @@ struct Busy {
     losing: bool,
 }
 
-/// A moment of it: somebody asks, what was fetched comes in at once, mostly, and a service may
-/// refuse it there and then.
+/// A step of a history: a call, mostly with a fetch that completes at once, and sometimes a
+/// service that rejects the session.
 fn moment(shortest: u64, asks: bool, busy: Busy) -> impl Strategy<Value = Vec<Step>> {
     let Busy { failing, unattended, losing } = busy;
     let answer = prop_oneof![
@@ -154,7 +153,7 @@ fn live(steps: Vec<Step>, most: usize, ahead: bool) {
     }
 }
 
-/// With sessions of a second, and callers who ask for another at every call: one fetch a second.
+/// With sessions of a second and callers that request another one each time: one fetch a second.
 const MAX_FETCHES: usize = 61;
 /// With sessions as STS gives them, and ordinary callers: failures at 0, 1, 3, 7, 15, 25 .. 55 s,
 /// and rejections.

@@ -1,11 +1,11 @@
-//! How long credentials are good for, how long a load may take, and who makes room.
+//! The lifetime of credentials, the timeout of a fetch, and the eviction of partitions.
 
 use rolecall_core::Event;
 
 use super::*;
 
 #[tokio::test]
-async fn the_end_that_the_identity_says_counts_where_its_credentials_say_none() {
+async fn expiration_of_identity_applies_without_that_of_credentials() {
     let resolver = Counting::new(Kind::OfAnHourByTheIdentity);
     let client = Client::new(resolver.cache().build(), resolver.clone());
     assert_eq!(client.get().await, 1);
@@ -19,7 +19,7 @@ async fn the_end_that_the_identity_says_counts_where_its_credentials_say_none() 
     assert_eq!(client.get().await, 2);
 }
 
-/// What a caller gets who waits for a load that hangs, just before this many seconds and then.
+/// Returns what a caller of a hanging fetch receives just before this many seconds, and then.
 async fn after(cache: IdentityCacheBuilder, resolver: &Counting, seconds: u64) -> (bool, String) {
     let client = Client::new(cache.build(), resolver.clone());
     resolver.0.open.send_replace(false);
