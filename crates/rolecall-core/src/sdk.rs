@@ -104,11 +104,17 @@ impl SessionError {
             next = error.source();
         }
         let kind = kind.unwrap_or(ErrorKind::Unavailable);
-        let message = match kind {
-            ErrorKind::NotConfigured => "the credentials provider has no credentials",
-            _ => "the credentials provider failed",
+        let (message, hint) = match kind {
+            ErrorKind::NotConfigured => (
+                "the credentials provider has no credentials",
+                "check the variables, the profile or the files that configure the provider",
+            ),
+            _ => (
+                "the credentials provider failed",
+                "check the causes of this error, and the service or process that the provider calls",
+            ),
         };
-        Self::new(kind, message).with_cause(error)
+        Self::new(kind, message).with_hint(hint).with_cause(error)
     }
 }
 

@@ -185,7 +185,9 @@ where
             "check that this machine can reach {url} (address, proxy, firewall)"
         ))
     };
-    let misconfigured = |message: String| SessionError::new(ErrorKind::InvalidConfig, message);
+    let misconfigured = |message: String, hint: &str| {
+        SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint)
+    };
     match error {
         // The SDK also parses a redirect as an error of the service. STS sends none, so a proxy or
         // a wrong URL does, and its body is not an STS error.
@@ -200,7 +202,8 @@ where
         // The three cases of a failed dispatch. `is_user`: the request was not sent at all, for
         // example because of an invalid proxy. A retry cannot help.
         SdkError::DispatchFailure(failure) if failure.is_user() => {
-            misconfigured(format!("cannot send the request to {endpoint}"))
+            let message = format!("cannot send the request to {endpoint}");
+            misconfigured(message, "check the endpoint URL and the proxy settings")
                 .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _))
         }
         // `is_other`: the connection existed. A message about reachability would mislead.
@@ -211,7 +214,10 @@ where
         SdkError::DispatchFailure(failure) => unreachable(format!("cannot connect to {endpoint}"))
             .with_cause(failure.as_connector_error().map_or(error as _, |e| e as _)),
         SdkError::ResponseError(response) => invalid_response(response.raw().status(), endpoint),
-        other => misconfigured(format!("cannot build the request to {endpoint}")).with_cause(other),
+        other => {
+            let message = format!("cannot build the request to {endpoint}");
+            misconfigured(message, "correct the setting that the cause names").with_cause(other)
+        }
     }
 }
 
