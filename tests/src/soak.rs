@@ -7,13 +7,20 @@
 //! (`invariants`) reports every call that violated an invariant. At the end, no task of the
 //! client may be left, and the memory in use must not have grown.
 //!
+//! Two more clients, with pools of their own, stand still for seconds, across expirations: one
+//! whose runtime is not driven (`freeze`), and one in a process that is stopped
+//! (`stopped_process`). Their first calls afterwards must not receive the error of a fetch that
+//! began before.
+//!
 //! The clock of both sides runs sixty times as fast as real time, so that a session of 15 minutes
 //! lasts 15 seconds and an outage can outlast it. Network and scheduler are real: no two runs are
 //! the same, although a seed repeats the faults and the actions of the callers.
 
 mod callers;
 mod fault_schedule;
+mod freeze;
 mod invariants;
+mod stopped_process;
 
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -25,7 +32,7 @@ use rolecall::cache::SessionPool;
 use rolecall::observe::Observer;
 use rolecall::params::{RoleArn, SessionDuration, SessionName};
 use rolecall::provider::AssumeRoleProvider;
-use rolecall::time::ManualClock;
+use rolecall::time::{Clock, ManualClock};
 use rolecall::web_identity::WebIdentityRequest;
 use rolecall::web_identity::{TokenFn, WebIdentityToken};
 use rolecall::{ErrorKind, ProvideSession, Role, SessionError};
@@ -37,6 +44,7 @@ use crate::figures::{Figure, Goal};
 use crate::{CHECKOUT, HUB, World};
 
 pub use self::invariants::Counts;
+pub use self::stopped_process::StoppedClient;
 
 /// Speed of the session clock relative to real time.
 const SPEED: u32 = 60;
@@ -113,16 +121,20 @@ impl Soak {
     /// # Errors
     ///
     /// Returns an error if the local AWS or the pool cannot be set up.
-    pub fn run(self, on_progress: impl FnMut(&Progress)) -> Result<SoakReport, Box<dyn Error>> {
+    pub fn run(
+        self,
+        on_progress: impl FnMut(&Progress),
+    ) -> Result<SoakReport, Box<dyn Error + Send + Sync>> {
         // Servers and clients have runtimes of their own: every task that is left on the client
         // runtime at the end was started by rolecall or the callers.
         let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let world = Arc::new(servers.block_on(World::with_record_limit(RECORD_LIMIT))?);
         let monitor = Arc::new(InvariantMonitor::new(TENANTS, world.clock.clock()));
+        let connection = Connection::to(&world);
         let pool = {
             let _guard = clients.enter();
-            create_pool(&world, &monitor)?
+            create_pool(&connection, &monitor)?
         };
         servers.spawn(advance_clock(world.clock.clone()));
         let stop = Arc::new(AtomicBool::new(false));
@@ -133,11 +145,20 @@ impl Soak {
                 clients.spawn(callers::run(pool, monitor, stop, seed))
             })
             .collect();
+        let frozen_monitor = freeze::new_monitor(&connection);
+        let frozen = std::thread::spawn({
+            let (monitor, stop) = (Arc::clone(&frozen_monitor), Arc::clone(&stop));
+            move || freeze::run(&connection, &monitor, &stop, self.seed)
+        });
+        let stopped = std::thread::spawn({
+            let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
+            move || stopped_process::run(&world, &stop, self.seed)
+        });
         let (quiet_memory, long_outage_finished) = (Vec::new(), false);
         let mut supervisor = Supervisor {
             soak: self,
             world: &world,
-            monitor: &monitor,
+            monitors: [&monitor, &frozen_monitor],
             quiet_memory,
             long_outage_finished,
         };
@@ -146,6 +167,9 @@ impl Soak {
         for caller in callers {
             clients.block_on(caller)?;
         }
+        let panicked = |_| "the thread of a client that is frozen panicked";
+        let frozen_tasks = frozen.join().map_err(panicked)??;
+        let stopped_figures = stopped.join().map_err(panicked)??;
         let entries = count_remaining_entries(&pool);
         drop(pool);
         let tasks = count_remaining_tasks(&clients);
@@ -154,6 +178,7 @@ impl Soak {
         let plain = Figure::informational;
         figures.extend([
             zero("remaining_tasks", tasks as f64),
+            zero("frozen_remaining_tasks", frozen_tasks as f64),
             Figure::with_goal("remaining_entries", entries as f64, Goal::AtMost(RETAINED as f64)),
             zero("missing_long_outages", f64::from(!supervisor.long_outage_finished)),
             Figure::with_goal(
@@ -167,42 +192,65 @@ impl Soak {
             plain("sts_calls_with_a_fault", last.faults as f64),
             plain("simulated_hours", (last.elapsed * SPEED).as_secs_f64() / 3600.0),
         ]);
-        Ok(SoakReport { figures, violations: monitor.violations() })
+        figures.extend(frozen_monitor.figures().into_iter().map(|mut figure| {
+            figure.name.insert_str(0, "frozen_");
+            figure
+        }));
+        figures.extend(stopped_figures);
+        let mut violations = monitor.violations();
+        violations.extend(frozen_monitor.violations());
+        Ok(SoakReport { figures, violations })
+    }
+}
+
+/// What a client needs to know of the local AWS.
+struct Connection {
+    endpoint_url: String,
+    clock: Clock,
+    sign_token: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
+}
+
+impl Connection {
+    fn to(world: &Arc<World>) -> Self {
+        // A strong reference would keep the servers alive after the end of the soak.
+        let issuer = Arc::downgrade(world);
+        let sign_token = move || {
+            let world = issuer.upgrade().ok_or("the issuer has stopped".to_owned())?;
+            let token = world.cluster.service_account_token("shop", "checkout");
+            token.sign().map_err(|error| error.to_string())
+        };
+        Self {
+            endpoint_url: world.aws.endpoint_url().to_owned(),
+            clock: world.clock.clock(),
+            sign_token: Arc::new(sign_token),
+        }
     }
 }
 
 /// Creates a pool of AssumeRole hops on a web identity, with monitored providers.
 fn create_pool(
-    world: &Arc<World>,
+    connection: &Connection,
     monitor: &Arc<InvariantMonitor>,
-) -> Result<SessionPool<usize>, Box<dyn Error>> {
+) -> Result<SessionPool<usize>, Box<dyn Error + Send + Sync>> {
     let duration = SessionDuration::from_secs(LIFETIME)?;
     let mut request =
         WebIdentityRequest::new(RoleArn::parse(CHECKOUT)?, SessionName::parse("soak")?);
     request.duration = Some(duration);
-    let tokens = TokenFn::new("of the cluster", {
-        // A strong reference would keep the servers alive after the end of the soak.
-        let world = Arc::downgrade(world);
-        move || {
-            let token =
-                world.upgrade().ok_or("the issuer has stopped".to_owned()).and_then(|world| {
-                    let token = world.cluster.service_account_token("shop", "checkout");
-                    token.sign().map_err(|error| error.to_string())
-                });
-            std::future::ready(match token {
-                Ok(token) => WebIdentityToken::parse(&token),
-                Err(why) => Err(SessionError::new(ErrorKind::TokenUnavailable, why)),
-            })
-        }
+    let sign_token = Arc::clone(&connection.sign_token);
+    let tokens = TokenFn::new("of the cluster", move || {
+        std::future::ready(match sign_token() {
+            Ok(token) => WebIdentityToken::parse(&token),
+            Err(why) => Err(SessionError::new(ErrorKind::TokenUnavailable, why)),
+        })
     });
     let mut rate_limit = rolecall::sts::RateLimit::default();
     // The rate limiter counts in real time, in which sessions expire sixty times as often as they
     // should. The default limit would defer most fetches, and other faults would not be noticed.
     rate_limit.calls_per_second = NonZeroU32::new(1000).unwrap_or(NonZeroU32::MIN);
     let region = rolecall::sts::Region::parse("eu-west-1")?;
-    let endpoint = rolecall::sts::Endpoint::custom(world.aws.endpoint_url(), region)?;
+    let endpoint = rolecall::sts::Endpoint::custom(&connection.endpoint_url, region)?;
     let sts = rolecall::sts::StsClient::builder(endpoint)
-        .clock(world.clock.clock())
+        .clock(connection.clock.clone())
         .rate_limit(rate_limit);
     let observer: Arc<dyn Observer> = Arc::clone(monitor) as Arc<dyn Observer>;
     let builder =
@@ -220,7 +268,7 @@ fn create_pool(
         Arc::new(MonitoredProvider::new(hop, *tenant, &monitor)) as Arc<dyn ProvideSession>
     };
     Ok(SessionPool::builder(provider)
-        .clock(world.clock.clock())
+        .clock(connection.clock.clone())
         .capacity(RETAINED as u64)
         .idle(Duration::from_secs(2 * LIFETIME))
         .observer(observer)
@@ -268,7 +316,8 @@ fn count_remaining_entries(pool: &SessionPool<usize>) -> usize {
 struct Supervisor<'a> {
     soak: Soak,
     world: &'a World,
-    monitor: &'a InvariantMonitor,
+    /// The monitors of the clients in this process, first that of the main one.
+    monitors: [&'a InvariantMonitor; 2],
     /// Time in seconds, and the lowest number of allocated bytes, of each pause. The lowest is the
     /// number at a moment at which no fetch was running.
     quiet_memory: Vec<(f64, f64)>,
@@ -279,12 +328,13 @@ impl Supervisor<'_> {
     fn inject_faults_and_measure(
         &mut self,
         mut on_progress: impl FnMut(&Progress),
-    ) -> Result<Progress, Box<dyn Error>> {
+    ) -> Result<Progress, Box<dyn Error + Send + Sync>> {
         let mut schedule = FaultSchedule::new(self.soak.seed);
         let (began, mut next_second, mut faults, mut seen_calls) = (Instant::now(), 1, 0, 0);
         let mut lowest: Option<usize> = None;
         loop {
-            schedule.update(&self.world.aws, began.elapsed(), self.monitor.clock().now())?;
+            let excused = schedule.update(self.world, began.elapsed())?;
+            self.monitors.iter().for_each(|monitor| monitor.excuse_waits_until(excused));
             std::thread::sleep(Duration::from_millis(50));
             let elapsed = began.elapsed();
             let live_bytes = (self.soak.live_bytes)();
@@ -294,7 +344,9 @@ impl Supervisor<'_> {
                 // Earlier pauses are not comparable: the record of the local AWS grows with each
                 // call and session until it is full, and the long outage fills the error state of
                 // every entry.
-                if self.monitor.counts().fetched >= RECORD_FULL && schedule.long_outage_finished() {
+                if self.monitors[0].counts().fetched >= RECORD_FULL
+                    && schedule.long_outage_finished()
+                {
                     self.quiet_memory.push((elapsed.as_secs_f64(), lowest as f64));
                 }
             }
@@ -311,7 +363,7 @@ impl Supervisor<'_> {
             faults += new_calls.filter(|call| call.error.is_some()).count();
             seen_calls = sts_calls;
             drop(calls);
-            let counts = self.monitor.counts();
+            let counts = self.monitors[0].counts();
             let progress = Progress { elapsed, counts, sts_calls, faults, live_bytes };
             on_progress(&progress);
             if finished {

@@ -19,6 +19,7 @@ mod python_driver;
 mod role_chain;
 mod role_parameters;
 mod role_pool;
+mod s3_express;
 mod sdk_comparison;
 mod sdk_integration;
 mod secrets_in_logs;

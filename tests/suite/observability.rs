@@ -185,7 +185,7 @@ fn check_log() {
             let closed = |role: &str, mode: &str, outcome: &str| {
                 format!(
                     "rolecall.fetch{{provider=\"{role}\" mode=\"{mode}\" outcome=\"{outcome}\"}}: \
-                     rolecall_cache::shell::in_flight: close"
+                     rolecall_cache::entry::fetch: close"
                 )
             };
             for role in [CHECKOUT, HUB] {

@@ -1,5 +1,7 @@
 //! Role parameters from the public API to the local STS, which checks them, and back.
 
+mod mfa_chain;
+
 use std::sync::Arc;
 use std::time::Duration;
 

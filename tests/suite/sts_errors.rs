@@ -188,17 +188,18 @@ async fn expired_web_identity_token_is_not_retried() {
 }
 
 #[tokio::test]
-async fn rejected_signer_is_retried_once() {
-    for (status, code) in
-        [(403, "ExpiredToken"), (403, "InvalidClientTokenId"), (400, "ExpiredToken")]
+async fn rejected_signer_is_replaced_or_retried() {
+    // An expired signer is replaced once. The signer that STS does not know was issued a moment
+    // ago: STS is called three times more with it.
+    for (status, code, expected) in
+        [(403, "ExpiredToken", 2), (403, "InvalidClientTokenId", 4), (400, "ExpiredToken", 2)]
     {
         let message = "The security token included in the request is no good";
         let (error, calls) = sts_error(ROLE, status, code, message).await;
         let hint = "check the access key that signed the request: it expired, was deleted, or belongs to another \
              partition";
         assert_error(&error, ErrorKind::TokenRejected, code, message, Some(hint));
-        // Once with the session that signed, and once with its replacement.
-        assert_eq!(calls, 2, "{code}");
+        assert_eq!(calls, expected, "{code}");
     }
 }
 
@@ -378,6 +379,9 @@ async fn caller_identity_replaces_rejected_session() {
     let fault = FaultRule::error(403, "InvalidClientTokenId", "unknown");
     world.aws.inject(fault.on("GetCallerIdentity").first(1)).unwrap();
     let chain = world.builder().unwrap().from_env().unwrap();
+    chain.provider().session().await.unwrap();
+    // STS may not know a newer session yet: the call would be repeated with it.
+    world.clock.advance(Duration::from_secs(10));
     let identity = chain.caller_identity().await.unwrap();
     assert_eq!(identity.role_arn.unwrap().as_str(), rolecall_tests::CHECKOUT);
     assert_eq!((world.aws.count(TOKEN), world.aws.count("GetCallerIdentity")), (2, 2));

@@ -25,6 +25,7 @@
 mod mfa;
 mod provider;
 mod role;
+mod role_extras;
 mod role_serde;
 mod unique_keys;
 

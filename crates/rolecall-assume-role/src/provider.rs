@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rolecall_core::{
-    ErrorKind, ErrorLocation, FetchContext, MfaCode, MfaSerial, ProvideSession, Session,
+    ErrorKind, ErrorLocation, FetchContext, FetchMode, MfaCode, MfaSerial, ProvideSession, Session,
     SessionDuration, SessionError, SessionName,
 };
-use rolecall_sts::{StsClient, is_invalid_signer};
+use rolecall_sts::{SignerRetry, StsClient, invalid_signer};
 
 use crate::{ProvideMfaCode, Role};
 
@@ -20,6 +20,10 @@ const MFA_CODE_TIMEOUT: Duration = Duration::from_secs(120);
 ///
 /// If STS rejects the parent's session, because it expired or because its role was recreated, the
 /// parent is asked to invalidate it, and the call is repeated once with the parent's next session.
+/// A session that the parent requested less than 10 seconds ago and that STS does not know is not
+/// replaced: the call is repeated with it up to 3 times, after 0.5, 1 and 2 seconds.
+///
+/// A background fetch does not request an MFA code; it fails instead.
 ///
 /// # Examples
 ///
@@ -234,6 +238,14 @@ impl AssumeRoleProvider {
     }
 }
 
+/// The error of a background fetch. A person types the code: a refresh of a later hop would prompt
+/// for one while no caller waits.
+fn code_not_requested(serial: &MfaSerial) -> SessionError {
+    let message = format!("a background fetch does not request an MFA code of {serial}");
+    SessionError::new(ErrorKind::TokenUnavailable, message)
+        .with_hint("request a session, so that a code is requested while a caller waits")
+}
+
 /// Returns the code of the device, or an error if it does not arrive within the timeout.
 ///
 /// The timeout of the whole fetch would fire later, and its error does not say that a code was
@@ -270,20 +282,25 @@ fn denied_action(error: &SessionError) -> &str {
 impl ProvideSession for AssumeRoleProvider {
     async fn provide_session(&self, context: FetchContext) -> Result<Session, SessionError> {
         // Checked first, so that a wrong configuration costs no call to STS.
-        self.mfa().map_err(|error| error.at(self.location()))?;
-        let signer = self.parent_session(context.clone()).await?;
-        match self.assume_role(&signer, context.clone()).await {
-            Err(error) if is_invalid_signer(&error) => {
-                self.hop.parent.invalidate(&signer);
-                let next = self.parent_session(context.clone()).await?;
-                // A parent that cannot replace its session returns the same one. STS would reject
-                // it again.
-                if next.access_key_id() == signer.access_key_id() {
-                    return Err(error);
-                }
-                self.assume_role(&next, context).await
-            }
-            result => result,
+        let mfa = self.mfa().map_err(|error| error.at(self.location()))?;
+        if let Some((serial, _)) = mfa.filter(|_| context.mode() == FetchMode::Background) {
+            return Err(code_not_requested(serial).at(self.location()));
+        }
+        let mut signer = self.parent_session(context.clone()).await?;
+        let mut retry = SignerRetry::default();
+        loop {
+            let error = match self.assume_role(&signer, context.clone()).await {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            let Some(reason) = invalid_signer(&error) else { return Err(error) };
+            self.hop.parent.invalidate(&signer, reason);
+            let next = self.parent_session(context.clone()).await?;
+            let clock = context.clock();
+            let Some(pause) = retry.pause(reason, &signer, &next, clock) else { return Err(error) };
+            // On the runtime's clock, as the pauses of the STS client.
+            tokio::time::sleep(pause).await;
+            signer = next;
         }
     }
 

@@ -9,6 +9,7 @@ use rolecall_core::{
 use rolecall_sts::AssumeRoleRequest;
 use serde::Deserialize;
 
+use crate::role_extras::{Extras, RareFields};
 use crate::role_serde::RoleFile;
 
 /// A role to assume: its ARN and the optional parameters of AssumeRole.
@@ -64,20 +65,14 @@ struct Inner {
     hash: OnceLock<u64>,
 }
 
-/// The parameters. Tags are sorted by key and policy ARNs by value, so that equality does not
-/// depend on the order in which they were set.
+/// The parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fields {
     pub(crate) arn: RoleArn,
     pub(crate) external_id: Option<ExternalId>,
     pub(crate) session_name: Option<SessionName>,
     pub(crate) duration: Option<SessionDuration>,
-    pub(crate) tags: SessionTags,
-    pub(crate) source_identity: Option<SourceIdentity>,
-    pub(crate) policy: Option<SessionPolicy>,
-    pub(crate) policy_arns: Vec<PolicyArn>,
-    pub(crate) mfa_serial: Option<MfaSerial>,
-    pub(crate) provided_contexts: Vec<ProvidedContext>,
+    pub(crate) extras: Extras,
 }
 
 impl Role {
@@ -96,12 +91,7 @@ impl Role {
             external_id: None,
             session_name: None,
             duration: None,
-            tags: SessionTags::new(),
-            source_identity: None,
-            policy: None,
-            policy_arns: Vec::new(),
-            mfa_serial: None,
-            provided_contexts: Vec::new(),
+            extras: Extras::default(),
         };
         Ok(Self(Arc::new(Inner { fields, hash: OnceLock::new() })))
     }
@@ -171,7 +161,7 @@ impl Role {
         value: impl Into<String>,
     ) -> Result<Self, InvalidParameter> {
         let fields = self.change();
-        fields.tags = std::mem::take(&mut fields.tags).tag(key, value)?;
+        fields.extras.tags = std::mem::take(&mut fields.extras.tags).tag(key, value)?;
         Ok(self)
     }
 
@@ -184,14 +174,14 @@ impl Role {
     /// role already has 50 transitive tag keys.
     pub fn transitive_tag_key(mut self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
         let fields = self.change();
-        fields.tags = std::mem::take(&mut fields.tags).transitive(key)?;
+        fields.extras.tags = std::mem::take(&mut fields.extras.tags).transitive(key)?;
         Ok(self)
     }
 
     /// Replaces all session tags and transitive tag keys.
     #[must_use]
     pub fn tags(mut self, tags: SessionTags) -> Self {
-        self.change().tags = tags;
+        self.change().extras.tags = tags;
         self
     }
 
@@ -207,7 +197,7 @@ impl Role {
     where
         S: TryInto<SourceIdentity, Error: Into<InvalidParameter>>,
     {
-        self.change().source_identity = Some(identity.try_into().map_err(Into::into)?);
+        self.change().extras.source_identity = Some(identity.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -222,7 +212,7 @@ impl Role {
     where
         P: TryInto<SessionPolicy, Error: Into<InvalidParameter>>,
     {
-        self.change().policy = Some(policy.try_into().map_err(Into::into)?);
+        self.change().extras.policy = Some(policy.try_into().map_err(Into::into)?);
         self.check_policy_text()
     }
 
@@ -237,7 +227,7 @@ impl Role {
         P: TryInto<PolicyArn, Error: Into<InvalidParameter>>,
     {
         let arn = arn.try_into().map_err(Into::into)?;
-        let arns = &self.fields().policy_arns;
+        let arns = &self.fields().extras.policy_arns;
         if arns.len() == limits::MAX_POLICY_ARNS {
             let fault = format!("the role already has {}", arns.len());
             let rule = "at most 10 policy ARNs for each session";
@@ -245,13 +235,13 @@ impl Role {
         }
         // Kept sorted, so that equality and the hash do not depend on the order.
         let at = arns.partition_point(|held| *held < arn);
-        self.change().policy_arns.insert(at, arn);
+        self.change().extras.policy_arns.insert(at, arn);
         self.check_policy_text()
     }
 
     /// Checks the limit that the inline policy and the policy ARNs share.
     fn check_policy_text(self) -> Result<Self, InvalidParameter> {
-        let Fields { policy, policy_arns, .. } = self.fields();
+        let RareFields { policy, policy_arns, .. } = &*self.fields().extras;
         let inline = policy.as_ref().map_or(0, |policy| policy.as_str().chars().count());
         let arns: usize = policy_arns.iter().map(|arn| arn.as_str().chars().count()).sum();
         if inline + arns <= limits::MAX_POLICY_TEXT {
@@ -275,7 +265,7 @@ impl Role {
     where
         M: TryInto<MfaSerial, Error: Into<InvalidParameter>>,
     {
-        self.change().mfa_serial = Some(serial.try_into().map_err(Into::into)?);
+        self.change().extras.mfa_serial = Some(serial.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -285,14 +275,14 @@ impl Role {
     ///
     /// Returns [`InvalidParameter`] if the role already has five context assertions.
     pub fn provided_context(mut self, context: ProvidedContext) -> Result<Self, InvalidParameter> {
-        let contexts = self.fields().provided_contexts.len();
+        let contexts = self.fields().extras.provided_contexts.len();
         if contexts == limits::MAX_PROVIDED_CONTEXTS {
             let fault = format!("the role already has {contexts}");
             let rule = "at most 5 provided contexts for each session";
             let provider = context.provider_arn();
             return Err(InvalidParameter::new("provided context", provider, fault, rule));
         }
-        self.change().provided_contexts.push(context);
+        self.change().extras.provided_contexts.push(context);
         Ok(self)
     }
 
@@ -318,32 +308,32 @@ impl Role {
 
     /// Returns the session tags and the transitive tag keys.
     pub fn get_tags(&self) -> &SessionTags {
-        &self.fields().tags
+        &self.fields().extras.tags
     }
 
     /// Returns the source identity, if one is set.
     pub fn get_source_identity(&self) -> Option<&SourceIdentity> {
-        self.fields().source_identity.as_ref()
+        self.fields().extras.source_identity.as_ref()
     }
 
     /// Returns the inline session policy, if one is set.
     pub fn get_policy(&self) -> Option<&SessionPolicy> {
-        self.fields().policy.as_ref()
+        self.fields().extras.policy.as_ref()
     }
 
     /// Returns the managed session policies, sorted by ARN.
     pub fn get_policy_arns(&self) -> &[PolicyArn] {
-        &self.fields().policy_arns
+        &self.fields().extras.policy_arns
     }
 
     /// Returns the serial number of the MFA device, if one is set.
     pub fn get_mfa_serial(&self) -> Option<&MfaSerial> {
-        self.fields().mfa_serial.as_ref()
+        self.fields().extras.mfa_serial.as_ref()
     }
 
     /// Returns the context assertions.
     pub fn get_provided_contexts(&self) -> &[ProvidedContext] {
-        &self.fields().provided_contexts
+        &self.fields().extras.provided_contexts
     }
 
     /// Removes the session name. The session name of the chain applies instead.
@@ -369,11 +359,12 @@ impl Role {
         let mut request = AssumeRoleRequest::new(fields.arn, name);
         request.external_id = fields.external_id;
         request.duration = fields.duration;
-        request.tags = fields.tags;
-        request.source_identity = fields.source_identity;
-        request.policy = fields.policy;
-        request.policy_arns = fields.policy_arns;
-        request.provided_contexts = fields.provided_contexts;
+        let extras = fields.extras.into_fields();
+        request.tags = extras.tags;
+        request.source_identity = extras.source_identity;
+        request.policy = extras.policy;
+        request.policy_arns = extras.policy_arns;
+        request.provided_contexts = extras.provided_contexts;
         request
     }
 

@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
-use rolecall_core::{Clock, FetchContext, Observer, ProvideSession, Session, SessionError};
+use rolecall_core::{
+    Clock, FetchContext, InvalidSession, Observer, ProvideSession, Session, SessionError,
+};
+use tokio::sync::watch;
 
+use crate::entry::{Entry, OVERDUE_GRACE, Origin, Request, Shared};
 use crate::observed::Observed;
 use crate::refresh::Refresh;
-use crate::schedule::GRACE;
-use crate::shell::{Origin, Setup, Shared};
-use crate::slot::Ask;
+use crate::sdk::retry::InvalidSessionAnswer;
 use crate::status::Status;
 use crate::sync::Arc;
 use crate::timer::Timer;
@@ -55,7 +57,7 @@ use crate::timer::Timer;
 /// # }
 /// ```
 pub struct CachedProvider<P: ?Sized = dyn ProvideSession>(
-    pub(crate) Arc<Shared<ProviderOrigin<P>, Session>>,
+    pub(crate) Arc<Entry<ProviderOrigin<P>, Session>>,
 );
 
 impl<P: ?Sized> Clone for CachedProvider<P> {
@@ -67,15 +69,21 @@ impl<P: ?Sized> Clone for CachedProvider<P> {
 /// A provider as the origin of an entry's sessions.
 pub(crate) struct ProviderOrigin<P: ?Sized>(pub(crate) std::sync::Arc<P>);
 
+impl<P: ?Sized> Clone for ProviderOrigin<P> {
+    fn clone(&self) -> Self {
+        Self(std::sync::Arc::clone(&self.0))
+    }
+}
+
 impl<P: ProvideSession + ?Sized> Origin for ProviderOrigin<P> {
     type Item = Session;
-    type With = ();
+    type Input = ();
 
     async fn fetch(&self, cx: FetchContext, (): ()) -> Result<Session, SessionError> {
         self.0.provide_session(cx).await
     }
 
-    fn unattended(&self) -> Option<()> {
+    fn background_input(&self) -> Option<()> {
         Some(())
     }
 
@@ -165,7 +173,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
         &self,
         min_remaining: Duration,
     ) -> impl Future<Output = Result<Session, SessionError>> + Send {
-        self.0.obtain(Ask::ValidFor(min_remaining), FetchContext::foreground(), || ())
+        self.0.obtain(Request::ValidFor(min_remaining), FetchContext::foreground(), || ())
     }
 
     /// Waits until a session is cached, so that the first request does not wait for STS.
@@ -188,22 +196,20 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
 
     /// Fetches a new session now, whatever the remaining lifetime of the cached one.
     ///
-    /// Use this after a policy or the tags of a role changed. Joins a fetch that is running, and
-    /// returns the result of one that completed within the last second. The back-off of earlier
-    /// failures does not apply. If the fetch fails, callers keep receiving the cached session.
+    /// Use this after a policy or the tags of a role changed. The session is that of a fetch that
+    /// began after this call; concurrent calls share it. The back-off of earlier failures does not
+    /// apply. If the fetch fails, callers keep receiving the cached session.
     ///
     /// # Errors
     ///
-    /// Returns the error of the fetch. A session that expires more than 10 seconds before the
-    /// cached one is an error of kind
-    /// [`InvalidResponse`](rolecall_core::ErrorKind::InvalidResponse); new keys with the same
-    /// expiration are not.
+    /// Returns the error of the fetch.
     ///
     /// # Cancel safety
     ///
     /// Cancelling this future does not cancel the fetch; a later call receives its result.
     pub fn refresh(&self) -> impl Future<Output = Result<Session, SessionError>> + Send {
-        self.0.obtain(Ask::Now, FetchContext::foreground(), || ())
+        let request = self.0.refresh_request();
+        self.0.obtain(request, FetchContext::foreground(), || ())
     }
 
     /// Returns the status of the cached session, for health pages. Does not start a fetch.
@@ -211,11 +217,37 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
         self.0.status()
     }
 
-    /// Invalidates `session`: a service rejected it.
+    /// Returns a receiver of the cached session, for code that holds something derived from it,
+    /// such as a connection pool or a signed URL.
     ///
-    /// The next call waits for another session. Does nothing if `session` is not the cached one. At
-    /// most one fetch in 10 seconds starts because of invalidations, and fewer, down to one in 5
-    /// minutes, while they continue; until then, callers receive the invalidated session.
+    /// The receiver holds the cached session, or `None` if there was none yet, and is notified of
+    /// each new one soon after callers receive it. It is closed if the entry is removed from its
+    /// pool or the last provider of the entry is dropped. Subscribing does not start a fetch, and
+    /// does not count as a use of the session.
+    ///
+    /// Clone the session, and do not hold the guard of `borrow` across an await: no notification
+    /// arrives until the guard is dropped, and a thread for blocking work waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn show(provider: rolecall_cache::CachedProvider) {
+    /// let mut sessions = provider.subscribe();
+    /// while sessions.changed().await.is_ok() {
+    ///     let session = sessions.borrow_and_update().clone();
+    ///     println!("reconnecting with {:?}", session.map(|s| s.access_key_id().to_owned()));
+    /// }
+    /// # }
+    /// ```
+    pub fn subscribe(&self) -> watch::Receiver<Option<Session>> {
+        self.0.subscribe()
+    }
+
+    /// Invalidates `session`: it was revoked, or a service reported that it has expired.
+    ///
+    /// The next call waits up to 2 seconds for another session. Does nothing if `session` is not
+    /// the cached one. Invalidations bring at most one session in 10 seconds, and fewer, down to
+    /// one in 5 minutes, while they continue; until then, callers receive the invalidated session.
     ///
     /// [`InvalidSessionRetry`](crate::InvalidSessionRetry) calls this for the error codes that
     /// reject a session. Call it yourself if you know that the sessions of a role were revoked in
@@ -233,7 +265,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// # }
     /// ```
     pub fn invalidate(&self, session: &Session) {
-        ProvideSession::invalidate(self, session);
+        ProvideSession::invalidate(self, session, InvalidSession::Expired);
     }
 
     /// Invalidates the session with these credentials, as [`invalidate`](Self::invalidate) does.
@@ -250,7 +282,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// # }
     /// ```
     pub fn invalidate_credentials(&self, credentials: &Credentials) {
-        self.invalidate_key(credentials.access_key_id());
+        self.report_invalid(credentials.access_key_id(), InvalidSession::Expired);
     }
 
     /// Returns the cached session, or fetches one if there is none.
@@ -264,11 +296,18 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// # Cancel safety
     ///
     /// Cancelling this future does not cancel the fetch; a later call receives its result.
-    pub async fn session(&self) -> Result<Session, SessionError> {
-        match self.0.hit(Session::clone) {
-            Some(session) => Ok(session),
-            None => self.0.obtain(Ask::Session, FetchContext::foreground(), || ()).await,
-        }
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn show(provider: rolecall_cache::CachedProvider) {
+    /// let task = tokio::spawn(async move { provider.session().await });
+    /// # let _ = task;
+    /// # }
+    /// ```
+    #[allow(clippy::manual_async_fn, reason = "states that the future is Send for every provider")]
+    pub fn session(&self) -> impl Future<Output = Result<Session, SessionError>> + Send {
+        async { self.obtain(FetchContext::foreground()).await }
     }
 
     /// Returns the credentials of the cached session, or fetches a session if there is none.
@@ -280,29 +319,34 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// # Cancel safety
     ///
     /// Cancelling this future does not cancel the fetch; a later call receives its result.
-    pub async fn credentials(&self) -> Result<Credentials, SessionError> {
-        match self.0.hit(|session| session.credentials().clone()) {
-            Some(credentials) => Ok(credentials),
-            None => {
-                let context = FetchContext::foreground();
-                let session = self.0.obtain(Ask::Session, context, || ()).await?;
-                Ok(session.credentials().clone())
+    #[allow(clippy::manual_async_fn, reason = "states that the future is Send for every provider")]
+    pub fn credentials(&self) -> impl Future<Output = Result<Credentials, SessionError>> + Send {
+        async {
+            match self.0.hit(|session| session.credentials().clone()) {
+                Some(credentials) => Ok(credentials),
+                None => Ok(self.session().await?.credentials().clone()),
             }
         }
     }
 
-    /// Invalidates the session with this access key id.
-    pub(crate) fn invalidate_key(&self, access_key_id: &str) {
-        if let Some(rejected) = self.0.invalidate(access_key_id) {
-            // The provider may be a cache itself, and would answer with the same session.
-            self.inner().invalidate(&rejected);
+    /// Invalidates the session with this access key id. Returns what the rejected request does.
+    pub(crate) fn report_invalid(
+        &self,
+        access_key_id: &str,
+        reason: InvalidSession,
+    ) -> InvalidSessionAnswer {
+        let (invalidated, answer) = self.0.invalidate(access_key_id, reason);
+        if let Some(session) = invalidated {
+            // The provider may be a cache itself, and would return the same session.
+            self.inner().invalidate(&session, reason);
         }
+        answer
     }
 
     async fn obtain(&self, cx: FetchContext) -> Result<Session, SessionError> {
         match self.0.hit(Session::clone) {
             Some(session) => Ok(session),
-            None => self.0.obtain(Ask::Session, cx, || ()).await,
+            None => self.0.obtain(Request::Session, cx, || ()).await,
         }
     }
 }
@@ -314,15 +358,15 @@ impl<P: ProvideSession + ?Sized> ProvideSession for CachedProvider<P> {
     }
 
     /// Invalidates `session` in this cache, and in the provider if it caches sessions.
-    fn invalidate(&self, rejected: &Session) {
-        self.0.invalidate(rejected.access_key_id());
+    fn invalidate(&self, session: &Session, reason: InvalidSession) {
+        self.0.invalidate(session.access_key_id(), reason);
         // The provider may still cache it, though this cache has replaced it.
-        self.inner().invalidate(rejected);
+        self.inner().invalidate(session, reason);
     }
 
     fn timeout(&self) -> Duration {
         // One fetch that times out, plus the time until another caller takes it over.
-        self.inner().timeout().saturating_add(GRACE)
+        self.inner().timeout().saturating_add(OVERDUE_GRACE)
     }
 
     fn name(&self) -> &str {
@@ -340,7 +384,7 @@ impl<P: ProvideSession + ?Sized> ProvideCredentials for CachedProvider<P> {
             Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
             None => future::ProvideCredentials::new(async {
                 let session =
-                    self.0.obtain(Ask::Session, FetchContext::foreground(), || ()).await?;
+                    self.0.obtain(Request::Session, FetchContext::foreground(), || ()).await?;
                 provider::Result::Ok(session.credentials().clone())
             }),
         }
@@ -402,8 +446,8 @@ impl<P: ProvideSession + ?Sized> CachedProviderBuilder<P> {
     /// Builds the cached provider. The first call fetches a session.
     pub fn build(self) -> CachedProvider<P> {
         let timer = Timer::new(self.clock);
-        let setup = Setup { refresh: self.refresh, timer, observed: self.observed };
-        CachedProvider(Shared::new(ProviderOrigin(self.provider), setup))
+        let shared = Shared::new(timer, self.refresh, self.observed);
+        CachedProvider(Entry::new(ProviderOrigin(self.provider), shared))
     }
 }
 

@@ -17,15 +17,14 @@ use self::registry::{Registry, locked};
 use self::retained::Retained;
 pub use self::warm::WarmReport;
 use crate::cached::{CachedProvider, ProviderOrigin};
+use crate::entry::{Entry, EntryReport, Shared};
 use crate::observed::Observed;
 use crate::refresh::Refresh;
-use crate::shell::{Setup, Shared};
-use crate::slot::Look;
-use crate::status::{State, Status};
+use crate::status::{Problems, State, Status};
 use crate::sync::{Arc, Mutex, Weak};
-use crate::timer::{Timed, Timer};
+use crate::timer::{FetchPermit, Timed, Timer};
 
-type Slot = Shared<ProviderOrigin<dyn ProvideSession>, Session>;
+type PoolEntry = Entry<ProviderOrigin<dyn ProvideSession>, Session>;
 
 /// Caches sessions by key, such as one role for each tenant.
 ///
@@ -80,10 +79,8 @@ struct Inner<K> {
     registry: Registry<K>,
     /// The entries that are kept without a provider of their key.
     retained: Retained<K>,
-    refresh: Refresh,
-    timer: Arc<Timer>,
+    shared: Arc<Shared>,
     id: u64,
-    observed: Observed,
     idle: Duration,
     next_sweep: Mutex<Moment>,
 }
@@ -120,7 +117,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
     /// Does not fetch a session: the first call of the provider does.
     pub fn get(&self, key: &K) -> CachedProvider {
         match self.0.retained.get(key) {
-            Some(slot) if !slot.is_removed() => CachedProvider(slot),
+            Some(entry) if !entry.is_removed() => CachedProvider(entry),
             _ => CachedProvider(self.0.find_or_make(key)),
         }
     }
@@ -131,12 +128,12 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
     /// running fetch is cancelled, and the next [`get`](Self::get) creates a new entry. Returns
     /// `true` if an entry was removed.
     pub fn remove(&self, key: &K) -> bool {
-        let Some(slot) = self.0.registry.find(key) else { return false };
+        let Some(entry) = self.0.registry.find(key) else { return false };
         // Closed first: a concurrent `get` that still finds it sees that it is removed, and creates
         // a new one.
-        let was_there = slot.remove();
-        self.0.registry.forget(key, &slot);
-        self.0.retained.release(key.clone(), &slot);
+        let was_there = entry.remove();
+        self.0.registry.forget(key, &entry);
+        self.0.retained.release(key.clone(), &entry);
         was_there
     }
 
@@ -155,7 +152,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
     /// Visits every entry, which takes milliseconds for 10,000 entries.
     pub fn status(&self) -> PoolStatus {
         let mut status = PoolStatus::default();
-        self.0.registry.each(|_| (), |(), slot| status.count(slot.look()));
+        self.0.registry.each(|_| (), |(), entry| status.count(entry.report()));
         status
     }
 
@@ -164,7 +161,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
     /// Copies every key: do not call this for each request.
     pub fn statuses(&self) -> Vec<(K, Status)> {
         let mut all = Vec::new();
-        self.0.registry.each(K::clone, |key, slot| all.push((key, slot.status())));
+        self.0.registry.each(K::clone, |key, entry| all.push((key, entry.status())));
         all
     }
 
@@ -204,43 +201,39 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPool<K> {
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
     /// Finds or creates the entry of a key that is not retained.
     #[cold]
-    fn find_or_make(&self, key: &K) -> Arc<Slot> {
-        let slot = match self.registry.find(key) {
-            Some(slot) => slot,
+    fn find_or_make(&self, key: &K) -> Arc<PoolEntry> {
+        let entry = match self.registry.find(key) {
+            Some(entry) => entry,
             None => {
-                let setup = Setup {
-                    refresh: self.refresh,
-                    timer: Arc::clone(&self.timer),
-                    observed: self.observed.clone(),
-                };
                 // Called under no lock, since the factory may call `get` for another key. If
-                // several callers create the entry at the same time, one of theirs is kept.
-                let made = Shared::new(ProviderOrigin((self.factory)(key)), setup);
-                self.registry.keep(key, made, self.timer.clock().now())
+                // several callers create the entry at the same time, one of the entries is kept.
+                let made =
+                    Entry::new(ProviderOrigin((self.factory)(key)), Arc::clone(&self.shared));
+                self.registry.keep(key, made, self.shared.timer.clock().now())
             }
         };
-        self.retained.retain(key.clone(), &slot);
+        self.retained.retain(key.clone(), &entry);
         self.report_evicted();
-        slot
+        entry
     }
 
     /// Reports the entries that were evicted because the pool is full.
     fn report_evicted(&self) {
-        for slot in self.retained.take_evicted() {
-            slot.evicted();
+        for entry in self.retained.take_evicted() {
+            entry.report_evicted();
         }
     }
 
     /// Visits some shards of the registry: records the use of entries, which moka does not see when
     /// a provider serves calls by itself, and evicts those that are idle.
     fn sweep(&self, now: Moment, shards: usize) {
-        self.registry.sweep(now, shards, |key, slot, unused_for| {
+        self.registry.sweep(now, shards, |key, entry, unused_for| {
             if unused_for.is_zero() {
                 if self.retained.get(key).is_none() {
-                    self.retained.retain(key.clone(), slot);
+                    self.retained.retain(key.clone(), entry);
                 }
-            } else if unused_for >= self.idle && self.retained.release(key.clone(), slot) {
-                slot.evicted();
+            } else if unused_for >= self.idle && self.retained.release(key.clone(), entry) {
+                entry.report_evicted();
             }
         });
         self.retained.run_pending_evictions();
@@ -254,8 +247,8 @@ fn sweep_interval(idle: Duration) -> Duration {
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
-    fn tick(self: Arc<Self>) {
-        let now = self.timer.clock().now();
+    fn tick(self: Arc<Self>, _: Option<FetchPermit>) {
+        let now = self.shared.timer.clock().now();
         let step = sweep_interval(self.idle);
         let mut next = locked(&self.next_sweep);
         // The timer stands still with its runtime: sweep the shards that were due meanwhile.
@@ -265,7 +258,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
         *next = to;
         drop(next);
         let who: Weak<Self> = Arc::downgrade(&self);
-        self.timer.arm(self.id, from, to, who);
+        self.shared.timer.arm(self.id, from, to, who);
         self.sweep(now, shards);
     }
 }
@@ -273,7 +266,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Timed for Inner<K> {
 impl<K> Drop for Inner<K> {
     fn drop(&mut self) {
         let next = *locked(&self.next_sweep);
-        self.timer.disarm(self.id, next);
+        self.shared.timer.disarm(self.id, next);
     }
 }
 
@@ -282,7 +275,7 @@ impl<K> fmt::Debug for SessionPool<K> {
         f.debug_struct("SessionPool")
             .field("capacity", &self.0.retained.capacity())
             .field("idle", &self.0.idle)
-            .field("refresh", &self.0.refresh)
+            .field("refresh", &self.0.shared.refresh)
             .finish_non_exhaustive()
     }
 }
@@ -313,19 +306,30 @@ pub struct PoolStatus {
     /// The number of entries that are failing: they have no session because their last fetch
     /// failed, or one that a service rejected because fetching another one failed.
     pub failing: usize,
+    /// The number of entries with [refused responses](Status::refused_responses): their provider
+    /// returned a session that is of no use. They are also counted in `ready` or `failing`.
+    pub refused: usize,
     /// The error of one of the entries, if any has one.
     pub last_error: Option<SessionError>,
 }
 
 impl PoolStatus {
-    fn count(&mut self, look: Look<SessionError>) {
-        *self.by_state.entry(look.state).or_default() += 1;
-        match look.is_failing() {
-            true => self.failing += 1,
-            false => self.ready += usize::from(look.state.has_session()),
+    fn count(&mut self, report: EntryReport) {
+        // A concurrent `remove` has closed this entry. It is not healthy, but the pool no longer
+        // has it, and is not unhealthy because a tenant was deleted.
+        if report.state == State::Removed {
+            return;
         }
+        *self.by_state.entry(report.state).or_default() += 1;
+        let last_error = report.last_error.as_ref();
+        let problems = Problems::of(report.state, report.refused_responses, last_error);
+        match problems.failing {
+            true => self.failing += 1,
+            false => self.ready += usize::from(report.state.has_session()),
+        }
+        self.refused += usize::from(problems.refused);
         if self.last_error.is_none() {
-            self.last_error = look.last_error;
+            self.last_error = report.last_error;
         }
     }
 
@@ -334,12 +338,13 @@ impl PoolStatus {
         self.by_state.values().sum()
     }
 
-    /// Returns `true` if no entry is failing.
+    /// Returns `true` if no entry is failing and no entry has refused responses: the
+    /// [status](Status::is_healthy) of every entry is healthy.
     ///
     /// A single tenant whose role was deleted makes this `false`. It suits a page that people read;
     /// for a readiness probe, use [`is_ready`](Self::is_ready).
     pub fn is_healthy(&self) -> bool {
-        self.failing == 0
+        !Problems { failing: self.failing > 0, refused: self.refused > 0 }.any()
     }
 
     /// Returns `true` if no entry is failing, or at least one is ready: some keys are served.
@@ -353,11 +358,12 @@ impl PoolStatus {
 
 impl Serialize for PoolStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut status = serializer.serialize_struct("PoolStatus", 5)?;
+        let mut status = serializer.serialize_struct("PoolStatus", 6)?;
         status.serialize_field("entries", &self.entries())?;
         status.serialize_field("by_state", &self.by_state)?;
         status.serialize_field("ready", &self.ready)?;
         status.serialize_field("failing", &self.failing)?;
+        status.serialize_field("refused", &self.refused)?;
         status
             .serialize_field("last_error", &self.last_error.as_ref().map(SessionError::report))?;
         status.end()
@@ -446,15 +452,13 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> SessionPoolBuilder<K> {
             factory: self.factory,
             registry: Registry::new(),
             retained: Retained::new(self.capacity),
-            refresh: self.refresh,
-            id: timer.id(),
-            timer,
-            observed: self.observed,
+            id: timer.next_id(),
+            shared: Shared::new(timer, self.refresh, self.observed),
             idle: self.idle,
             next_sweep: Mutex::new(next_sweep),
         });
         let who: Weak<Inner<K>> = Arc::downgrade(&inner);
-        inner.timer.arm(inner.id, Moment::MAX, next_sweep, who);
+        inner.shared.timer.arm(inner.id, Moment::MAX, next_sweep, who);
         SessionPool(inner)
     }
 }

@@ -8,8 +8,6 @@ use rolecall_core::SessionError;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::slot::is_failing;
-
 /// The status of one cached session. Reading it does not start a fetch.
 ///
 /// Times are on this machine's wall clock, for people to read.
@@ -61,6 +59,9 @@ pub struct Status {
     pub next_attempt: Option<SystemTime>,
     /// The number of failed fetches since the last successful one.
     pub consecutive_failures: u32,
+    /// The number of responses in a row that were refused: the provider returned a session that had
+    /// expired, that expires sooner than the cached one, or that a service has rejected.
+    pub refused_responses: u32,
     /// The error of the last fetch, if it failed.
     pub last_error: Option<SessionError>,
 }
@@ -69,36 +70,66 @@ impl Status {
     /// Returns `true` if no problem is known.
     ///
     /// Returns `false` if callers receive an error, if they receive a session that a service
-    /// rejected because fetching another one failed, and if the entry was removed from its pool. An
-    /// entry without a session that has not failed is healthy: it was not used yet, or its unused
-    /// session expired.
+    /// rejected because fetching another one failed, if the provider returned a session that was
+    /// refused, and if the entry was removed from its pool. An entry without a session that has not
+    /// failed is healthy: it was not used yet, or its unused session expired.
     pub fn is_healthy(&self) -> bool {
-        self.state != State::Removed && !is_failing(self.state, self.last_error.as_ref())
+        self.state != State::Removed && !self.problems().any()
     }
 
-    /// Returns `true` if a session is cached that has not expired, and the entry
-    /// [is healthy](Self::is_healthy): the next call does not wait for a first session.
+    fn problems(&self) -> Problems {
+        Problems::of(self.state, self.refused_responses, self.last_error.as_ref())
+    }
+
+    /// Returns `true` if a session is cached that has not expired and that callers can use: the
+    /// next call does not wait for a first session, and no service has rejected the session.
     ///
     /// Suits a readiness probe, after a call of [`ready`](crate::CachedProvider::ready) at startup.
     /// With [`Refresh::WhileUsed`](crate::Refresh::WhileUsed), an unused session expires, and the
     /// entry is not ready until the next call; a probe that must not depend on traffic uses
     /// [`Refresh::Always`](crate::Refresh::Always), or [`is_healthy`](Self::is_healthy).
     pub fn is_ready(&self) -> bool {
-        self.state.has_session() && self.is_healthy()
+        self.state.has_session() && !self.problems().failing
     }
 }
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut status = serializer.serialize_struct("Status", 6)?;
+        let mut status = serializer.serialize_struct("Status", 7)?;
         status.serialize_field("provider", &self.provider)?;
         status.serialize_field("state", &self.state)?;
         status.serialize_field("expires_at", &self.expires_at.and_then(format_time))?;
         status.serialize_field("next_attempt", &self.next_attempt.and_then(format_time))?;
         status.serialize_field("consecutive_failures", &self.consecutive_failures)?;
+        status.serialize_field("refused_responses", &self.refused_responses)?;
         status
             .serialize_field("last_error", &self.last_error.as_ref().map(SessionError::report))?;
         status.end()
+    }
+}
+
+/// What is wrong with an entry, or with any entry of a pool: the one rule of both kinds of status.
+pub(crate) struct Problems {
+    /// Callers receive an error, or a session that a service rejected and that could not be
+    /// replaced.
+    pub(crate) failing: bool,
+    /// The provider's last response was refused. Callers may still receive a valid session.
+    pub(crate) refused: bool,
+}
+
+impl Problems {
+    /// Returns the problems of one entry.
+    pub(crate) fn of(state: State, refused: u32, last_error: Option<&SessionError>) -> Self {
+        let failing = match state {
+            State::Failing => true,
+            State::Invalidated => last_error.is_some(),
+            _ => false,
+        };
+        Self { failing, refused: refused > 0 }
+    }
+
+    pub(crate) fn any(&self) -> bool {
+        self.failing || self.refused
     }
 }
 
@@ -127,8 +158,9 @@ pub enum State {
     Loading,
     /// The cached session is valid and not due for a refresh.
     Fresh,
-    /// The cached session is due for a refresh, which starts by the timer or with the next call.
-    /// If the rate limit deferred it, it starts when it is retried.
+    /// The cached session is due for a refresh, and no fetch is running: the refresh starts by the
+    /// timer, with the next call, when a background fetch of another entry completes, or, if the
+    /// rate limit deferred it, after a pause.
     Due,
     /// The cached session is valid, and a refresh is running.
     Refreshing,
@@ -202,6 +234,7 @@ mod tests {
             expires_at: None,
             next_attempt: None,
             consecutive_failures: 0,
+            refused_responses: 0,
             last_error: None,
         }
     }
@@ -225,6 +258,7 @@ mod tests {
             "expires_at": "2026-01-02T03:04:05Z",
             "next_attempt": null,
             "consecutive_failures": 2,
+            "refused_responses": 0,
             "last_error": "cannot reach STS: connection reset",
         });
         assert_eq!(serde_json::to_value(&status).unwrap(), expected);

@@ -1,4 +1,4 @@
-//! The atomics, locks, swaps and tasks of the slot. With `--cfg shuttle` they are those of the
+//! The atomics, locks, swaps and tasks of the cache. With `--cfg shuttle` they are those of the
 //! model checker shuttle, which runs the same code through many interleavings (`cargo xtask test`
 //! does).
 
@@ -32,6 +32,11 @@ mod real {
         pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Task {
             Task(self.0.spawn(work).abort_handle())
         }
+
+        /// Runs `work`, which may block, on a thread for such work.
+        pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+            self.0.spawn_blocking(work);
+        }
     }
 
     /// A task that was started.
@@ -62,7 +67,12 @@ mod model {
     pub(crate) use shuttle::sync::atomic::{AtomicU8, AtomicU64, Ordering};
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 
-    /// Every task may be started anywhere.
+    shuttle::lazy_static! {
+        /// Set while the runtime of every task is shutting down.
+        static ref SHUT_DOWN: std::sync::atomic::AtomicBool = false.into();
+    }
+
+    /// The runtime of all tasks.
     #[derive(Clone, Debug)]
     pub(crate) struct Runtime;
 
@@ -71,21 +81,36 @@ mod model {
             Some(Self)
         }
 
+        pub(crate) fn shut_down(shut_down: bool) {
+            SHUT_DOWN.store(shut_down, Ordering::SeqCst);
+        }
+
         pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Task {
-            Task(shuttle::future::spawn(work).abort_handle())
+            // Tokio drops a task at once, within the spawn, while its runtime shuts down.
+            if SHUT_DOWN.load(Ordering::SeqCst) {
+                drop(work);
+                return Task(None);
+            }
+            Task(Some(shuttle::future::spawn(work).abort_handle()))
+        }
+
+        pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+            self.spawn(async { work() });
         }
     }
 
     #[derive(Debug)]
-    pub(crate) struct Task(shuttle::future::AbortHandle);
+    pub(crate) struct Task(Option<shuttle::future::AbortHandle>);
 
     impl Task {
         pub(crate) fn abort(&self) {
-            self.0.abort();
+            if let Some(task) = &self.0 {
+                task.abort();
+            }
         }
 
         pub(crate) fn is_finished(&self) -> bool {
-            self.0.is_finished()
+            self.0.as_ref().is_none_or(shuttle::future::AbortHandle::is_finished)
         }
     }
 

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     /// The configuration is invalid.
     InvalidConfig,
     /// The web identity token cannot be read, is malformed, or has expired, or no MFA code was
-    /// provided in time.
+    /// provided in time, or a background fetch would have needed one.
     TokenUnavailable,
     /// A policy denies the request.
     Denied,
@@ -40,7 +40,7 @@ pub enum ErrorKind {
     /// The service cannot be reached, reported an internal failure, or did not respond in time.
     Unavailable,
     /// The service sent a malformed response, or returned a session that has expired, that expires
-    /// sooner than the cached session, or that was invalidated.
+    /// sooner than the cached session, or that was invalidated, or an identity of another type.
     InvalidResponse,
     /// The cache entry was removed while a provider for it still existed.
     Removed,
@@ -270,8 +270,8 @@ impl SessionError {
         None
     }
 
-    /// Returns `true` if the fetch was deferred: the rate limiter had no permit for a background
-    /// fetch.
+    /// Returns `true` if the fetch was deferred: a background fetch did not get a permit of the
+    /// rate limiter in time.
     ///
     /// A deferred fetch is not a failure. The cache retries it after a pause.
     pub fn is_deferred(&self) -> bool {
@@ -469,31 +469,6 @@ fn sanitize(text: String) -> String {
         sanitized.push_str(" ...");
     }
     sanitized
-}
-
-/// Returns `true` if this error code of a service means that it rejected the session itself.
-///
-/// The service may accept a new session of the same role. `AccessDenied` is not such a code: the
-/// service accepted the session, and a policy denied the request. STS also uses
-/// `ExpiredTokenException` for an expired web identity token, in calls that no session signs.
-///
-/// # Examples
-///
-/// ```
-/// use rolecall_core::is_invalid_session_code;
-/// assert!(is_invalid_session_code("ExpiredToken"));
-/// assert!(!is_invalid_session_code("AccessDenied"));
-/// ```
-pub fn is_invalid_session_code(code: &str) -> bool {
-    matches!(
-        code,
-        "ExpiredToken"
-            | "ExpiredTokenException"
-            | "InvalidToken"
-            | "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "InvalidAccessKeyId"
-    )
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@
 mod clock;
 mod environment;
 mod error;
+mod invalid_session;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observer;
@@ -55,7 +56,8 @@ mod session;
 pub use clock::ManualClock;
 pub use clock::{Clock, Elapsed, Moment};
 pub use environment::{Environment, FileError, FileFault};
-pub use error::{ErrorKind, ErrorLocation, SessionError, is_invalid_session_code};
+pub use error::{ErrorKind, ErrorLocation, SessionError};
+pub use invalid_session::InvalidSession;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::{Event, Observer};

@@ -25,9 +25,13 @@ const REMOVALS: &str = "rolecall_removals_total";
 /// | `rolecall_evictions_total` | sessions that a pool evicted | |
 /// | `rolecall_removals_total` | sessions that were removed from a pool | |
 ///
-/// `outcome` is `ok`, `failed`, or `deferred`: the rate limiter had no permit for a background
-/// fetch. `mode` is `foreground` (a caller waits) or `background`. `kind` is the
+/// `outcome` is `ok`, `failed`, or `deferred`: a background fetch did not get a permit of the rate
+/// limiter in time. `mode` is `foreground` (a caller waits) or `background`. `kind` is the
 /// [`ErrorKind`](crate::ErrorKind), such as `throttled` or `invalid_response`, or `none`.
+///
+/// `rolecall_fetches_started_total` minus `rolecall_fetches_total` is not the number of running
+/// fetches: a fetch that another one replaced, or whose runtime shut down, starts and does not
+/// complete. [`Event::FetchCompleted`] lists these fetches.
 ///
 /// By default, no label identifies the session: the number of time series does not grow with the
 /// number of roles. See [`with_provider`](Self::with_provider). A cache hit is not an event and

@@ -53,6 +53,10 @@ impl<O: Observer + ?Sized> Observer for std::sync::Arc<O> {
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A fetch started.
+    ///
+    /// Not each of them is followed by [`FetchCompleted`](Self::FetchCompleted), which lists the
+    /// exceptions: the difference of the numbers of both events is not the number of running
+    /// fetches.
     #[non_exhaustive]
     FetchStarted {
         /// Whether a caller waits for it.

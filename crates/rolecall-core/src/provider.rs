@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Clock, Session, SessionError};
+use crate::{Clock, InvalidSession, Session, SessionError};
 
 /// Provides sessions.
 ///
@@ -74,7 +74,8 @@ pub trait ProvideSession: fmt::Debug + Send + Sync + 'static {
     /// Returns the timeout of one [`provide_session`](Self::provide_session) call, after which a
     /// cache abandons the fetch.
     ///
-    /// Defaults to 15 seconds. A provider that calls other providers adds their timeouts.
+    /// Defaults to 15 seconds. A cache limits it to one hour. A provider that calls other providers
+    /// adds their timeouts.
     fn timeout(&self) -> Duration {
         DEFAULT_TIMEOUT
     }
@@ -87,12 +88,13 @@ pub trait ProvideSession: fmt::Debug + Send + Sync + 'static {
         "custom provider"
     }
 
-    /// Reports that a service rejected `session`.
+    /// Reports that a service rejected `session` for `reason`.
     ///
-    /// A provider that caches sessions replaces the session, and one on top of another provider
-    /// forwards the call. Does nothing by default.
-    fn invalidate(&self, session: &Session) {
-        let _ = session;
+    /// A provider that caches sessions replaces the session, unless it
+    /// [may be accepted later](InvalidSession::may_be_accepted_later). One on top of another
+    /// provider forwards the call. Does nothing by default.
+    fn invalidate(&self, session: &Session, reason: InvalidSession) {
+        let _ = (session, reason);
     }
 }
 
@@ -116,8 +118,8 @@ macro_rules! forward_provide_session {
                 (**self).name()
             }
 
-            fn invalidate(&self, session: &Session) {
-                (**self).invalidate(session);
+            fn invalidate(&self, session: &Session, reason: InvalidSession) {
+                (**self).invalidate(session, reason);
             }
         }
     };
@@ -263,7 +265,8 @@ impl FetchContext {
 
 /// Whether a caller waits for a fetch.
 ///
-/// Decides how many attempts the STS client makes and whether the rate limiter waits for a permit.
+/// Decides how many attempts the STS client makes, which calls the rate limiter permits first, and
+/// whether a person may be asked for an MFA code.
 ///
 /// # Examples
 ///
@@ -274,9 +277,11 @@ impl FetchContext {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FetchMode {
-    /// A caller waits: several attempts are made.
+    /// A caller waits: several attempts are made, and permits of the rate limit are granted before
+    /// those of background fetches.
     Foreground,
-    /// No caller waits: one attempt is made, and the cache schedules the next.
+    /// No caller waits: one attempt is made, no MFA code is requested, and the cache schedules the
+    /// next fetch. Its error is returned to no caller.
     Background,
 }
 
@@ -316,8 +321,8 @@ mod tests {
             "recording"
         }
 
-        fn invalidate(&self, session: &Session) {
-            self.0.lock().unwrap().push(session.access_key_id().to_owned());
+        fn invalidate(&self, session: &Session, reason: InvalidSession) {
+            self.0.lock().unwrap().push(format!("{} {reason:?}", session.access_key_id()));
         }
     }
 
@@ -340,7 +345,8 @@ mod tests {
         assert_eq!(provider.timeout(), Duration::from_secs(3));
         let error = provider.provide_session(FetchContext::background()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        provider.invalidate(&Session::builder(Credentials::for_tests()).build());
+        let session = Session::builder(Credentials::for_tests()).build();
+        provider.invalidate(&session, InvalidSession::Unknown);
     }
 
     #[tokio::test]
@@ -350,7 +356,7 @@ mod tests {
         exercise(&Box::new(Arc::clone(&shared))).await;
         let erased: Box<dyn ProvideSession> = Box::new(Arc::clone(&shared));
         exercise(&erased).await;
-        assert_eq!(*shared.0.lock().unwrap(), ["background", "ANOTREAL"].repeat(3));
+        assert_eq!(*shared.0.lock().unwrap(), ["background", "ANOTREAL Unknown"].repeat(3));
     }
 
     #[tokio::test]

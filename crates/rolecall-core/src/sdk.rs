@@ -31,18 +31,27 @@ use crate::{ErrorKind, ErrorLocation, FetchContext, ProvideSession, Session, Ses
 pub struct SdkProvider<P> {
     provider: P,
     name: String,
+    has_static_keys: bool,
 }
 
 impl<P: ProvideCredentials> SdkProvider<P> {
     /// Creates a provider of sessions from `provider`.
     pub fn new(provider: P) -> Self {
-        Self { provider, name: "credentials provider".into() }
+        Self { provider, name: "credentials provider".into(), has_static_keys: false }
     }
 
     /// Sets the provider's name in errors and lineages. Defaults to `credentials provider`.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Declares that the provider returns the same keys for the life of the process; see
+    /// [`SessionBuilder::static_keys`](crate::SessionBuilder::static_keys).
+    #[must_use]
+    pub fn static_keys(mut self) -> Self {
+        self.has_static_keys = true;
         self
     }
 }
@@ -59,6 +68,9 @@ impl<P: ProvideCredentials + 'static> ProvideSession for SdkProvider<P> {
                 let mut session = Session::builder(credentials).base(self.name.clone());
                 if let Some(account) = account {
                     session = session.account(account);
+                }
+                if self.has_static_keys {
+                    session = session.static_keys();
                 }
                 Ok(session.build())
             }

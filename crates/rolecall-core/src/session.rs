@@ -43,6 +43,7 @@ struct Inner {
     source_identity: Option<SourceIdentity>,
     tags: SessionTags,
     web_identity: Option<VerifiedToken>,
+    is_static: bool,
     lineage: Lineage,
 }
 
@@ -68,6 +69,7 @@ impl Session {
                 source_identity: None,
                 tags: SessionTags::new(),
                 web_identity: None,
+                is_static: false,
                 lineage: Lineage::default(),
             },
         }
@@ -182,6 +184,12 @@ impl Session {
         self.0.web_identity.as_ref()
     }
 
+    /// Returns `true` if the keys cannot change while the process runs; see
+    /// [`SessionBuilder::static_keys`].
+    pub fn is_static(&self) -> bool {
+        self.0.is_static
+    }
+
     /// Returns how the session was obtained: its base credentials and its hops.
     pub fn lineage(&self) -> &Lineage {
         &self.0.lineage
@@ -271,6 +279,17 @@ impl SessionBuilder {
         // An expiration that is too late for `SystemTime` has no representation for the SDK. The
         // credentials do not expire for it.
         *self.inner.credentials.expiry_mut() = clock.wall().checked_add(remaining);
+        self
+    }
+
+    /// Declares that the keys cannot change while the process runs, such as those of environment
+    /// variables.
+    ///
+    /// A cache does not request them again. It requests other keys without an expiration every 15
+    /// minutes, as the SDK does, since they may be rotated. Has no effect on keys that expire.
+    #[must_use]
+    pub fn static_keys(mut self) -> Self {
+        self.inner.is_static = true;
         self
     }
 

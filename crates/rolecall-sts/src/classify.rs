@@ -1,6 +1,6 @@
 //! Classifies the error responses of STS by one table of error codes.
 
-use rolecall_core::{ErrorKind, SessionError};
+use rolecall_core::{ErrorKind, InvalidSession, SessionError};
 
 /// How a failed call can be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,18 +110,19 @@ pub(crate) fn classify(code: Option<&str>, message: &str, status: u16) -> ErrorC
     }
 }
 
-/// Returns `true` if STS rejected the session that signed the request. STS may accept another one.
+/// Returns why STS rejected the session that signed the request, or `None` if it accepted the
+/// session.
 ///
 /// # Examples
 ///
 /// ```
-/// use rolecall_core::{ErrorKind, SessionError};
+/// use rolecall_core::{ErrorKind, InvalidSession, SessionError};
 ///
 /// let error = SessionError::new(ErrorKind::TokenRejected, "expired").with_code("ExpiredToken");
-/// assert!(rolecall_sts::is_invalid_signer(&error));
+/// assert_eq!(rolecall_sts::invalid_signer(&error), Some(InvalidSession::Expired));
 /// ```
-pub fn is_invalid_signer(error: &SessionError) -> bool {
-    error.code().is_some_and(rolecall_core::is_invalid_session_code)
+pub fn invalid_signer(error: &SessionError) -> Option<InvalidSession> {
+    error.code().and_then(InvalidSession::from_code)
 }
 
 /// Returns `true` if STS rejected the signature because of its time or because of the secret key.
@@ -169,7 +170,7 @@ mod tests {
     fn new_signer_codes_match_invalid_session_codes() {
         for (code, _, class) in TABLE {
             let invalidates =
-                rolecall_core::is_invalid_session_code(code) && *code != "ExpiredTokenException";
+                InvalidSession::from_code(code).is_some() && *code != "ExpiredTokenException";
             assert_eq!(class.retry == Retry::WithNewSigner, invalidates, "{code}");
         }
     }
@@ -243,10 +244,13 @@ mod tests {
             ("SomethingNew", false, false),
         ] {
             let error = SessionError::new(TokenRejected, "no").with_code(code);
-            assert_eq!((is_invalid_signer(&error), is_invalid_token(&error)), (signer, token));
+            assert_eq!(
+                (invalid_signer(&error).is_some(), is_invalid_token(&error)),
+                (signer, token)
+            );
         }
         let without_code = SessionError::new(TokenRejected, "no");
-        assert!(!is_invalid_signer(&without_code) && !is_invalid_token(&without_code));
+        assert!(invalid_signer(&without_code).is_none() && !is_invalid_token(&without_code));
     }
 
     #[test]

@@ -343,13 +343,15 @@ impl StsClient {
             let date = DateHeader::default();
             let (sent_at, was_corrected) = (clock.now(), self.0.time.is_skew_corrected());
             let result = send(date.clone()).await;
-            drop(permit);
+            let result =
+                result.map_err(|error| response::convert_error(&error, &self.0.endpoint, secrets));
+            permit.complete(result.as_ref().map(drop).map_err(SessionError::kind));
             if let Some(date) = date.get() {
                 self.0.time.record(date);
             }
             let error = match result {
                 Ok(output) => return Ok(Response { output, sent_at, date: date.get() }),
-                Err(error) => response::convert_error(&error, &self.0.endpoint, secrets),
+                Err(error) => error,
             };
             // The SDK's client takes the time of STS from the first response and signs with it from
             // then on, so a request that failed because of a wrong clock succeeds at the second

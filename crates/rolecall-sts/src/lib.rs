@@ -33,8 +33,9 @@ mod response;
 mod sdk_request;
 mod server_time;
 mod settings;
+mod signer_retry;
 
-pub use classify::{is_invalid_signer, is_invalid_token};
+pub use classify::{invalid_signer, is_invalid_token};
 pub use client::{StsClient, StsClientBuilder};
 pub use endpoint::Endpoint;
 pub use identity::{CallerIdentity, CallerPrincipal};
@@ -42,6 +43,7 @@ pub use rate_limit::{Permit, RateLimit, RateLimiter};
 pub use region::Region;
 pub use request::{AssumeRoleRequest, WebIdentityRequest};
 pub use settings::{EndpointOverrides, ProfileSettings};
+pub use signer_retry::SignerRetry;
 
 // Compiles the examples of the README with the documentation tests.
 #[cfg(doctest)]

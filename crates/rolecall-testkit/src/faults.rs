@@ -164,7 +164,9 @@ impl FaultRule {
         Self::of(Effect::FractionalSeconds)
     }
 
-    /// Limits the rule to one operation. Defaults to all.
+    /// Limits the rule to one operation of STS, such as `AssumeRole`. Defaults to all.
+    ///
+    /// [`inject`](crate::LocalAws::inject) refuses a rule on an operation of another service.
     pub fn on(mut self, operation: impl Into<String>) -> Self {
         self.operation = Some(operation.into());
         self

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use rolecall_core::{
-    Environment, ErrorKind, ErrorLocation, FetchContext, ProvideSession, Session, SessionError,
+    Environment, ErrorKind, ErrorLocation, FetchContext, InvalidSession, ProvideSession, Session,
+    SessionError,
 };
 
 /// The base of a chain: its errors and sessions name the provider.
@@ -42,8 +43,8 @@ impl<P: ProvideSession> ProvideSession for BaseProvider<P> {
         }
     }
 
-    fn invalidate(&self, session: &Session) {
-        self.provider.invalidate(session);
+    fn invalidate(&self, session: &Session, reason: InvalidSession) {
+        self.provider.invalidate(session, reason);
     }
 
     fn timeout(&self) -> Duration {

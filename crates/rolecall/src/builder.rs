@@ -119,7 +119,7 @@ impl ChainBuilder {
     /// settings of this builder exclude each other.
     pub fn from_env(self) -> Result<Chain, SessionError> {
         if let Some(keys) = environment_keys(&self.environment)? {
-            let base = SdkProvider::new(keys).with_name("environment keys");
+            let base = SdkProvider::new(keys).with_name("environment keys").static_keys();
             return self
                 .build(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into());
         }

@@ -10,7 +10,7 @@ use rolecall_core::{
     Clock, ErrorLocation, FetchContext, FetchMode, Observer, ProvideSession, Session, SessionError,
     SessionName,
 };
-use rolecall_sts::{CallerIdentity, Region, StsClient, is_invalid_signer};
+use rolecall_sts::{CallerIdentity, Region, SignerRetry, StsClient, invalid_signer};
 
 use crate::ChainBuilder;
 use crate::config_loader::sdk_config;
@@ -243,18 +243,22 @@ impl Chain {
     /// otherwise.
     pub async fn caller_identity(&self) -> Result<CallerIdentity, SessionError> {
         let sts = self.sts_client()?;
-        let session = self.last.session().await?;
-        let result = match sts.caller_identity(&session, FetchMode::Foreground).await {
-            Err(error) if is_invalid_signer(&error) => {
-                self.last.invalidate(&session);
-                let next = self.last.session().await?;
-                // The cache has no other session yet. STS would reject the same one again.
-                match next.access_key_id() == session.access_key_id() {
-                    true => Err(error),
-                    false => sts.caller_identity(&next, FetchMode::Foreground).await,
-                }
-            }
-            result => result,
+        let mut session = self.last.session().await?;
+        let mut retry = SignerRetry::default();
+        let result = loop {
+            let error = match sts.caller_identity(&session, FetchMode::Foreground).await {
+                Ok(identity) => break Ok(identity),
+                Err(error) => error,
+            };
+            let Some(reason) = invalid_signer(&error) else { break Err(error) };
+            ProvideSession::invalidate(&self.last, &session, reason);
+            let next = self.last.session().await?;
+            let clock = &self.shared.clock;
+            let Some(pause) = retry.pause(reason, &session, &next, clock) else {
+                break Err(error);
+            };
+            tokio::time::sleep(pause).await;
+            session = next;
         };
         result.map_err(|error| {
             let name = format!("GetCallerIdentity, {}", session.lineage());

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use rolecall_cache::CachedProvider;
-use rolecall_core::{ErrorKind, FetchContext, ProvideSession, Session, SessionError};
+use rolecall_core::{
+    ErrorKind, FetchContext, InvalidSession, ProvideSession, Session, SessionError,
+};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
@@ -91,9 +93,9 @@ impl ProvideSession for LazyProvider {
         self.provider.get().map_or("lazy provider", ProvideSession::name)
     }
 
-    fn invalidate(&self, session: &Session) {
+    fn invalidate(&self, session: &Session, reason: InvalidSession) {
         if let Some(provider) = self.provider.get() {
-            ProvideSession::invalidate(provider, session);
+            ProvideSession::invalidate(provider, session, reason);
         }
     }
 }

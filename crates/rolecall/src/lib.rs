@@ -139,8 +139,8 @@ pub mod cache {
 /// Plug-ins for the AWS SDK.
 pub mod sdk {
     pub use rolecall_cache::{
-        IdentityCache, IdentityCacheBuilder, InvalidSessionRetry, ReportSessionUse,
-        retry_invalid_session,
+        IdentityCache, IdentityCacheBuilder, InvalidSessionAnswer, InvalidSessionRetry,
+        ReportSessionUse, retry_invalid_session,
     };
 }
 
@@ -154,8 +154,8 @@ pub mod provider {
     pub use aws_credential_types::provider::ProvideCredentials;
     pub use rolecall_assume_role::AssumeRoleProvider;
     pub use rolecall_core::{
-        AssumedRole, ErrorLocation, FetchContext, FetchMode, FileError, FileFault, Lineage,
-        ProvideSessionFn, SdkProvider, SessionBuilder, SessionCredentials, is_invalid_session_code,
+        AssumedRole, ErrorLocation, FetchContext, FetchMode, FileError, FileFault, InvalidSession,
+        Lineage, ProvideSessionFn, SdkProvider, SessionBuilder, SessionCredentials,
         provide_session_fn,
     };
 
@@ -173,8 +173,8 @@ pub mod observe {
 pub mod sts {
     pub use rolecall_sts::{
         AssumeRoleRequest, CallerIdentity, CallerPrincipal, Endpoint, EndpointOverrides, Permit,
-        ProfileSettings, RateLimit, RateLimiter, Region, StsClient, StsClientBuilder,
-        is_invalid_signer, is_invalid_token,
+        ProfileSettings, RateLimit, RateLimiter, Region, SignerRetry, StsClient, StsClientBuilder,
+        invalid_signer, is_invalid_token,
     };
 }
 

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rolecall::provider::InvalidSession;
 use rolecall_testkit::{Account, FaultRule, IamRole, IamUser, LocalAws};
 use serde_json::{Value, json};
 
@@ -258,12 +259,18 @@ async fn health_reports_failing_session() {
     assert_eq!((status, &health["failing"], &health["ready"]), (200, &json!(1), &json!(1)));
 }
 
+/// Waits until a service that does not know a session is believed: it may not know a newer one yet.
+async fn sessions_are_established() {
+    tokio::time::sleep(InvalidSession::RECENT).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recreated_role_fails_no_request() {
     let aws = start_local_aws().await;
     let service = Service::start(&aws);
     assert_eq!(service.send("PUT", "/tenants/47/objects/a.txt").0, 201);
     assert_eq!(service.send("GET", "/tenants/48/objects").0, 200);
+    sessions_are_established().await;
     assert!(aws.delete_role(ROLE));
     aws.create_role(SHOP, tenants_role()).unwrap();
     assert_eq!(service.send("GET", "/tenants/47/objects").1["objects"], json!(["a.txt"]));
@@ -277,6 +284,7 @@ async fn deleted_role_is_unhealthy() {
     let aws = start_local_aws().await;
     let service = Service::start(&aws);
     assert_eq!(service.send("GET", "/tenants/47/objects").0, 200);
+    sessions_are_established().await;
     assert!(aws.delete_role(ROLE));
     assert_eq!(service.send("GET", "/tenants/47/objects").0, 502);
     let (status, health) = service.send("GET", "/health");

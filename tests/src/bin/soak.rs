@@ -5,13 +5,14 @@
 
 use std::alloc::System;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use cap::Cap;
 use clap::Parser;
 use rolecall_tests::figures::{Figure, table};
-use rolecall_tests::soak::{Progress, Soak};
+use rolecall_tests::soak::{Progress, Soak, StoppedClient};
 
 /// Counts the allocated bytes. Its limit is never reached.
 #[global_allocator]
@@ -26,10 +27,22 @@ struct Arguments {
     /// Seed of the faults and of the callers' actions; random if not given
     #[arg(long)]
     seed: Option<u64>,
+    /// Run only the client of a soak at this endpoint that is stopped; used by the soak itself
+    #[arg(long, hide = true, requires_all = ["directory", "wall", "seed"])]
+    stopped_client: Option<String>,
+    #[arg(long, hide = true)]
+    directory: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    wall: Option<u64>,
 }
 
-fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let Arguments { minutes, seed } = Arguments::parse();
+fn main() -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
+    let Arguments { minutes, seed, stopped_client, directory, wall } = Arguments::parse();
+    if let (Some(endpoint_url), Some(directory), Some(wall), Some(seed)) =
+        (&stopped_client, &directory, wall, seed)
+    {
+        return run_stopped_client(StoppedClient { endpoint_url, directory, wall, seed });
+    }
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let length = Duration::try_from_secs_f64(minutes * 60.0)?;
     let terminal = std::io::stderr().is_terminal();
@@ -52,6 +65,18 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     eprintln!("error: invariants marked MISSED were violated; hint: repeat with --seed {seed}");
     Ok(ExitCode::FAILURE)
+}
+
+/// Runs the client that a soak stops, which prints its figures for the soak.
+fn run_stopped_client(
+    client: StoppedClient<'_>,
+) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
+    let (figures, violations) = client.run()?;
+    print!("{figures}");
+    for violation in violations {
+        eprintln!("error: in the stopped process: {violation}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn format_progress(progress: &Progress, length: Duration) -> String {

@@ -1,22 +1,19 @@
-//! STS and the providers in front of it, modelled on the simulation's clock.
+//! STS, modelled on the simulation's clock.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use aws_credential_types::Credentials;
-use rolecall::provider::{FetchContext, FetchMode};
-use rolecall::sts::{RateLimiter, StsClient};
+use rolecall::sts::StsClient;
 use rolecall::time::{Clock, Moment};
-use rolecall::{ErrorKind, ProvideSession, Session, SessionError};
-
-use super::{Day, Tally};
+use rolecall::{ErrorKind, Session, SessionError};
 
 /// Time that STS takes to answer.
-const LATENCY: Duration = Duration::from_millis(100);
-/// Lifetime of the sessions that STS issues.
-const LIFETIME: Duration = Duration::from_secs(3600);
+pub(super) const LATENCY: Duration = Duration::from_millis(100);
+/// Lifetime of the sessions that STS issues, unless a scenario says otherwise.
+pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Behavior of STS during an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +22,30 @@ pub enum Outage {
     Unavailable,
     /// STS does not answer: every attempt ends in a timeout.
     Hangs,
+}
+
+/// How STS answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    Healthy,
+    /// Every second call is throttled.
+    BrownOut,
+    /// The role does not exist.
+    Denied,
+    Out(Outage),
+}
+
+/// The behavior of STS in a scenario.
+pub(super) trait Conditions: fmt::Debug + Send + Sync {
+    /// Returns how STS answers a request for `role` that is sent at `time`, which counts from the
+    /// start of the scenario.
+    fn health(&self, role: usize, time: Duration) -> Health;
+
+    /// Returns the lifetime of the role's sessions.
+    fn lifetime(&self, role: usize) -> Duration {
+        let _ = role;
+        LIFETIME
+    }
 }
 
 /// Returns the prefix of the access key ids of a role's sessions. It shows to which role a session
@@ -38,70 +59,62 @@ pub(super) fn access_key_prefix(role: usize) -> String {
 pub(super) struct Sts {
     clock: Clock,
     start: Moment,
-    limiter: RateLimiter,
-    outage_mode: Outage,
-    in_outage: AtomicBool,
-    /// Expiration of each role's newest session, in nanoseconds; 0 before the first one.
-    expirations: Vec<AtomicU64>,
-    /// Number of running fetches of each role.
-    running: Vec<AtomicU64>,
-    activity: AtomicU64,
+    conditions: Arc<dyn Conditions>,
+    roles: Vec<RoleRecord>,
     record: Mutex<Record>,
 }
 
+/// What STS and the providers of one role know.
 #[derive(Debug, Default)]
-struct Record {
-    attempts: Vec<u32>,
-    issued: Vec<u32>,
-    sessions: u64,
-    concurrent_fetches: u64,
+struct RoleRecord {
+    /// Expiration of the newest session that its provider received, in nanoseconds; 0 before the
+    /// first one.
+    expires_at: AtomicU64,
+    /// When the running fetch began, in nanoseconds; 0 if none runs.
+    running: AtomicU64,
+    fetches: AtomicU64,
+}
+
+/// What STS was asked for, by all roles together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    /// Attempts to call STS, by the second of the scenario.
+    pub(super) attempts: Vec<u32>,
+    /// Sessions issued, by the second of the scenario.
+    pub(super) issued: Vec<u32>,
+    pub(super) sessions: u64,
+    /// Fetches of a role that began while another fetch of the same role was running.
+    pub(super) concurrent_fetches: u64,
+    /// Calls during brown-outs, of which every second one is throttled.
+    brown_out_calls: u64,
 }
 
 impl Sts {
-    pub(super) fn new(day: &Day, clock: Clock) -> Self {
-        let zeros = || (0..day.roles).map(|_| AtomicU64::new(0)).collect();
-        Self {
-            limiter: RateLimiter::new(day.rate_limit, clock.clone()),
-            start: clock.now(),
-            clock,
-            outage_mode: day.outage_mode,
-            in_outage: AtomicBool::new(false),
-            expirations: zeros(),
-            running: zeros(),
-            activity: AtomicU64::new(0),
-            record: Mutex::default(),
-        }
-    }
-
-    pub(super) fn set_outage(&self, in_outage: bool) {
-        self.in_outage.store(in_outage, Ordering::Relaxed);
+    pub(super) fn new(roles: usize, clock: Clock, conditions: Arc<dyn Conditions>) -> Self {
+        let roles = (0..roles).map(|_| RoleRecord::default()).collect();
+        Self { start: clock.now(), clock, conditions, roles, record: Mutex::default() }
     }
 
     /// Returns when the role's newest session expires, or `None` before the first one.
     pub(super) fn expires_at(&self, role: usize) -> Option<Moment> {
-        match self.expirations[role].load(Ordering::Relaxed) {
+        match self.roles[role].expires_at.load(Ordering::Relaxed) {
             0 => None,
             nanos => Some(Moment::from_nanos(nanos)),
         }
     }
 
-    /// Returns a counter that grows whenever a task makes progress. While it grows, some task may
-    /// have made another one ready.
-    pub(super) fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Relaxed)
+    /// Returns the number of fetches of a role so far. Each makes one to three attempts.
+    pub(super) fn fetches(&self, role: usize) -> u64 {
+        self.roles[role].fetches.load(Ordering::Relaxed)
     }
 
-    pub(super) fn record_activity(&self) {
-        self.activity.fetch_add(1, Ordering::Relaxed);
+    /// Returns `true` if a fetch of the role is running.
+    pub(super) fn is_fetching(&self, role: usize) -> bool {
+        self.roles[role].running.load(Ordering::Relaxed) != 0
     }
 
-    /// Moves everything recorded so far into `tally`.
-    pub(super) fn move_record_into(&self, tally: &mut Tally) {
-        let record = self.update_record(std::mem::take);
-        tally.attempts = record.attempts;
-        tally.issued = record.issued;
-        tally.sessions = record.sessions;
-        tally.concurrent_fetches = record.concurrent_fetches;
+    pub(super) fn record(&self) -> Record {
+        self.update_record(|record| record.clone())
     }
 
     fn update_record<T>(&self, update: impl FnOnce(&mut Record) -> T) -> T {
@@ -109,118 +122,85 @@ impl Sts {
     }
 
     /// Makes one attempt to obtain a session.
-    async fn assume_role(&self, role: usize) -> Result<Session, SessionError> {
+    pub(super) async fn assume_role(&self, role: usize) -> Result<Session, SessionError> {
         let requested_at = self.clock.now();
-        self.update_record(|record| {
-            count_at(&mut record.attempts, requested_at - self.start);
-        });
+        let time = requested_at - self.start;
         // The state at the time of the request decides, as if STS failed before it began to work.
-        let in_outage = self.in_outage.load(Ordering::Relaxed);
-        let duration = match self.outage_mode {
-            Outage::Hangs if in_outage => StsClient::ATTEMPT_TIMEOUT,
+        let health = self.conditions.health(role, time);
+        let throttled = self.update_record(|record| {
+            count_at(&mut record.attempts, time);
+            record.brown_out_calls += u64::from(health == Health::BrownOut);
+            health == Health::BrownOut && record.brown_out_calls.is_multiple_of(2)
+        });
+        let duration = match health {
+            Health::Out(Outage::Hangs) => StsClient::ATTEMPT_TIMEOUT,
             _ => LATENCY,
         };
         self.clock.sleep_until(requested_at + duration).await;
-        self.record_activity();
-        if in_outage {
+        if matches!(health, Health::Out(_)) {
             return Err(SessionError::new(ErrorKind::Unavailable, "STS is unavailable"));
         }
+        if health == Health::Denied {
+            return Err(SessionError::new(ErrorKind::Denied, "the role does not exist"));
+        }
+        if throttled {
+            return Err(SessionError::new(ErrorKind::Throttled, "Rate exceeded"));
+        }
+        // The process stood still during this attempt. Whether the response or the timeout is
+        // noticed first when it continues is a matter of chance.
+        let late = self.clock.now() - requested_at > StsClient::ATTEMPT_TIMEOUT;
+        if late && fastrand::bool() {
+            return Err(SessionError::new(ErrorKind::Unavailable, "the attempt timed out"));
+        }
         let number = self.update_record(|record| {
-            count_at(&mut record.issued, requested_at - self.start);
+            count_at(&mut record.issued, time);
             record.sessions += 1;
             record.sessions
         });
         let id = format!("{}{number:010}", access_key_prefix(role));
         let keys = Credentials::new(id, "secret", Some("token".into()), None, "simulation");
-        self.expirations[role].store((requested_at + LIFETIME).as_nanos(), Ordering::Relaxed);
+        let lifetime = self.conditions.lifetime(role);
+        let expires_at = requested_at + lifetime;
+        self.roles[role].expires_at.store(expires_at.as_nanos(), Ordering::Relaxed);
         let session = Session::builder(keys).base("simulation");
-        Ok(session.lifetime(requested_at, LIFETIME, &self.clock).build())
+        Ok(session.lifetime(requested_at, lifetime, &self.clock).build())
     }
 }
 
 /// Increments the counter of the second in which `time` falls.
 fn count_at(by_second: &mut Vec<u32>, time: Duration) {
-    let second = usize::try_from(time.as_secs()).unwrap_or(usize::MAX);
+    let second = super::seconds(time);
     if by_second.len() <= second {
         by_second.resize(second + 1, 0);
     }
     by_second[second] += 1;
 }
 
-/// The provider of one role: the rate limit and the retries of the STS client, without HTTP.
-///
-/// The real client retries on the Tokio clock, which a manual clock does not drive, so its policy
-/// is repeated here. The limits come from [`StsClient`]'s constants.
-#[derive(Debug)]
-pub(super) struct RoleProvider {
-    sts: Arc<Sts>,
-    role: usize,
-}
-
-impl RoleProvider {
-    pub(super) fn new(sts: Arc<Sts>, role: usize) -> Self {
-        Self { sts, role }
-    }
-}
-
-#[async_trait]
-impl ProvideSession for RoleProvider {
-    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
-        let Self { sts, role } = self;
-        let _running = RunningFetch::begin(sts, *role);
-        let began = sts.clock.now();
-        let max_attempts = match cx.mode() {
-            FetchMode::Foreground => StsClient::FOREGROUND_ATTEMPTS,
-            _ => 1,
-        };
-        let mut last_error = None;
-        let mut attempt = 1;
-        loop {
-            // A permit that arrives too late for a whole attempt within the call's timeout is of no
-            // use, so the wait for it ends earlier.
-            let permit_timeout = StsClient::CALL_TIMEOUT
-                .saturating_sub(sts.clock.now() - began + StsClient::ATTEMPT_TIMEOUT);
-            let permit = match sts.limiter.acquire(cx.mode(), permit_timeout).await {
-                Ok(permit) => permit,
-                // An error of STS says more than the limit that prevented the retry.
-                Err(limited) => return Err(last_error.unwrap_or(limited)),
-            };
-            let result = sts.assume_role(*role).await;
-            drop(permit);
-            let Err(error) = result else { return result };
-            let backoff =
-                (StsClient::INITIAL_BACKOFF * 2_u32.pow(attempt - 1)).mul_f64(fastrand::f64());
-            let in_time = sts.clock.now() - began + backoff + StsClient::ATTEMPT_TIMEOUT
-                <= StsClient::CALL_TIMEOUT;
-            if attempt >= max_attempts || !in_time {
-                return Err(error);
-            }
-            sts.clock.sleep_until(sts.clock.now() + backoff).await;
-            last_error = Some(error);
-            attempt += 1;
-        }
-    }
-}
-
-/// Counts a fetch of a role as running until it is dropped, and detects concurrent ones.
-struct RunningFetch<'a> {
-    sts: &'a Sts,
-    role: usize,
+/// Marks a fetch of a role as running until it is dropped, and detects concurrent ones.
+pub(super) struct RunningFetch<'a> {
+    role: &'a RoleRecord,
+    began: Moment,
 }
 
 impl<'a> RunningFetch<'a> {
-    fn begin(sts: &'a Sts, role: usize) -> Self {
-        if sts.running[role].fetch_add(1, Ordering::Relaxed) > 0 {
+    /// `timeout` is the time after which the cache abandons a fetch: another one may begin then,
+    /// although the task of the first has not ended.
+    pub(super) fn begin(sts: &'a Sts, role: usize, timeout: Duration) -> Self {
+        let (role, began) = (&sts.roles[role], sts.clock.now());
+        role.fetches.fetch_add(1, Ordering::Relaxed);
+        let previous = role.running.swap(began.as_nanos(), Ordering::Relaxed);
+        if previous != 0 && began - Moment::from_nanos(previous) < timeout {
             sts.update_record(|record| record.concurrent_fetches += 1);
         }
-        sts.record_activity();
-        Self { sts, role }
+        Self { role, began }
     }
 }
 
 impl Drop for RunningFetch<'_> {
     fn drop(&mut self) {
-        self.sts.running[self.role].fetch_sub(1, Ordering::Relaxed);
-        self.sts.record_activity();
+        // Another fetch may have replaced this one in the meantime.
+        let began = self.began.as_nanos();
+        let (order, running) = (Ordering::Relaxed, &self.role.running);
+        let _ = running.compare_exchange(began, 0, order, order);
     }
 }

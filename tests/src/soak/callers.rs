@@ -45,7 +45,7 @@ pub(super) async fn run(
     }
 }
 
-async fn get_session(
+pub(super) async fn get_session(
     pool: &SessionPool<usize>,
     monitor: &InvariantMonitor,
     tenant: usize,

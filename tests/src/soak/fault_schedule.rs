@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rolecall::time::Moment;
-use rolecall_testkit::{Cut, FaultRule, LocalAws, SetupError};
+use rolecall_testkit::{Cut, FaultRule, SetupError};
 
 use super::LIFETIME;
+use crate::World;
 
 /// Real time after which the long outage begins. By then the sessions of all tenants are cached.
 const LONG_OUTAGE_AT: Duration = Duration::from_secs(5);
@@ -25,6 +26,10 @@ pub(super) struct FaultSchedule {
     /// Real time at which the current period or pause ends.
     period_end: Duration,
     long_outage: LongOutage,
+    /// How far the wall clock was set forward, during a period in which it is wrong.
+    wall_offset: Duration,
+    /// When waits are no longer excused by a wall clock that was set.
+    excused_until: Moment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +43,9 @@ impl FaultSchedule {
     pub(super) fn new(seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
         let long_outage = LongOutage::Pending;
-        Self { rng, in_pause: false, period_end: Duration::ZERO, long_outage }
+        let (wall_offset, excused_until) = (Duration::ZERO, Moment::ZERO);
+        let period_end = Duration::ZERO;
+        Self { rng, in_pause: false, period_end, long_outage, wall_offset, excused_until }
     }
 
     /// Returns `true` once the long outage has ended.
@@ -52,21 +59,28 @@ impl FaultSchedule {
         self.in_pause && elapsed + PAUSE / 2 >= self.period_end
     }
 
-    /// Begins the next period if the current one has ended.
+    /// Begins the next period if the current one has ended. Returns the moment until which callers
+    /// may wait because the wall clock is or was wrong.
     ///
-    /// `elapsed` is the real time since the start; `session_time` is the session clock, which
-    /// determines the end of the long outage.
+    /// `elapsed` is the real time since the start. The session clock determines the end of the long
+    /// outage.
     pub(super) fn update(
         &mut self,
-        aws: &LocalAws,
+        world: &World,
         elapsed: Duration,
-        session_time: Moment,
-    ) -> Result<(), SetupError> {
+    ) -> Result<Moment, SetupError> {
+        self.begin_period(world, elapsed)?;
+        Ok(self.excused_until)
+    }
+
+    fn begin_period(&mut self, world: &World, elapsed: Duration) -> Result<(), SetupError> {
+        let (aws, session_time) = (&world.aws, world.clock.clock().now());
         match self.long_outage {
             LongOutage::Pending if elapsed >= LONG_OUTAGE_AT => {
                 self.long_outage = LongOutage::Until(session_time + LONG_OUTAGE);
                 self.in_pause = false;
                 aws.clear_faults();
+                self.correct_wall_clock(world);
                 return aws.inject(self.draw_outage());
             }
             LongOutage::Until(end) if session_time < end => return Ok(()),
@@ -80,6 +94,7 @@ impl FaultSchedule {
             return Ok(());
         }
         aws.clear_faults();
+        self.correct_wall_clock(world);
         self.in_pause = !self.in_pause;
         if self.in_pause {
             self.period_end = elapsed + PAUSE;
@@ -87,8 +102,22 @@ impl FaultSchedule {
         }
         let length = Duration::from_millis(self.rng.u64(2000..5000));
         self.period_end = elapsed + length;
-        match self.rng.u8(0..10) {
+        match self.rng.u8(0..13) {
             0..2 => {}
+            10 => {
+                // A session of the web identity is rejected, as if STS did not know it yet, or any
+                // more; the next one as well.
+                let (code, message) = match self.rng.bool() {
+                    true => ("InvalidClientTokenId", "The security token is invalid"),
+                    false => ("ExpiredToken", "The security token is expired"),
+                };
+                aws.inject(FaultRule::error(403, code, message).on("AssumeRole"))?;
+            }
+            11 => {
+                let seconds = self.rng.i64(-600..600);
+                aws.inject(FaultRule::date_offset(seconds))?;
+            }
+            12 => self.set_wall_clock_forward(world),
             2 => aws.inject(FaultRule::throttled().with_probability(0.8, self.rng.u64(..)))?,
             3 => {
                 // A session lasts 15 seconds of real time, so some of these outages outlast it.
@@ -102,6 +131,24 @@ impl FaultSchedule {
             }
         }
         Ok(())
+    }
+
+    /// Sets the wall clock of both sides forward, so that sessions seem to have expired.
+    fn set_wall_clock_forward(&mut self, world: &World) {
+        self.wall_offset = Duration::from_secs(self.rng.u64(60..2 * LIFETIME));
+        self.excused_until = Moment::MAX;
+        world.clock.set_wall(world.clock.clock().wall() + self.wall_offset);
+    }
+
+    fn correct_wall_clock(&mut self, world: &World) {
+        if self.wall_offset.is_zero() {
+            return;
+        }
+        world.clock.set_wall(world.clock.clock().wall() - self.wall_offset);
+        // A wait that began just before may last two seconds, and its fetch longer. The sessions
+        // that were issued meanwhile expire late by the wall clock, which excuses nothing.
+        self.wall_offset = Duration::ZERO;
+        self.excused_until = world.clock.clock().now() + Duration::from_secs(60);
     }
 
     fn draw_outage(&mut self) -> FaultRule {

@@ -10,19 +10,22 @@
 //! late. So a violation is reported only if nothing that happened between the two snapshots can
 //! explain the outcome. The checks may miss a violation; they must not report one that is none.
 
+mod provider;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use rolecall::observe::{Event, Observer};
-use rolecall::provider::{AssumeRoleProvider, AssumedRole, FetchContext};
+use rolecall::provider::{AssumedRole, FetchMode};
 use rolecall::time::{Clock, Moment};
-use rolecall::{ErrorKind, ProvideSession, Session, SessionError};
+use rolecall::{ErrorKind, Session, SessionError};
 
 use crate::figures::{Figure, Goal};
+
+pub(super) use self::provider::MonitoredProvider;
 
 /// A kind of violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,10 +38,11 @@ pub(super) enum Violation {
     ShorterThanRequested,
     SessionOfAnotherKey,
     ConcurrentFetches,
+    FailedWithoutAttemptAfterFreeze,
 }
 
 impl Violation {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::FailedWithValidSession,
         Self::WaitedOutsideMandatoryWindow,
         Self::FailedWithLongEnoughSession,
@@ -47,6 +51,7 @@ impl Violation {
         Self::ShorterThanRequested,
         Self::SessionOfAnotherKey,
         Self::ConcurrentFetches,
+        Self::FailedWithoutAttemptAfterFreeze,
     ];
 
     fn name(self) -> &'static str {
@@ -59,6 +64,7 @@ impl Violation {
             Self::ShorterThanRequested => "session_valid_for_served_too_short",
             Self::SessionOfAnotherKey => "sessions_of_another_key_served",
             Self::ConcurrentFetches => "concurrent_fetches_of_an_entry",
+            Self::FailedWithoutAttemptAfterFreeze => "failed_without_attempt_after_freeze",
         }
     }
 }
@@ -90,6 +96,8 @@ pub struct Counts {
     pub removed: u64,
     /// Cache entries that the pool evicted.
     pub evicted: u64,
+    /// First calls of a cache entry after a freeze.
+    pub first_calls: u64,
 }
 
 /// Tracks the cache entry of each tenant and records violations.
@@ -98,6 +106,8 @@ pub(super) struct InvariantMonitor {
     tenants: Vec<Mutex<Tenant>>,
     /// Number of entries created so far, from which each gets a number of its own.
     entries: AtomicU64,
+    /// When waits are no longer excused by a wall clock that was set.
+    excused_until: AtomicU64,
     counts: Mutex<Counts>,
     /// The number of violations of each kind, and a description of the first.
     violations: Mutex<BTreeMap<Violation, (u64, String)>>,
@@ -113,13 +123,21 @@ struct Tenant {
     cached: Option<CachedSession>,
     /// Request time of the newest invalidated session.
     newest_invalidated: Moment,
-    /// Entry and start of the running fetch.
-    running: Option<(u64, Moment)>,
+    /// Entry, start and mode of the running fetch.
+    running: Option<(u64, Moment, FetchMode)>,
+    /// Start of the newest fetch.
+    newest_fetch: Moment,
 }
 
 impl Tenant {
     const fn new() -> Self {
-        Self { entry: 0, cached: None, newest_invalidated: Moment::ZERO, running: None }
+        Self {
+            entry: 0,
+            cached: None,
+            newest_invalidated: Moment::ZERO,
+            running: None,
+            newest_fetch: Moment::ZERO,
+        }
     }
 }
 
@@ -168,6 +186,7 @@ impl InvariantMonitor {
             clock,
             tenants: (0..tenants).map(|_| Mutex::new(Tenant::new())).collect(),
             entries: AtomicU64::new(0),
+            excused_until: AtomicU64::new(0),
             counts: Mutex::default(),
             violations: Mutex::default(),
         }
@@ -278,10 +297,41 @@ impl InvariantMonitor {
     ) {
         let after = self.snapshot(tenant);
         let permitted = min_remaining.max(MANDATORY_WINDOW);
+        if pending_at.as_nanos() <= self.excused_until.load(Ordering::Relaxed) {
+            return;
+        }
         if before.is_usable_until(after) && before.expires_at - pending_at > permitted {
             let remaining = before.expires_at - pending_at;
             self.report(Violation::WaitedOutsideMandatoryWindow, || {
                 format!("tenant {tenant}: a session was valid for {remaining:?} more")
+            });
+        }
+    }
+
+    /// Excuses waits until `moment`: while the wall clock is set forward, a session that is valid
+    /// by its lifetime has expired by its wall time, and callers may wait for another one.
+    pub(super) fn excuse_waits_until(&self, moment: Moment) {
+        self.excused_until.store(moment.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Checks the first call after a freeze that was longer than the timeout of any fetch.
+    ///
+    /// A fetch that was in flight was overdue, and its error is not the caller's; errors that are
+    /// remembered are older. A call can fail only if STS was asked after the freeze.
+    pub(super) fn check_first_call_after_freeze(
+        &self,
+        tenant: usize,
+        thawed_at: Moment,
+        result: Result<&Session, &SessionError>,
+    ) {
+        self.count(|counts| counts.first_calls += 1);
+        let newest_fetch = self.tenant(tenant).newest_fetch;
+        if let Err(error) = result
+            && error.kind() != ErrorKind::Removed
+            && newest_fetch < thawed_at
+        {
+            self.report(Violation::FailedWithoutAttemptAfterFreeze, || {
+                format!("tenant {tenant}: the last fetch began at {newest_fetch:?}: {error}")
             });
         }
     }
@@ -357,6 +407,7 @@ impl InvariantMonitor {
             ("invalidations", counts.invalidated),
             ("removals", counts.removed),
             ("evictions", counts.evicted),
+            ("first_calls_after_freeze", counts.first_calls),
         ];
         let events = events.map(|(name, count)| Figure::informational(name, count as f64));
         invariants.into_iter().chain(events).collect()
@@ -405,94 +456,6 @@ fn requested_at(session: &Session) -> Moment {
 fn parse_label(label: &str) -> Option<(usize, u64)> {
     let (tenant, entry) = label.strip_prefix("tenant ")?.split_once(", entry ")?;
     Some((tenant.parse().ok()?, entry.parse().ok()?))
-}
-
-/// The provider of one cache entry of a tenant, whose fetches are monitored.
-///
-/// The pool creates one for each entry, so that its creation marks the beginning of a new entry.
-pub(super) struct MonitoredProvider {
-    inner: AssumeRoleProvider,
-    tenant: usize,
-    entry: u64,
-    label: String,
-    monitor: Arc<InvariantMonitor>,
-}
-
-impl MonitoredProvider {
-    pub(super) fn new(
-        inner: AssumeRoleProvider,
-        tenant: usize,
-        monitor: &Arc<InvariantMonitor>,
-    ) -> Self {
-        let entry = 1 + monitor.entries.fetch_add(1, Ordering::Relaxed);
-        {
-            let mut state = monitor.tenant(tenant);
-            (state.entry, state.cached) = (entry, None);
-        }
-        let label = format!("tenant {tenant}, entry {entry}");
-        Self { inner, tenant, entry, label, monitor: Arc::clone(monitor) }
-    }
-}
-
-impl fmt::Debug for MonitoredProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.label)
-    }
-}
-
-#[async_trait]
-impl ProvideSession for MonitoredProvider {
-    async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
-        let _running = RunningFetch::begin(self);
-        self.inner.provide_session(cx).await
-    }
-
-    fn invalidate(&self, session: &Session) {
-        self.inner.invalidate(session);
-    }
-
-    fn timeout(&self) -> Duration {
-        self.inner.timeout()
-    }
-
-    fn name(&self) -> &str {
-        &self.label
-    }
-}
-
-/// Marks a fetch as running until it completes or is dropped.
-struct RunningFetch<'a> {
-    provider: &'a MonitoredProvider,
-    began: Moment,
-}
-
-impl<'a> RunningFetch<'a> {
-    fn begin(provider: &'a MonitoredProvider) -> Self {
-        let began = provider.monitor.clock.now();
-        let previous =
-            provider.monitor.tenant(provider.tenant).running.replace((provider.entry, began));
-        // A fetch that runs for longer than its timeout is abandoned: the cache starts another one
-        // and ignores the result of the first. Only a fetch within its timeout counts.
-        if let Some((entry, previous_began)) = previous
-            && entry == provider.entry
-            && began - previous_began < provider.timeout()
-        {
-            provider.monitor.report(Violation::ConcurrentFetches, || {
-                format!("{}: a fetch began {:?} earlier", provider.label, began - previous_began)
-            });
-        }
-        Self { provider, began }
-    }
-}
-
-impl Drop for RunningFetch<'_> {
-    fn drop(&mut self) {
-        let mut tenant = self.provider.monitor.tenant(self.provider.tenant);
-        // Another fetch may have replaced this one in the meantime.
-        if tenant.running == Some((self.provider.entry, self.began)) {
-            tenant.running = None;
-        }
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

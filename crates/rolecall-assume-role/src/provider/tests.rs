@@ -7,10 +7,12 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
-use rolecall_core::{AssumedRole, MfaCode, RoleArn};
+use rolecall_core::{AssumedRole, InvalidSession, MfaCode, RoleArn};
 use rolecall_sts::{Endpoint, Region};
 
 use super::*;
+
+mod recent_signer;
 
 const ROLE: &str = "arn:aws:iam::444455556666:role/orders";
 const SESSION: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials>\
@@ -110,7 +112,7 @@ impl ProvideSession for Parent {
         Duration::from_secs(100)
     }
 
-    fn invalidate(&self, session: &Session) {
+    fn invalidate(&self, session: &Session, _: InvalidSession) {
         self.invalidated.lock().unwrap().push(session.access_key_id().to_owned());
     }
 }
@@ -134,7 +136,7 @@ fn role() -> Role {
 }
 
 async fn fetch(provider: &AssumeRoleProvider) -> Result<Session, SessionError> {
-    provider.provide_session(FetchContext::background()).await
+    provider.provide_session(FetchContext::foreground()).await
 }
 
 #[tokio::test]

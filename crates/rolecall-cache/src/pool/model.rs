@@ -1,6 +1,6 @@
-//! The pool under the model checker shuttle: who gets, what makes room and what is removed, in
-//! whatever order.
+//! The pool under the model checker shuttle: gets, evictions and removals in every order.
 
+use std::future::Future;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,59 +10,59 @@ use rolecall_core::{ErrorKind, FetchContext, ManualClock};
 use shuttle::future::{block_on, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 
-use std::future::Future;
-
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const INTERLEAVINGS: usize = 2000;
 
-/// What the sources of one pool share.
+/// What the providers of one pool count.
 #[derive(Default)]
-struct Shelf {
+struct Counters {
     /// By key.
     fetches: [AtomicUsize; 2],
-    live: [AtomicUsize; 2],
-    sources: AtomicUsize,
-    /// The handle of key 0 that is removed.
+    running: [AtomicUsize; 2],
+    providers: AtomicUsize,
+    /// The provider of key 0 that is removed.
     old: OnceLock<CachedProvider>,
 }
 
-/// The sessions of a key, of one slot.
-struct Numbered {
-    shelf: Arc<Shelf>,
+/// Provides the sessions of one entry of a key.
+struct CountingProvider {
+    counters: Arc<Counters>,
     key: usize,
     number: usize,
     clock: Clock,
 }
 
-impl fmt::Debug for Numbered {
+impl fmt::Debug for CountingProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Numbered")
+        f.write_str("CountingProvider")
     }
 }
 
-struct Live<'a>(&'a AtomicUsize);
+struct Running<'a>(&'a AtomicUsize);
 
-impl Drop for Live<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl ProvideSession for Numbered {
+impl ProvideSession for CountingProvider {
     async fn provide_session(&self, _: FetchContext) -> Result<Session, SessionError> {
-        let Self { shelf, key, number, clock } = self;
-        shelf.fetches[*key].fetch_add(1, Ordering::SeqCst);
-        let live = &shelf.live[*key];
-        match shelf.old.get().filter(|_| *number > 1) {
-            // One that was removed may not be gone yet.
-            Some(old) => assert_eq!(old.status().state, State::Removed, "beside an open one"),
-            None => assert_eq!(live.load(Ordering::SeqCst), 0, "two live fetches for one key"),
+        let Self { counters, key, number, clock } = self;
+        counters.fetches[*key].fetch_add(1, Ordering::SeqCst);
+        let running = &counters.running[*key];
+        match counters.old.get().filter(|_| *number > 1) {
+            // The fetch of a removed entry may still be running.
+            Some(old) => assert_eq!(old.status().state, State::Removed, "beside an open entry"),
+            None => {
+                assert_eq!(running.load(Ordering::SeqCst), 0, "two fetches at once for one key")
+            }
         }
-        live.fetch_add(1, Ordering::SeqCst);
-        let _live = Live(live);
+        running.fetch_add(1, Ordering::SeqCst);
+        let _running = Running(running);
         for _ in 0..thread_rng().gen_range(0..3) {
             yield_now().await;
         }
@@ -71,22 +71,22 @@ impl ProvideSession for Numbered {
     }
 }
 
-fn pool(capacity: u64) -> (SessionPool<usize>, Arc<Shelf>, ManualClock) {
+fn pool(capacity: u64) -> (SessionPool<usize>, Arc<Counters>, ManualClock) {
     fastrand::seed(4711);
-    let hands = ManualClock::at(std::time::UNIX_EPOCH + 400_000 * HOUR);
-    let (shelf, clock) = (Arc::new(Shelf::default()), hands.clock());
-    let of_factory = Arc::clone(&shelf);
+    let manual = ManualClock::at(std::time::UNIX_EPOCH + 400_000 * HOUR);
+    let (counters, clock) = (Arc::new(Counters::default()), manual.clock());
+    let factory_counters = Arc::clone(&counters);
     let pool = SessionPool::builder(move |key: &usize| {
-        let shelf = Arc::clone(&of_factory);
-        let number = shelf.sources.fetch_add(1, Ordering::SeqCst) + 1;
-        Arc::new(Numbered { shelf, key: *key, number, clock: clock.clone() })
+        let counters = Arc::clone(&factory_counters);
+        let number = counters.providers.fetch_add(1, Ordering::SeqCst) + 1;
+        Arc::new(CountingProvider { counters, key: *key, number, clock: clock.clone() })
             as Arc<dyn ProvideSession>
     });
-    (pool.capacity(capacity).clock(hands.clock()).build(), shelf, hands)
+    (pool.capacity(capacity).clock(manual.clock()).build(), counters, manual)
 }
 
-async fn ask(handle: &CachedProvider) -> Result<String, SessionError> {
-    let session = handle.provide_session(FetchContext::foreground()).await?;
+async fn request(provider: &CachedProvider) -> Result<String, SessionError> {
+    let session = provider.provide_session(FetchContext::foreground()).await?;
     Ok(session.access_key_id().to_owned())
 }
 
@@ -96,35 +96,35 @@ fn check(model: impl Fn() + Copy + Send + Sync + 'static) {
 }
 
 #[test]
-fn whoever_holds_a_handle_of_a_key_shares_its_one_fetch_though_its_slot_makes_room() {
+fn evicted_key_in_use_shares_one_fetch() {
     check(|| {
-        let (pool, shelf, _) = pool(1);
+        let (pool, counters, _) = pool(1);
         let callers = [0, 0, 1, 0].map(|key| {
             let pool = pool.clone();
             shuttle::thread::spawn(move || {
-                let handle = pool.get(&key);
-                let session = block_on(async { ask(&handle).await.unwrap() });
-                (key, session, handle)
+                let provider = pool.get(&key);
+                let session = block_on(async { request(&provider).await.unwrap() });
+                (key, session, provider)
             })
         });
-        let answers = callers.map(|caller| caller.join().unwrap());
-        assert_eq!(shelf.fetches.each_ref().map(|n| n.load(Ordering::SeqCst)), [1, 1]);
-        for (key, session, _) in &answers {
+        let results = callers.map(|caller| caller.join().unwrap());
+        assert_eq!(counters.fetches.each_ref().map(|n| n.load(Ordering::SeqCst)), [1, 1]);
+        for (key, session, _) in &results {
             assert!(session.starts_with(&format!("AKIA{key}x")), "a session of another key");
-            assert_eq!(block_on(async { ask(&pool.get(key)).await.unwrap() }), *session);
+            assert_eq!(block_on(async { request(&pool.get(key)).await.unwrap() }), *session);
         }
     });
 }
 
 #[test]
-fn nobody_who_comes_and_goes_while_slots_make_room_goes_without_a_session() {
+fn evictions_fail_no_caller() {
     check(|| {
         let (pool, _, _) = pool(1);
         let callers = [0, 1, 0].map(|key| {
             let pool = pool.clone();
             shuttle::thread::spawn(move || {
                 for _ in 0..2 {
-                    let session = block_on(async { ask(&pool.get(&key)).await.unwrap() });
+                    let session = block_on(async { request(&pool.get(&key)).await.unwrap() });
                     assert!(session.starts_with(&format!("AKIA{key}x")));
                 }
             })
@@ -136,15 +136,15 @@ fn nobody_who_comes_and_goes_while_slots_make_room_goes_without_a_session() {
 }
 
 #[test]
-fn whoever_gets_while_a_key_is_removed_has_the_old_one_or_the_next_and_they_never_fetch_at_once() {
+fn get_racing_remove_never_fetches_twice_at_once() {
     check(|| {
-        let (pool, shelf, _) = pool(2);
-        assert!(shelf.old.set(pool.get(&0)).is_ok());
+        let (pool, counters, _) = pool(2);
+        assert!(counters.old.set(pool.get(&0)).is_ok());
         let callers = [(); 2].map(|()| {
             let pool = pool.clone();
             shuttle::thread::spawn(move || {
-                let handle = pool.get(&0);
-                match block_on(async { ask(&handle).await }) {
+                let provider = pool.get(&0);
+                match block_on(async { request(&provider).await }) {
                     Ok(_) => {}
                     Err(error) => assert_eq!(error.kind(), ErrorKind::Removed),
                 }
@@ -154,54 +154,54 @@ fn whoever_gets_while_a_key_is_removed_has_the_old_one_or_the_next_and_they_neve
             let pool = pool.clone();
             shuttle::thread::spawn(move || {
                 assert!(pool.remove(&0));
-                let after = block_on(async { ask(&pool.get(&0)).await.unwrap() });
-                assert_ne!(after, "AKIA0x1", "a session of before");
+                let after = block_on(async { request(&pool.get(&0)).await.unwrap() });
+                assert_ne!(after, "AKIA0x1", "a session from before the removal");
             })
         };
         remover.join().unwrap();
         for caller in callers {
             caller.join().unwrap();
         }
-        let old = shelf.old.get().unwrap();
-        assert_eq!(block_on(async { ask(old).await.unwrap_err().kind() }), ErrorKind::Removed);
+        let old = counters.old.get().unwrap();
+        assert_eq!(block_on(async { request(old).await.unwrap_err().kind() }), ErrorKind::Removed);
     });
 }
 
 #[test]
-fn of_two_who_remove_a_key_one_is_told_so() {
+fn concurrent_removals_report_one() {
     check(|| {
         let (pool, _, _) = pool(2);
-        let handle = pool.get(&0);
+        let provider = pool.get(&0);
         let removers = [(); 2].map(|()| {
             let pool = pool.clone();
             shuttle::thread::spawn(move || pool.remove(&0))
         });
-        let told = removers.map(|remover| usize::from(remover.join().unwrap()));
-        assert_eq!((told.iter().sum::<usize>(), handle.status().state), (1, State::Removed));
+        let reports = removers.map(|remover| usize::from(remover.join().unwrap()));
+        assert_eq!((reports.iter().sum::<usize>(), provider.status().state), (1, State::Removed));
     });
 }
 
 #[test]
-fn a_pool_and_its_handles_may_go_in_any_order_and_leave_nothing() {
+fn drops_in_any_order_leave_nothing() {
     shuttle::check_random(
         || {
-            let (pool, shelf, hands) = pool(2);
-            let handles = [pool.get(&0), pool.get(&1)];
-            block_on(async { ask(&handles[0]).await.unwrap() });
-            let users = handles.map(|handle| {
+            let (pool, counters, manual) = pool(2);
+            let providers = [pool.get(&0), pool.get(&1)];
+            block_on(async { request(&providers[0]).await.unwrap() });
+            let users = providers.map(|provider| {
                 shuttle::thread::spawn(move || {
-                    let mut asked = Box::pin(ask(&handle));
+                    let mut caller = Box::pin(request(&provider));
                     let waker = std::task::Waker::noop();
-                    let _ = asked.as_mut().poll(&mut std::task::Context::from_waker(waker));
+                    let _ = caller.as_mut().poll(&mut std::task::Context::from_waker(waker));
                 })
             });
-            let turns = shuttle::thread::spawn(move || hands.advance(HOUR));
+            let clock = shuttle::thread::spawn(move || manual.advance(HOUR));
             drop(pool);
-            for thread in users.into_iter().chain([turns]) {
+            for thread in users.into_iter().chain([clock]) {
                 thread.join().unwrap();
             }
             block_on(async {
-                while Arc::strong_count(&shelf) > 1 {
+                while Arc::strong_count(&counters) > 1 {
                     yield_now().await;
                 }
             });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rolecall_core::Moment;
 
-use super::Slot;
+use super::PoolEntry;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 pub(super) const SHARDS: usize = 16;
@@ -18,14 +18,14 @@ pub(super) struct Registry<K> {
 }
 
 struct Shard<K> {
-    slots: HashMap<K, Entry>,
-    /// Number of entries at which those without a slot are cleared: they keep their memory until
-    /// then.
+    entries: HashMap<K, Registered>,
+    /// Number of entries at which those that no longer exist are cleared: they keep their memory
+    /// until then.
     clear_at: usize,
 }
 
-struct Entry {
-    slot: Weak<Slot>,
+struct Registered {
+    entry: Weak<PoolEntry>,
     used: Moment,
 }
 
@@ -34,7 +34,7 @@ const MIN_CLEAR_AT: usize = 16;
 
 impl<K: Eq + Hash + Clone> Registry<K> {
     pub(super) fn new() -> Self {
-        let shard = |_| Mutex::new(Shard { slots: HashMap::new(), clear_at: MIN_CLEAR_AT });
+        let shard = |_| Mutex::new(Shard { entries: HashMap::new(), clear_at: MIN_CLEAR_AT });
         let shards = std::array::from_fn(shard);
         Self { shards, hasher: RandomState::new(), next: Mutex::new(0) }
     }
@@ -46,62 +46,62 @@ impl<K: Eq + Hash + Clone> Registry<K> {
     }
 
     /// Returns the entry of a key, if there is one that is not removed.
-    pub(super) fn find(&self, key: &K) -> Option<Arc<Slot>> {
+    pub(super) fn find(&self, key: &K) -> Option<Arc<PoolEntry>> {
         // Inspected outside the lock: if it is removed, the drop below may be the last one and drop
         // its provider, which may call the pool.
-        let slot = self.shard(key).slots.get(key)?.slot.upgrade()?;
-        (!slot.is_removed()).then_some(slot)
+        let entry = self.shard(key).entries.get(key)?.entry.upgrade()?;
+        (!entry.is_removed()).then_some(entry)
     }
 
     /// Registers the entry of a key, unless one exists. Returns the registered one.
-    pub(super) fn keep(&self, key: &K, made: Arc<Slot>, now: Moment) -> Arc<Slot> {
+    pub(super) fn keep(&self, key: &K, made: Arc<PoolEntry>, now: Moment) -> Arc<PoolEntry> {
         let mut shard = self.shard(key);
-        let there = shard.slots.get(key).and_then(|entry| entry.slot.upgrade());
-        if there.as_ref().is_some_and(|slot| !slot.is_removed()) {
+        let there = shard.entries.get(key).and_then(|registered| registered.entry.upgrade());
+        if there.as_ref().is_some_and(|entry| !entry.is_removed()) {
             // Released before the unused entry is dropped with its provider.
             drop(shard);
             return there.unwrap_or(made);
         }
-        if shard.slots.len() >= shard.clear_at {
+        if shard.entries.len() >= shard.clear_at {
             shard.clear();
         }
-        shard.slots.insert(key.clone(), Entry { slot: Arc::downgrade(&made), used: now });
+        shard.entries.insert(key.clone(), Registered { entry: Arc::downgrade(&made), used: now });
         drop(shard);
         drop(there);
         made
     }
 
     /// Unregisters the entry of a key.
-    pub(super) fn forget(&self, key: &K, slot: &Arc<Slot>) {
+    pub(super) fn forget(&self, key: &K, entry: &Arc<PoolEntry>) {
         let mut shard = self.shard(key);
-        let is_it = |entry: &Entry| std::ptr::eq(entry.slot.as_ptr(), Arc::as_ptr(slot));
-        if shard.slots.get(key).is_some_and(is_it) {
-            shard.slots.remove(key);
+        let is_it = |other: &Registered| std::ptr::eq(other.entry.as_ptr(), Arc::as_ptr(entry));
+        if shard.entries.get(key).is_some_and(is_it) {
+            shard.entries.remove(key);
         }
     }
 
     #[cfg(not(shuttle))]
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
-        self.shards.iter().map(|shard| locked(shard).slots.len()).sum()
+        self.shards.iter().map(|shard| locked(shard).entries.len()).sum()
     }
 
     /// Visits every entry, one shard at a time, with what `of` takes of its key.
     ///
     /// No entry is dropped under the lock: it may be the last reference, and the drop of its
     /// provider may call the pool.
-    pub(super) fn each<T>(&self, of: impl Fn(&K) -> T, mut visit: impl FnMut(T, Arc<Slot>)) {
+    pub(super) fn each<T>(&self, of: impl Fn(&K) -> T, mut visit: impl FnMut(T, Arc<PoolEntry>)) {
         for shard in &self.shards {
-            let slots: Vec<(T, Arc<Slot>)> = {
+            let entries: Vec<(T, Arc<PoolEntry>)> = {
                 let shard = locked(shard);
-                let living = |(key, entry): (&K, &Entry)| {
-                    let slot = entry.slot.upgrade()?;
-                    Some((of(key), slot))
+                let living = |(key, registered): (&K, &Registered)| {
+                    let entry = registered.entry.upgrade()?;
+                    Some((of(key), entry))
                 };
-                shard.slots.iter().filter_map(living).collect()
+                shard.entries.iter().filter_map(living).collect()
             };
-            for (key, slot) in slots {
-                visit(key, slot);
+            for (key, entry) in entries {
+                visit(key, entry);
             }
         }
     }
@@ -111,7 +111,7 @@ impl<K: Eq + Hash + Clone> Registry<K> {
         &self,
         now: Moment,
         shards: usize,
-        mut visit: impl FnMut(&K, &Arc<Slot>, Duration),
+        mut visit: impl FnMut(&K, &Arc<PoolEntry>, Duration),
     ) {
         for _ in 0..shards.min(SHARDS) {
             let index = {
@@ -123,26 +123,26 @@ impl<K: Eq + Hash + Clone> Registry<K> {
             {
                 let mut shard = locked(&self.shards[index]);
                 shard.clear();
-                for (key, entry) in &mut shard.slots {
-                    let Some(slot) = entry.slot.upgrade() else { continue };
-                    if slot.was_touched() {
-                        entry.used = now;
+                for (key, registered) in &mut shard.entries {
+                    let Some(entry) = registered.entry.upgrade() else { continue };
+                    if entry.take_touched() {
+                        registered.used = now;
                     }
-                    living.push((key.clone(), slot, now - entry.used));
+                    living.push((key.clone(), entry, now - registered.used));
                 }
             }
-            for (key, slot, unused_for) in living {
-                visit(&key, &slot, unused_for);
+            for (key, entry, unused_for) in living {
+                visit(&key, &entry, unused_for);
             }
         }
     }
 }
 
 impl<K: Eq + Hash> Shard<K> {
-    /// Removes the entries whose slot no longer exists.
+    /// Removes what is registered of entries that no longer exist.
     fn clear(&mut self) {
-        self.slots.retain(|_, entry| entry.slot.strong_count() > 0);
-        self.clear_at = (2 * self.slots.len()).max(MIN_CLEAR_AT);
+        self.entries.retain(|_, registered| registered.entry.strong_count() > 0);
+        self.clear_at = (2 * self.entries.len()).max(MIN_CLEAR_AT);
     }
 }
 

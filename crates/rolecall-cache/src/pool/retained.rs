@@ -3,7 +3,7 @@
 
 use std::hash::Hash;
 
-use super::Slot;
+use super::PoolEntry;
 use super::registry::locked;
 use crate::sync::{Arc, Mutex};
 
@@ -11,10 +11,10 @@ use crate::sync::{Arc, Mutex};
 ///
 /// The map calls its eviction listener from within other calls, with its locks held. The listener
 /// must not call the map, and an observer may, so that entries are only collected there.
-type Evicted = Arc<Mutex<Vec<Arc<Slot>>>>;
+type Evicted = Arc<Mutex<Vec<Arc<PoolEntry>>>>;
 
 pub(super) struct Retained<K> {
-    slots: map::Map<K>,
+    entries: map::Map<K>,
     capacity: u64,
     evicted: Evicted,
 }
@@ -28,38 +28,38 @@ impl<K> Retained<K> {
 impl<K: Eq + Hash + Send + Sync + 'static> Retained<K> {
     pub(super) fn new(capacity: u64) -> Self {
         let evicted = Evicted::default();
-        Self { slots: map::Map::new(capacity, Arc::clone(&evicted)), capacity, evicted }
+        Self { entries: map::Map::new(capacity, Arc::clone(&evicted)), capacity, evicted }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<Arc<Slot>> {
-        self.slots.get(key)
+    pub(super) fn get(&self, key: &K) -> Option<Arc<PoolEntry>> {
+        self.entries.get(key)
     }
 
     /// Retains the entry of a key, unless it was removed meanwhile.
-    pub(super) fn retain(&self, key: K, slot: &Arc<Slot>) {
-        self.slots.put_if(key, slot, |slot| !slot.is_removed());
+    pub(super) fn retain(&self, key: K, entry: &Arc<PoolEntry>) {
+        self.entries.put_if(key, entry, |entry| !entry.is_removed());
     }
 
     /// Stops retaining this entry. Returns `true` if it was retained.
-    pub(super) fn release(&self, key: K, slot: &Arc<Slot>) -> bool {
-        self.slots.remove_if(key, |held| Arc::ptr_eq(held, slot))
+    pub(super) fn release(&self, key: K, entry: &Arc<PoolEntry>) -> bool {
+        self.entries.remove_if(key, |held| Arc::ptr_eq(held, entry))
     }
 
     /// Runs the evictions that the map has queued.
     pub(super) fn run_pending_evictions(&self) {
-        self.slots.run_pending_evictions();
+        self.entries.run_pending_evictions();
     }
 
     /// Takes the entries that were evicted since the last call. Call this, and drop the entries,
     /// with no lock held: the drop of a provider may call the pool.
-    pub(super) fn take_evicted(&self) -> Vec<Arc<Slot>> {
+    pub(super) fn take_evicted(&self) -> Vec<Arc<PoolEntry>> {
         std::mem::take(&mut *locked(&self.evicted))
     }
 
     #[cfg(not(shuttle))]
     #[cfg(test)]
-    pub(super) fn all(&self) -> Vec<Arc<Slot>> {
-        self.slots.all()
+    pub(super) fn all(&self) -> Vec<Arc<PoolEntry>> {
+        self.entries.all()
     }
 }
 
@@ -69,40 +69,44 @@ mod map {
 
     use moka::ops::compute::{CompResult, Op};
 
-    use super::{Arc, Evicted, Slot, locked};
+    use super::{Arc, Evicted, PoolEntry, locked};
 
-    pub(super) struct Map<K>(moka::sync::Cache<K, Arc<Slot>>);
+    pub(super) struct Map<K>(moka::sync::Cache<K, Arc<PoolEntry>>);
 
     impl<K: Eq + Hash + Send + Sync + 'static> Map<K> {
         pub(super) fn new(capacity: u64, evicted: Evicted) -> Self {
             let cache = moka::sync::Cache::builder()
                 .max_capacity(capacity)
-                .eviction_listener(move |_, slot, cause| {
+                .eviction_listener(move |_, entry, cause| {
                     if cause.was_evicted() {
-                        locked(&evicted).push(slot);
+                        locked(&evicted).push(entry);
                     }
                 })
                 .build();
             Self(cache)
         }
 
-        pub(super) fn get(&self, key: &K) -> Option<Arc<Slot>> {
+        pub(super) fn get(&self, key: &K) -> Option<Arc<PoolEntry>> {
             self.0.get(key)
         }
 
         pub(super) fn put_if(
             &self,
             key: K,
-            slot: &Arc<Slot>,
-            predicate: impl FnOnce(&Slot) -> bool,
+            entry: &Arc<PoolEntry>,
+            predicate: impl FnOnce(&PoolEntry) -> bool,
         ) {
-            self.0.entry(key).and_compute_with(|_| match predicate(slot) {
-                true => Op::Put(Arc::clone(slot)),
+            self.0.entry(key).and_compute_with(|_| match predicate(entry) {
+                true => Op::Put(Arc::clone(entry)),
                 false => Op::Nop,
             });
         }
 
-        pub(super) fn remove_if(&self, key: K, predicate: impl FnOnce(&Arc<Slot>) -> bool) -> bool {
+        pub(super) fn remove_if(
+            &self,
+            key: K,
+            predicate: impl FnOnce(&Arc<PoolEntry>) -> bool,
+        ) -> bool {
             let done = self.0.entry(key).and_compute_with(|held| match held {
                 Some(held) if predicate(held.value()) => Op::Remove,
                 _ => Op::Nop,
@@ -115,8 +119,8 @@ mod map {
         }
 
         #[cfg(test)]
-        pub(super) fn all(&self) -> Vec<Arc<Slot>> {
-            self.0.iter().map(|(_, slot)| slot).collect()
+        pub(super) fn all(&self) -> Vec<Arc<PoolEntry>> {
+            self.0.iter().map(|(_, entry)| entry).collect()
         }
     }
 }
@@ -129,50 +133,54 @@ mod map {
 
     use shuttle::rand::{Rng, thread_rng};
 
-    use super::{Arc, Evicted, Mutex, Slot, locked};
+    use super::{Arc, Evicted, Mutex, PoolEntry, locked};
 
     pub(super) struct Map<K> {
-        slots: Mutex<HashMap<K, Arc<Slot>>>,
+        entries: Mutex<HashMap<K, Arc<PoolEntry>>>,
         capacity: u64,
         evicted: Evicted,
     }
 
     impl<K: Eq + Hash> Map<K> {
         pub(super) fn new(capacity: u64, evicted: Evicted) -> Self {
-            Self { slots: Mutex::default(), capacity, evicted }
+            Self { entries: Mutex::default(), capacity, evicted }
         }
 
-        pub(super) fn get(&self, key: &K) -> Option<Arc<Slot>> {
-            locked(&self.slots).get(key).cloned()
+        pub(super) fn get(&self, key: &K) -> Option<Arc<PoolEntry>> {
+            locked(&self.entries).get(key).cloned()
         }
 
         pub(super) fn put_if(
             &self,
             key: K,
-            slot: &Arc<Slot>,
-            predicate: impl FnOnce(&Slot) -> bool,
+            entry: &Arc<PoolEntry>,
+            predicate: impl FnOnce(&PoolEntry) -> bool,
         ) {
             let keeps = thread_rng().gen_range(0..=self.capacity) > 0;
-            let mut slots = locked(&self.slots);
-            if !predicate(slot) {
+            let mut entries = locked(&self.entries);
+            if !predicate(entry) {
                 return;
             }
             let before = match keeps {
-                true => slots.insert(key, Arc::clone(slot)),
+                true => entries.insert(key, Arc::clone(entry)),
                 false => {
-                    locked(&self.evicted).push(Arc::clone(slot));
-                    slots.remove(&key)
+                    locked(&self.evicted).push(Arc::clone(entry));
+                    entries.remove(&key)
                 }
             };
-            drop(slots);
+            drop(entries);
             drop(before);
         }
 
-        pub(super) fn remove_if(&self, key: K, predicate: impl FnOnce(&Arc<Slot>) -> bool) -> bool {
-            let mut slots = locked(&self.slots);
-            let it = slots.get(&key).is_some_and(predicate);
-            let before = it.then(|| slots.remove(&key)).flatten();
-            drop(slots);
+        pub(super) fn remove_if(
+            &self,
+            key: K,
+            predicate: impl FnOnce(&Arc<PoolEntry>) -> bool,
+        ) -> bool {
+            let mut entries = locked(&self.entries);
+            let it = entries.get(&key).is_some_and(predicate);
+            let before = it.then(|| entries.remove(&key)).flatten();
+            drop(entries);
             before.is_some()
         }
 

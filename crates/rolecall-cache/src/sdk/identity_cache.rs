@@ -1,5 +1,9 @@
 //! The plug-in that replaces the SDK's identity cache.
 
+mod copied_error;
+mod other;
+mod resolver;
+
 use std::fmt;
 use std::sync::{Arc as StdArc, OnceLock};
 use std::time::Duration;
@@ -7,17 +11,19 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::identity::{
-    Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, ResolveIdentity,
+    IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, ResolveIdentity,
     SharedIdentityResolver,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use rolecall_core::{Clock, FetchContext, Observer, Session, SessionError};
+use rolecall_core::{Clock, FetchContext, InvalidSession, Observer};
 
+use self::other::OtherIdentity;
+use self::resolver::{Resolved, Resolver, resolves_credentials};
+use crate::entry::{Entry, Request, Shared};
 use crate::observed::Observed;
 use crate::refresh::Refresh;
-use crate::shell::{Item, Origin, Setup, Shared};
-use crate::slot::Ask;
+use crate::sdk::retry::InvalidSessionAnswer;
 use crate::status::Status;
 use crate::sync::{Arc, ArcSwapOption, AtomicU64, Mutex, Ordering, PoisonError};
 use crate::timer::Timer;
@@ -25,13 +31,19 @@ use crate::timer::Timer;
 /// Caches the credentials of any SDK credentials provider, in place of the SDK's identity cache.
 ///
 /// Use it with providers that are not rolecall's, such as the SDK's default chain. A
-/// [`CachedProvider`](crate::CachedProvider) caches by itself and needs no identity cache.
+/// [`CachedProvider`](crate::CachedProvider) has a cache of its own and needs no identity cache.
 ///
 /// Each cache partition of the SDK, one for each credentials provider, has a cache entry of its
 /// own. Credentials are refreshed in the background before they expire, by a call within the
 /// refresh window; there is no timer. A caller that is cancelled does not cancel a fetch, and
-/// concurrent callers share one fetch and its error. Identities that are not [`Credentials`], such
-/// as bearer tokens, are not cached.
+/// concurrent callers share one fetch and its error.
+///
+/// Other identities that have an expiration, such as bearer tokens, are cached until 10 seconds
+/// before they expire, and the next call resolves another one. Identities without an expiration are
+/// resolved by each call. Both are resolved with the configuration of the call, and their errors
+/// are returned unchanged. Callers that waited for another call's attempt receive a copy of its
+/// error: a `TokenError` or a `SessionError` is copied as such, and other errors as text. An error
+/// is not remembered.
 ///
 /// A `config_override` with a credentials provider bypasses the client's identity cache: the SDK
 /// gives that call a cache of its own.
@@ -48,7 +60,7 @@ use crate::timer::Timer;
 /// use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 /// let cache = rolecall_cache::identity_cache();
 /// // aws_config::defaults(..).identity_cache(cache.clone()).load().await, or the same of a
-/// // service's config::Builder
+/// // service's config::Builder. With tokens of your own, add .token_provider(..) there.
 /// let shared = SharedIdentityCache::new(cache);
 /// ```
 #[derive(Clone)]
@@ -70,114 +82,39 @@ pub fn identity_cache() -> IdentityCache {
     IdentityCache::builder().build()
 }
 
-type Slot = Shared<Resolver, Resolved>;
+type CredentialsEntry = Entry<Resolver, Resolved>;
 
-/// Entries, sorted by partition.
+/// Partitions, sorted.
 #[derive(Clone, Default)]
-struct Slots(Vec<Entry>);
+struct Sorted(Vec<Partition>);
 
 #[derive(Clone)]
-struct Entry {
-    partition: IdentityCachePartition,
-    slot: Arc<Slot>,
+struct Partition {
+    id: IdentityCachePartition,
+    identity: CachedIdentity,
     /// Number of evictions since its last use.
     unused_for: u32,
 }
 
+/// What is cached for a partition.
+#[derive(Clone)]
+enum CachedIdentity {
+    Credentials(Arc<CredentialsEntry>),
+    Other(Arc<OtherIdentity>),
+}
+
 struct Partitions {
-    /// The entry that was created first, usually the only one. Found without a search, and never
-    /// evicted.
-    first: OnceLock<Entry>,
-    /// All other entries. Each change stores a new list, so that calls read it without a lock.
-    others: ArcSwapOption<Slots>,
+    /// The partition that was created first, usually the only one. Found without a search, and
+    /// never evicted.
+    first: OnceLock<Partition>,
+    /// All other partitions. Each change stores a new list, so that calls read it without a lock.
+    others: ArcSwapOption<Sorted>,
     changes: Mutex<()>,
     capacity: usize,
-    limit: Duration,
-    timer: Arc<Timer>,
-    observed: Observed,
+    timeout: Duration,
+    shared: Arc<Shared>,
     /// Number of entries created so far, for their names.
-    made: AtomicU64,
-}
-
-/// Resolves a partition's identity.
-///
-/// Callers bring the SDK's resolver and components for each fetch. An entry that kept them would
-/// keep the client alive, and the client keeps this cache alive.
-struct Resolver {
-    limit: Duration,
-    label: String,
-}
-
-/// The result of a resolver.
-#[derive(Clone)]
-enum Resolved {
-    Credentials {
-        identity: Identity,
-        session: Session,
-    },
-    /// An identity that is not credentials, and is not cached.
-    Other,
-}
-
-impl Resolved {
-    fn of(identity: Identity) -> Self {
-        let Some(credentials) = identity.data::<Credentials>() else { return Self::Other };
-        let mut credentials = credentials.clone();
-        if let Some(end) = identity.expiration() {
-            *credentials.expiry_mut() = Some(end);
-        }
-        let session = Session::builder(credentials).base(LABEL).build();
-        Self::Credentials { identity, session }
-    }
-
-    #[inline]
-    fn identity(&self) -> Option<Identity> {
-        match self {
-            Self::Credentials { identity, .. } => Some(identity.clone()),
-            Self::Other => None,
-        }
-    }
-}
-
-impl Item for Resolved {
-    fn session(&self) -> Option<&Session> {
-        match self {
-            Self::Credentials { session, .. } => Some(session),
-            Self::Other => None,
-        }
-    }
-}
-
-const LABEL: &str = "the SDK's credentials provider";
-
-impl Origin for Resolver {
-    type Item = Resolved;
-    type With = (SharedIdentityResolver, RuntimeComponents);
-
-    async fn fetch(
-        &self,
-        _: FetchContext,
-        (resolver, components): Self::With,
-    ) -> Result<Resolved, SessionError> {
-        // The configuration of the call is borrowed, and the fetch may outlive the call.
-        let configuration = ConfigBag::base();
-        match resolver.resolve_identity(&components, &configuration).await {
-            Ok(identity) => Ok(Resolved::of(identity)),
-            Err(error) => Err(SessionError::from_provider_error(&*error)),
-        }
-    }
-
-    fn unattended(&self) -> Option<Self::With> {
-        None
-    }
-
-    fn timeout(&self) -> Duration {
-        self.limit
-    }
-
-    fn name(&self) -> &str {
-        &self.label
-    }
+    created: AtomicU64,
 }
 
 impl IdentityCache {
@@ -186,133 +123,188 @@ impl IdentityCache {
         IdentityCacheBuilder {
             clock: Clock::system(),
             capacity: CAPACITY,
-            limit: TIMEOUT,
+            timeout: TIMEOUT,
             observed: Observed::default(),
         }
     }
 
-    /// Invalidates `credentials`: a service rejected them.
+    /// Invalidates `credentials`: they were revoked, or a service reported that they have expired.
     ///
     /// The next call of a client with the same provider waits for other credentials. Does nothing
-    /// if these are not the cached ones. At most one fetch in 10 seconds starts because of
-    /// invalidations, and fewer, down to one in 5 minutes, while they continue.
+    /// if these are not the cached ones. Invalidations bring at most one set of credentials in 10
+    /// seconds, and fewer, down to one in 5 minutes, while they continue.
     pub fn invalidate_credentials(&self, credentials: &Credentials) {
-        self.invalidate_key(credentials.access_key_id());
+        self.report_invalid(credentials.access_key_id(), InvalidSession::Expired);
     }
 
-    /// Invalidates the credentials with this access key id. Returns `true` if the next call
-    /// receives others, or waits for others.
-    pub(crate) fn invalidate_key(&self, access_key_id: &str) -> bool {
-        let mut replaced = false;
-        for Entry { slot, .. } in self.slots() {
-            slot.invalidate(access_key_id);
-            replaced |= slot.replaces(access_key_id);
+    /// Invalidates the credentials with this access key id. Returns what the rejected request does.
+    pub(crate) fn report_invalid(
+        &self,
+        access_key_id: &str,
+        reason: InvalidSession,
+    ) -> InvalidSessionAnswer {
+        let mut answer = InvalidSessionAnswer::Unchanged;
+        for entry in self.entries() {
+            // Two partitions may hold the same keys. One that can replace them is enough.
+            answer = answer.or(entry.invalidate(access_key_id, reason).1);
         }
-        replaced
+        answer
     }
 
-    /// Returns the status of each partition's entry. Does not start a fetch.
+    /// Returns the number of the newest suspicion, or zero if none of the credentials are
+    /// suspected.
+    ///
+    /// A request does not know its partition. The newest number says for each of them which
+    /// suspicions are older than the request, whatever their order.
+    pub(crate) fn suspicion(&self) -> u64 {
+        // One load if there never was a suspicion. Read before the partitions: a suspicion that
+        // arises in between is not answered by this request.
+        let newest = self.0.shared.newest_suspicion();
+        match newest > 0 && self.is_suspicious() {
+            true => newest,
+            false => 0,
+        }
+    }
+
+    fn is_suspicious(&self) -> bool {
+        let is_suspected =
+            |of: &Partition| of.credentials().is_some_and(|entry| entry.suspicion() > 0);
+        let others = self.0.others.load();
+        let others = others.as_ref().map_or(&[][..], |others| &others.0);
+        self.0.first.get().is_some_and(is_suspected) || others.iter().any(is_suspected)
+    }
+
+    pub(crate) fn report_accepted(&self, access_key_id: &str, suspicion: u64) {
+        if suspicion > 0 {
+            self.entries().for_each(|entry| entry.accept(access_key_id, suspicion));
+        }
+    }
+
+    /// Returns the status of each partition's credentials. Does not start a fetch.
     ///
     /// Entries are numbered in the order of their creation.
     pub fn statuses(&self) -> Vec<Status> {
-        self.slots().map(|entry| entry.slot.status()).collect()
+        self.entries().map(|entry| entry.status()).collect()
     }
 
-    fn slots(&self) -> impl Iterator<Item = Entry> {
-        let others = self.0.others.load().as_ref().map_or_else(Arc::default, Arc::clone);
-        self.0.first.get().cloned().into_iter().chain(others.0.clone())
+    fn entries(&self) -> impl Iterator<Item = Arc<CredentialsEntry>> {
+        let entry = |partition: &Partition| partition.credentials().cloned();
+        let others = self.0.others.load();
+        let others = others.as_ref().map_or(&[][..], |others| &others.0);
+        let entries: Vec<_> =
+            self.0.first.get().into_iter().chain(others).filter_map(entry).collect();
+        entries.into_iter()
     }
 }
 
 impl Partitions {
-    /// Applies `of` to the entry of a partition, if there is one.
+    /// Applies `read` to what is cached for a partition, if there is anything.
     #[inline]
     fn find<T>(
         &self,
-        partition: IdentityCachePartition,
-        of: impl FnOnce(&Arc<Slot>) -> T,
+        id: IdentityCachePartition,
+        read: impl FnOnce(&CachedIdentity) -> T,
     ) -> Option<T> {
         let others;
-        let slot = match self.first.get() {
-            Some(first) if first.partition == partition => &first.slot,
+        let identity = match self.first.get() {
+            Some(first) if first.id == id => &first.identity,
             _ => {
                 others = self.others.load();
-                others.as_ref()?.find(partition)?
+                others.as_ref()?.find(id)?
             }
         };
-        Some(of(slot))
+        Some(read(identity))
     }
 
-    fn slot(&self, partition: IdentityCachePartition) -> Arc<Slot> {
-        if let Some(slot) = self.find(partition, Arc::clone) {
-            return slot;
+    fn find_or_create(
+        &self,
+        id: IdentityCachePartition,
+        components: &RuntimeComponents,
+    ) -> CachedIdentity {
+        if let Some(identity) = self.find(id, CachedIdentity::clone) {
+            return identity;
         }
         let change = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        self.first.get_or_init(|| Entry::new(partition, self));
-        if let Some(slot) = self.find(partition, Arc::clone) {
-            return slot;
+        self.first.get_or_init(|| Partition::new(id, components, self));
+        if let Some(identity) = self.find(id, CachedIdentity::clone) {
+            return identity;
         }
-        let mut others = self.others.load().as_deref().map_or_else(Slots::default, Slots::clone);
+        let mut others = self.others.load().as_deref().map_or_else(Sorted::default, Sorted::clone);
         let evicted = match others.0.len() + 1 >= self.capacity {
             true => others.take_least_valuable(),
             false => None,
         };
-        let entry = Entry::new(partition, self);
-        let slot = Arc::clone(&entry.slot);
-        others.insert(entry);
+        let partition = Partition::new(id, components, self);
+        let identity = partition.identity.clone();
+        others.insert(partition);
         self.others.store(Some(Arc::new(others)));
         drop(change);
-        if let Some(evicted) = evicted {
-            evicted.slot.evicted();
+        if let Some(CachedIdentity::Credentials(entry)) = evicted.map(|evicted| evicted.identity) {
+            entry.report_evicted();
         }
-        slot
+        identity
     }
 }
 
-impl Entry {
-    fn new(partition: IdentityCachePartition, of: &Partitions) -> Self {
-        let setup = Setup {
-            refresh: Refresh::WhileUsed,
-            timer: Arc::clone(&of.timer),
-            observed: of.observed.clone(),
+impl Partition {
+    fn new(id: IdentityCachePartition, components: &RuntimeComponents, of: &Partitions) -> Self {
+        let identity = match resolves_credentials(id, components) {
+            true => {
+                let number = of.created.fetch_add(1, Ordering::Relaxed) + 1;
+                let resolver = Resolver::new(number, of.timeout);
+                CachedIdentity::Credentials(Entry::new(resolver, Arc::clone(&of.shared)))
+            }
+            false => CachedIdentity::Other(Arc::new(OtherIdentity::new(of.timeout))),
         };
-        // An SDK provider has no name that is known to be free of secrets: entries are numbered.
-        let label = match of.made.fetch_add(1, Ordering::Relaxed) {
-            0 => LABEL.to_owned(),
-            before => format!("{LABEL} {}", before + 1),
-        };
-        let slot = Shared::new(Resolver { limit: of.limit, label }, setup);
-        Self { partition, slot, unused_for: 0 }
+        Self { id, identity, unused_for: 0 }
+    }
+
+    fn credentials(&self) -> Option<&Arc<CredentialsEntry>> {
+        match &self.identity {
+            CachedIdentity::Credentials(entry) => Some(entry),
+            CachedIdentity::Other(_) => None,
+        }
+    }
+
+    fn take_touched(&self) -> bool {
+        match &self.identity {
+            CachedIdentity::Credentials(entry) => entry.take_touched() || entry.is_loading(),
+            CachedIdentity::Other(identity) => identity.take_touched(),
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.credentials().is_some_and(|entry| entry.is_loading())
     }
 }
 
-impl Slots {
+impl Sorted {
     #[inline]
-    fn find(&self, partition: IdentityCachePartition) -> Option<&Arc<Slot>> {
-        let index = self.0.binary_search_by_key(&partition, |entry| entry.partition).ok()?;
-        Some(&self.0[index].slot)
+    fn find(&self, id: IdentityCachePartition) -> Option<&CachedIdentity> {
+        let index = self.0.binary_search_by_key(&id, |partition| partition.id).ok()?;
+        Some(&self.0[index].identity)
     }
 
-    fn insert(&mut self, entry: Entry) {
-        let index = self.0.partition_point(|other| other.partition < entry.partition);
-        self.0.insert(index, entry);
+    fn insert(&mut self, partition: Partition) {
+        let index = self.0.partition_point(|other| other.id < partition.id);
+        self.0.insert(index, partition);
     }
 
-    /// Removes the entry that was unused for longest.
+    /// Removes the partition that was unused for longest.
     ///
     /// If all were used since the last eviction, removes the newest one: providers that are created
     /// for each call must not evict those that live as long as the process.
-    fn take_least_valuable(&mut self) -> Option<Entry> {
-        for entry in &mut self.0 {
-            entry.unused_for = match entry.slot.was_touched() || entry.slot.is_loading() {
+    fn take_least_valuable(&mut self) -> Option<Partition> {
+        for partition in &mut self.0 {
+            partition.unused_for = match partition.take_touched() {
                 true => 0,
-                false => entry.unused_for.saturating_add(1),
+                false => partition.unused_for.saturating_add(1),
             };
         }
-        let longest = self.0.iter().map(|entry| entry.unused_for).max()?;
+        let longest = self.0.iter().map(|partition| partition.unused_for).max()?;
         let index = match longest {
-            0 => self.0.iter().rposition(|entry| !entry.slot.is_loading()),
-            _ => self.0.iter().position(|entry| entry.unused_for == longest),
+            0 => self.0.iter().rposition(|partition| !partition.is_loading()),
+            _ => self.0.iter().position(|partition| partition.unused_for == longest),
         };
         Some(self.0.remove(index.unwrap_or(self.0.len() - 1)))
     }
@@ -326,53 +318,55 @@ impl ResolveCachedIdentity for IdentityCache {
         components: &'a RuntimeComponents,
         configuration: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        // The future is created where the identity is cloned, so that the identity moves once.
-        let ready = |resolved: &Resolved| Some(IdentityFuture::ready(Ok(resolved.identity()?)));
-        match self.0.find(resolver.cache_partition(), |slot| slot.hit(ready)) {
-            Some(Some(Some(ready))) => ready,
-            // The partition is known to resolve to something other than credentials.
-            Some(Some(None)) => self.pass_through(resolver, components, configuration),
-            Some(None) | None => self.load(resolver, components, configuration),
+        let hit = self.0.find(resolver.cache_partition(), |identity| match identity {
+            // The future is created where the identity is cloned, so that the identity moves once.
+            CachedIdentity::Credentials(entry) => {
+                entry.hit(|resolved| IdentityFuture::ready(Ok(resolved.identity.clone())))
+            }
+            CachedIdentity::Other(identity) => {
+                identity.hit(self.clock().now()).map(|identity| IdentityFuture::ready(Ok(identity)))
+            }
+        });
+        match hit {
+            Some(Some(ready)) => ready,
+            Some(None) | None => self.resolve(resolver, components, configuration),
         }
     }
 }
 
 impl IdentityCache {
+    fn clock(&self) -> &Clock {
+        self.0.shared.timer.clock()
+    }
+
     #[cold]
-    fn load<'a>(
+    fn resolve<'a>(
         &'a self,
         resolver: SharedIdentityResolver,
         components: &'a RuntimeComponents,
         configuration: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
         IdentityFuture::new(async move {
-            let slot = self.0.slot(resolver.cache_partition());
-            let with = || (resolver.clone(), components.clone());
-            let resolved = slot.obtain(Ask::Session, FetchContext::foreground(), with).await;
-            match resolved.map_err(CredentialsError::from)?.identity() {
-                Some(identity) => Ok(identity),
-                None => resolver.resolve_identity(components, configuration).await,
+            match self.0.find_or_create(resolver.cache_partition(), components) {
+                CachedIdentity::Credentials(entry) => {
+                    let input = || (resolver.clone(), components.clone());
+                    let context = FetchContext::foreground();
+                    let resolved = entry.obtain(Request::Session, context, input).await;
+                    Ok(resolved.map_err(CredentialsError::from)?.identity)
+                }
+                CachedIdentity::Other(identity) => {
+                    let resolve = || resolver.resolve_identity(components, configuration);
+                    identity.obtain(self.clock(), resolve).await
+                }
             }
         })
-    }
-
-    #[cold]
-    fn pass_through<'a>(
-        &'a self,
-        resolver: SharedIdentityResolver,
-        components: &'a RuntimeComponents,
-        configuration: &'a ConfigBag,
-    ) -> IdentityFuture<'a> {
-        IdentityFuture::new(
-            async move { resolver.resolve_identity(components, configuration).await },
-        )
     }
 }
 
 impl fmt::Debug for IdentityCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdentityCache")
-            .field("partitions", &self.slots().count())
+            .field("partitions", &self.entries().count())
             .field("capacity", &self.0.capacity)
             .finish_non_exhaustive()
     }
@@ -398,7 +392,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct IdentityCacheBuilder {
     clock: Clock,
     capacity: usize,
-    limit: Duration,
+    timeout: Duration,
     observed: Observed,
 }
 
@@ -423,7 +417,7 @@ impl IdentityCacheBuilder {
 
     /// Sets the timeout of one call of a provider. Defaults to 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.limit = timeout;
+        self.timeout = timeout;
         self
     }
 
@@ -440,10 +434,9 @@ impl IdentityCacheBuilder {
             others: ArcSwapOption::empty(),
             changes: Mutex::new(()),
             capacity: self.capacity,
-            limit: self.limit,
-            timer: Timer::new(self.clock),
-            observed: self.observed,
-            made: AtomicU64::new(0),
+            timeout: self.timeout,
+            shared: Shared::new(Timer::new(self.clock), Refresh::WhileUsed, self.observed),
+            created: AtomicU64::new(0),
         }))
     }
 }
@@ -451,3 +444,7 @@ impl IdentityCacheBuilder {
 #[cfg(not(shuttle))]
 #[cfg(test)]
 mod tests;
+
+#[cfg(shuttle)]
+#[cfg(test)]
+mod model;

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::retry::ErrorKind;
-use rolecall_core::ProvideSession;
+use rolecall_core::{InvalidSession, ProvideSession};
 
 use crate::cached::CachedProvider;
 use crate::sdk::identity_cache::IdentityCache;
@@ -36,64 +36,158 @@ mod sealed {
 /// A client without [`InvalidSessionRetry`] reports rejections itself:
 ///
 /// ```
-/// use rolecall_cache::ReportSessionUse;
+/// use rolecall_cache::{InvalidSessionAnswer, ReportSessionUse};
+/// use rolecall_core::InvalidSession;
 ///
-/// /// Returns `true` if the request is worth repeating.
-/// fn on_expired_token(sessions: &impl ReportSessionUse, access_key_id: &str) -> bool {
-///     sessions.invalid(access_key_id)
+/// /// Returns `true` if the request is worth repeating at once.
+/// fn on_error(sessions: &impl ReportSessionUse, access_key_id: &str, code: &str) -> bool {
+///     InvalidSession::from_code(code).is_some_and(|reason| {
+///         sessions.report_invalid(access_key_id, reason) == InvalidSessionAnswer::Replaced
+///     })
 /// }
 /// ```
 pub trait ReportSessionUse: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
-    /// Invalidates the session with this access key id: a service rejected it.
+    /// Records that a service rejected the session with this access key id, and returns what the
+    /// rejected request should do.
     ///
-    /// Returns `true` if the next attempt receives another session, or waits for one. Returns
-    /// `false` if there is no such session, or if no other one can be fetched yet: a repeated
-    /// request would fail again.
-    fn invalid(&self, access_key_id: &str) -> bool;
+    /// An expired session is invalidated: the next call waits for another one. So is a session that
+    /// the service does not know, unless it was requested less than 10 seconds ago.
+    fn report_invalid(&self, access_key_id: &str, reason: InvalidSession) -> InvalidSessionAnswer;
 
-    /// Records that a service accepted the session with this access key id.
+    /// Returns the number of the current suspicion, or zero if no service has said that it does not
+    /// know the session. Read it when a request is signed.
+    fn suspicion(&self) -> u64;
+
+    /// Records that a service accepted the session with this access key id, in a request that was
+    /// signed under this [`suspicion`](Self::suspicion).
     ///
-    /// Does nothing by default.
-    fn accepted(&self, access_key_id: &str) {
-        let _ = access_key_id;
+    /// A suspicion that is not newer is cleared: the session is not replaced. Does nothing if
+    /// `suspicion` is zero.
+    ///
+    /// Call this for successful responses only. An error, even `AccessDenied` or `NoSuchKey`, says
+    /// too little about whether the service authenticated the session. A suspicion that remains
+    /// costs little, since invalidations bring at most one session in 10 seconds.
+    fn report_accepted(&self, access_key_id: &str, suspicion: u64);
+}
+
+/// What a request should do whose session a service rejected.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use rolecall_cache::InvalidSessionAnswer;
+/// use rolecall_core::InvalidSession;
+///
+/// /// Returns the pause before the request is repeated, and counts the pauses of the request.
+/// fn pause(answer: InvalidSessionAnswer, pauses: &mut u32) -> Option<Duration> {
+///     match answer {
+///         // Permit this once for each request: the service may reject the next session, too.
+///         InvalidSessionAnswer::Replaced => Some(Duration::ZERO),
+///         InvalidSessionAnswer::RetryAfter(_) => {
+///             let pause = InvalidSession::retry_pause(*pauses);
+///             *pauses += 1;
+///             Some(pause)
+///         }
+///         _ => None,
+///     }
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidSessionAnswer {
+    /// Repeat it: the next attempt receives another session, or waits for one.
+    Replaced,
+    /// Repeat it with the same session after a pause: the session is so new that the service may
+    /// not know it yet.
+    ///
+    /// The value is always the pause before the first retry: the cache does not know which reports
+    /// are of the same request. Count the retries of a request, and pass their number to
+    /// [`InvalidSession::retry_pause`], which returns longer pauses for later retries.
+    RetryAfter(Duration),
+    /// Do not repeat it: the session is not cached here, or no other one can be fetched yet.
+    Unchanged,
+}
+
+impl InvalidSessionAnswer {
+    /// Returns the answer of two entries that hold the same keys.
+    ///
+    /// Another session is better than a pause, and a pause is better than no other attempt. Of two
+    /// pauses the longer one counts: the client allows few attempts.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Replaced, _) | (_, Self::Replaced) => Self::Replaced,
+            (Self::RetryAfter(one), Self::RetryAfter(other)) => Self::RetryAfter(one.max(other)),
+            (Self::RetryAfter(pause), Self::Unchanged)
+            | (Self::Unchanged, Self::RetryAfter(pause)) => Self::RetryAfter(pause),
+            (Self::Unchanged, Self::Unchanged) => Self::Unchanged,
+        }
     }
 }
 
 impl<P: ProvideSession + ?Sized> sealed::Sealed for CachedProvider<P> {}
 
 impl<P: ProvideSession + ?Sized> ReportSessionUse for CachedProvider<P> {
-    fn invalid(&self, access_key_id: &str) -> bool {
-        self.invalidate_key(access_key_id);
-        self.0.replaces(access_key_id)
+    fn report_invalid(&self, access_key_id: &str, reason: InvalidSession) -> InvalidSessionAnswer {
+        CachedProvider::report_invalid(self, access_key_id, reason)
+    }
+
+    fn suspicion(&self) -> u64 {
+        self.0.suspicion()
+    }
+
+    fn report_accepted(&self, access_key_id: &str, suspicion: u64) {
+        self.0.accept(access_key_id, suspicion);
     }
 }
 
 impl sealed::Sealed for IdentityCache {}
 
 impl ReportSessionUse for IdentityCache {
-    fn invalid(&self, access_key_id: &str) -> bool {
-        self.invalidate_key(access_key_id)
+    fn report_invalid(&self, access_key_id: &str, reason: InvalidSession) -> InvalidSessionAnswer {
+        IdentityCache::report_invalid(self, access_key_id, reason)
+    }
+
+    fn suspicion(&self) -> u64 {
+        IdentityCache::suspicion(self)
+    }
+
+    fn report_accepted(&self, access_key_id: &str, suspicion: u64) {
+        IdentityCache::report_accepted(self, access_key_id, suspicion);
     }
 }
 
 impl<T: ReportSessionUse + ?Sized> sealed::Sealed for Arc<T> {}
 
 impl<T: ReportSessionUse + ?Sized> ReportSessionUse for Arc<T> {
-    fn invalid(&self, access_key_id: &str) -> bool {
-        (**self).invalid(access_key_id)
+    fn report_invalid(&self, access_key_id: &str, reason: InvalidSession) -> InvalidSessionAnswer {
+        (**self).report_invalid(access_key_id, reason)
     }
 
-    fn accepted(&self, access_key_id: &str) {
-        (**self).accepted(access_key_id);
+    fn suspicion(&self) -> u64 {
+        (**self).suspicion()
+    }
+
+    fn report_accepted(&self, access_key_id: &str, suspicion: u64) {
+        (**self).report_accepted(access_key_id, suspicion);
     }
 }
 
-/// Repeats a request once with the next session if a service rejects its session.
+/// Repeats a request if a service rejects its session.
 ///
 /// The rejected session is invalidated in the cache, so that no other request uses it, and the
-/// request is retried immediately with another one. It is retried at most once for this reason,
-/// and only if the client's retry configuration, the SDK's retry quota and the request's body allow
-/// it. If no other session can be fetched yet, the request fails with the service's error.
+/// request is repeated immediately with another one, at most once. A session that the service does
+/// not know and that was requested less than 10 seconds ago is not replaced: AWS is eventually
+/// consistent, and the service would not know another one either. The request is then repeated with
+/// the same session after pauses of 0.5 and 1 second, and of 2 seconds before each further attempt.
+///
+/// Each repetition is an attempt of the client: it counts towards `max_attempts` and the SDK's
+/// retry quota, and requires a body that can be sent again. If no other session can be fetched yet,
+/// the request fails with the service's error.
+///
+/// The SDK's default `max_attempts` of 3 permits two pauses, 1.5 seconds in all. A service that
+/// accepts the session later than that still fails the request. To wait longer, set `max_attempts`
+/// in the client's `RetryConfig`: 4 attempts wait for 3.5 seconds in all, and 5 for 5.5 seconds.
 ///
 /// Add it to a client's configuration with
 /// [`retry_invalid_session!`](crate::retry_invalid_session). It is both an interceptor and a retry
@@ -101,9 +195,15 @@ impl<T: ReportSessionUse + ?Sized> ReportSessionUse for Arc<T> {
 ///
 /// # Which errors count
 ///
-/// The codes `ExpiredToken`, `ExpiredTokenException`, `InvalidToken`, `InvalidClientTokenId`,
-/// `UnrecognizedClientException` and `InvalidAccessKeyId`. AWS services return them for a session
-/// of a role that was deleted and recreated, for a revoked access key, and after a wrong clock.
+/// `ExpiredToken` and `ExpiredTokenException` say that the session has expired or was revoked.
+/// `InvalidToken`, `InvalidClientTokenId`, `UnrecognizedClientException` and `InvalidAccessKeyId`
+/// say that the service does not know it: its role was deleted and recreated, its access key was
+/// deleted, or it was issued seconds ago. They are a suspicion, which a successful response to a
+/// later request with the session clears.
+///
+/// Error responses do not clear a suspicion, not even `AccessDenied` or `NoSuchKey`: an error says
+/// too little about whether the service authenticated the session. At worst, a session that is
+/// valid is replaced, and invalidations bring at most one session in 10 seconds.
 ///
 /// `AccessDenied` never counts, not even if the sessions of a role were revoked in IAM, which
 /// services report that way: call [`CachedProvider::invalidate`] if you know of such a revocation.
@@ -197,25 +297,34 @@ macro_rules! retry_invalid_session {
     }};
 }
 
-/// The access key id that signed an attempt.
+/// The session that signed an attempt.
 #[derive(Debug)]
-struct SignedBy(String);
+struct SignedBy {
+    access_key_id: String,
+    /// The suspicion at the time of signing.
+    suspicion: u64,
+}
 
 impl Storable for SignedBy {
     type Storer = StoreReplace<Self>;
 }
 
-/// The request was already retried with another session.
-#[derive(Debug)]
-struct Retried;
+/// How a request was repeated so far because of its session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retries {
+    /// With another session.
+    replaced: bool,
+    /// With the same session, after a pause.
+    paused: u32,
+}
 
-impl Storable for Retried {
+impl Storable for Retries {
     type Storer = StoreReplace<Self>;
 }
 
 /// The verdict for the classifier, which sees the response but not the configuration bag.
-#[derive(Clone, Debug)]
-struct RetryNow;
+#[derive(Clone, Copy, Debug)]
+struct RetryAfter(Duration);
 
 #[dyn_dispatch_hint]
 impl Intercept for InvalidSessionRetry {
@@ -231,7 +340,9 @@ impl Intercept for InvalidSessionRetry {
     ) -> Result<(), BoxError> {
         let authorization = context.request().headers().get("authorization");
         if let Some(key) = authorization.and_then(access_key_id) {
-            cfg.interceptor_state().store_put(SignedBy(key.to_owned()));
+            let suspicion = self.sessions.suspicion();
+            cfg.interceptor_state()
+                .store_put(SignedBy { access_key_id: key.to_owned(), suspicion });
         }
         Ok(())
     }
@@ -242,24 +353,39 @@ impl Intercept for InvalidSessionRetry {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(SignedBy(key)) = cfg.load::<SignedBy>() else { return Ok(()) };
-        match context.output_or_error() {
-            Some(Ok(_)) => {
-                self.sessions.accepted(key);
+        let Some(SignedBy { access_key_id, suspicion }) = cfg.load::<SignedBy>() else {
+            return Ok(());
+        };
+        let reason = match context.output_or_error() {
+            // Presigning ends here too, with neither an output nor a response: no service has seen
+            // the session.
+            Some(Ok(_)) if context.response().is_some() => {
+                self.sessions.report_accepted(access_key_id, *suspicion);
                 return Ok(());
             }
-            Some(Err(_)) if error_code::rejects_session(context) => {}
-            _ => return Ok(()),
-        }
+            Some(Err(_)) => error_code::invalid_session(context),
+            _ => None,
+        };
+        let Some(reason) = reason else { return Ok(()) };
         // Every rejection is reported, so that the next request does not start with that session.
-        // Only the first one of a request is retried: a service that rejects every session would
-        // otherwise cost one fetch for each attempt.
-        let replaced = self.sessions.invalid(key);
-        if replaced && cfg.load::<Retried>().is_none() {
-            cfg.interceptor_state().store_put(Retried);
-            if let Some(response) = context.response_mut() {
-                response.add_extension(RetryNow);
+        let answer = self.sessions.report_invalid(access_key_id, reason);
+        let mut retries = cfg.load::<Retries>().copied().unwrap_or_default();
+        let pause = match answer {
+            // A service that rejects every session would otherwise cost a fetch for each attempt.
+            InvalidSessionAnswer::Replaced if !retries.replaced => {
+                retries.replaced = true;
+                Duration::ZERO
             }
+            InvalidSessionAnswer::RetryAfter(_) => {
+                let pause = InvalidSession::retry_pause(retries.paused);
+                retries.paused += 1;
+                pause
+            }
+            _ => return Ok(()),
+        };
+        cfg.interceptor_state().store_put(retries);
+        if let Some(response) = context.response_mut() {
+            response.add_extension(RetryAfter(pause));
         }
         Ok(())
     }
@@ -273,12 +399,11 @@ fn access_key_id(authorization: &str) -> Option<&str> {
 
 impl ClassifyRetry for InvalidSessionRetry {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        match context.response().and_then(|response| response.extension::<RetryNow>()) {
+        match context.response().and_then(|response| response.extension::<RetryAfter>()) {
             // Without an explicit delay the SDK waits for up to a second.
-            Some(RetryNow) => RetryAction::retryable_error_with_explicit_delay(
-                ErrorKind::ClientError,
-                Duration::ZERO,
-            ),
+            Some(RetryAfter(pause)) => {
+                RetryAction::retryable_error_with_explicit_delay(ErrorKind::ClientError, *pause)
+            }
             None => RetryAction::NoActionIndicated,
         }
     }

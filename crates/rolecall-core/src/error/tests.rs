@@ -1,25 +1,6 @@
 use super::*;
 
 #[test]
-fn is_invalid_session_code_by_table() {
-    for code in [
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidToken",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "InvalidAccessKeyId",
-    ] {
-        assert!(is_invalid_session_code(code), "{code}");
-    }
-    for code in
-        ["AccessDenied", "AccessDeniedException", "SignatureDoesNotMatch", "RequestExpired", ""]
-    {
-        assert!(!is_invalid_session_code(code), "{code}");
-    }
-}
-
-#[test]
 fn only_not_configured_becomes_not_loaded() {
     use ErrorKind::*;
     let cases = [

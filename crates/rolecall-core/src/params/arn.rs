@@ -22,7 +22,7 @@ const RULE: &str = "arn:<partition>:iam::<account>:role/<name> of 20 to 2048 cha
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RoleArn(String);
+pub struct RoleArn(Box<str>);
 
 text_parameter!(RoleArn);
 
@@ -34,7 +34,7 @@ impl RoleArn {
     /// Returns [`InvalidParameter`] if the value is not the ARN of a role.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         match find_fault(value) {
-            None => Ok(Self(value.to_owned())),
+            None => Ok(Self(value.into())),
             Some(fault) => Err(InvalidParameter::new(FIELD, value, fault, RULE)),
         }
     }
@@ -51,7 +51,7 @@ impl RoleArn {
 
     /// Returns the account of the role.
     pub fn account(&self) -> AccountId {
-        AccountId(self.field(4).to_owned())
+        AccountId(self.field(4).into())
     }
 
     /// Returns the path, which starts and ends with a slash. Most roles have the path `/`.
@@ -125,7 +125,7 @@ pub(super) fn is_partition(partition: &str) -> bool {
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountId(String);
+pub struct AccountId(Box<str>);
 
 text_parameter!(AccountId);
 
@@ -137,7 +137,7 @@ impl AccountId {
     /// Returns [`InvalidParameter`] if the value is not 12 digits.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         if value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit()) {
-            return Ok(Self(value.to_owned()));
+            return Ok(Self(value.into()));
         }
         let rule = "12 digits, such as 123456789012";
         Err(InvalidParameter::new("account id", value, "it is not 12 digits", rule))

@@ -15,7 +15,7 @@ use super::{InvalidParameter, REDACTED, limits, parse_from_text, text_parameter}
 /// assert!(MfaSerial::parse("GAHT1234").is_err(), "8 characters");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MfaSerial(String);
+pub struct MfaSerial(Box<str>);
 
 text_parameter!(MfaSerial);
 
@@ -27,7 +27,7 @@ impl MfaSerial {
     /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
         match limits::MFA_SERIAL.fault(value) {
-            None => Ok(Self(value.to_owned())),
+            None => Ok(Self(value.into())),
             Some(fault) => {
                 let rule = limits::MFA_SERIAL.rule();
                 Err(InvalidParameter::new(limits::MFA_SERIAL.field, value, fault, rule))

@@ -149,7 +149,7 @@ macro_rules! parse_from_text {
 }
 pub(crate) use parse_from_text;
 
-/// Implements the conversions from and to text, and serde's traits, for a newtype of `String`.
+/// Implements the conversions from and to text, and serde's traits, for a newtype of `Box<str>`.
 ///
 /// Each way in calls the type's `parse`, so that no invalid value can be constructed.
 macro_rules! text_parameter {

@@ -14,7 +14,7 @@ use super::{AccountId, InvalidParameter, arn::is_partition, length_fault, limits
 /// assert!(PolicyArn::parse("arn:aws:iam::111122223333:role/orders").is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PolicyArn(String);
+pub struct PolicyArn(Box<str>);
 
 text_parameter!(PolicyArn);
 
@@ -40,7 +40,7 @@ impl PolicyArn {
                             .strip_prefix("policy/")
                             .is_some_and(|name| !name.is_empty()) =>
                 {
-                    return Ok(Self(value.to_owned()));
+                    return Ok(Self(value.into()));
                 }
                 _ => "it does not name a managed policy".to_owned(),
             }
@@ -78,7 +78,7 @@ impl PolicyArn {
 /// assert!(error.to_string().contains("it is not JSON"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionPolicy(String);
+pub struct SessionPolicy(Box<str>);
 
 text_parameter!(SessionPolicy);
 
@@ -102,7 +102,7 @@ impl SessionPolicy {
         } else if !value.trim_start().starts_with('{') {
             "it is not a JSON object".to_owned()
         } else {
-            return Ok(Self(value.to_owned()));
+            return Ok(Self(value.into()));
         };
         let rule = "a JSON object of up to 2048 characters from tab to \u{ff}";
         Err(InvalidParameter::new("session policy", value, fault, rule))

@@ -22,7 +22,7 @@ fn parse_limited(value: &str, limit: &TextLimit) -> Result<String, InvalidParame
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ExternalId(String);
+pub struct ExternalId(Box<str>);
 
 text_parameter!(ExternalId);
 
@@ -33,7 +33,7 @@ impl ExternalId {
     ///
     /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        parse_limited(value, &limits::EXTERNAL_ID).map(Self)
+        parse_limited(value, &limits::EXTERNAL_ID).map(|value| Self(value.into()))
     }
 }
 
@@ -54,7 +54,7 @@ impl ExternalId {
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SourceIdentity(String);
+pub struct SourceIdentity(Box<str>);
 
 text_parameter!(SourceIdentity);
 
@@ -65,7 +65,7 @@ impl SourceIdentity {
     ///
     /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        parse_limited(value, &limits::SOURCE_IDENTITY).map(Self)
+        parse_limited(value, &limits::SOURCE_IDENTITY).map(|value| Self(value.into()))
     }
 }
 
@@ -81,7 +81,7 @@ impl SourceIdentity {
 /// assert!(ProviderId::parse("https://www.amazon.com").is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ProviderId(String);
+pub struct ProviderId(Box<str>);
 
 text_parameter!(ProviderId);
 
@@ -100,7 +100,7 @@ impl ProviderId {
         } else if !value.bytes().all(is_allowed) {
             "it is not a host name".to_owned()
         } else {
-            return Ok(Self(value.to_owned()));
+            return Ok(Self(value.into()));
         };
         Err(InvalidParameter::new("provider id", value, fault, rule))
     }
@@ -120,7 +120,7 @@ impl ProviderId {
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionName(String);
+pub struct SessionName(Box<str>);
 
 text_parameter!(SessionName);
 
@@ -131,7 +131,7 @@ impl SessionName {
     ///
     /// Returns [`InvalidParameter`] if the value has a wrong length or contains other characters.
     pub fn parse(value: &str) -> Result<Self, InvalidParameter> {
-        parse_limited(value, &limits::SESSION_NAME).map(Self)
+        parse_limited(value, &limits::SESSION_NAME).map(|value| Self(value.into()))
     }
 
     /// Derives a session name from the names of the application and the host.
@@ -167,7 +167,7 @@ impl SessionName {
             }
         };
         // Empty and one-letter names can leave a result that is too short.
-        if limit.fault(&name).is_some() { Self("rolecall".into()) } else { Self(name) }
+        if limit.fault(&name).is_some() { Self("rolecall".into()) } else { Self(name.into()) }
     }
 
     /// Returns the session name in `AWS_ROLE_SESSION_NAME`, or else a name

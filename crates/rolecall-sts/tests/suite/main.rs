@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod environment;
+mod fleet;
 mod properties;
 mod retries;
 
@@ -466,4 +467,36 @@ async fn session_has_every_field_of_response() {
     assert_eq!(token.provider.as_deref(), Some("https://issuer.example"));
     assert_eq!(token.audience.as_deref(), Some("sts.amazonaws.com"));
     assert_eq!(session.source_identity().unwrap().as_str(), "ann@shop");
+}
+
+#[tokio::test]
+async fn throttling_response_lowers_the_rate_limit() {
+    let clock = ManualClock::new();
+    for (throttled, expected) in [
+        (response(400, error_body("Throttling", "Rate exceeded")), 100.0),
+        // A proxy or load balancer throttles without an error code.
+        (response(429, ""), 100.0),
+        (response(503, error_body("ServiceUnavailable", "try again")), 200.0),
+        (response(403, error_body("AccessDenied", "no")), 200.0),
+    ] {
+        let (_server, sts) = sts(throttled, &clock).await;
+        assert_eq!(sts.rate_limiter().current_rate(), 200.0);
+        // The attempts of a call are a burst, which counts once.
+        sts.assume_role(&signer(), &request(), FetchMode::Foreground).await.unwrap_err();
+        assert_eq!(sts.rate_limiter().current_rate(), expected);
+    }
+}
+
+#[tokio::test]
+async fn successful_response_raises_the_rate_limit() {
+    let server = MockServer::start().await;
+    let body = session_body("the-secret", AN_HOUR_LATER, USER);
+    let throttled = response(400, error_body("Throttling", "Rate exceeded"));
+    Mock::given(any()).respond_with(throttled).up_to_n_times(1).mount(&server).await;
+    Mock::given(any()).respond_with(response(200, body)).mount(&server).await;
+    let endpoint = Endpoint::custom(&server.uri(), Region::parse("eu-west-1").unwrap()).unwrap();
+    let sts = StsClient::builder(endpoint).clock(ManualClock::new().clock()).build();
+    sts.assume_role(&signer(), &request(), FetchMode::Foreground).await.unwrap();
+    let rate = sts.rate_limiter().current_rate();
+    assert!(rate > 100.0 && rate < 200.0, "{rate}");
 }

@@ -72,17 +72,23 @@
 //! # The contract
 //!
 //! - **Fetch a session in each call.** Do not cache sessions: a refresh would receive the same
-//!   session again. The cache treats a session that was invalidated, or that expires sooner than
-//!   the cached session, as an error ([`InvalidResponse`](crate::ErrorKind::InvalidResponse)).
+//!   session again. The cache treats a session that was invalidated or has expired as an error
+//!   ([`InvalidResponse`](crate::ErrorKind::InvalidResponse)), and so one that expires sooner than
+//!   the cached session, if the lifetime of that was measured.
 //! - **Do not retry for long,** because the cache retries. In a background fetch
-//!   ([`FetchMode::Background`](crate::provider::FetchMode)), make one attempt.
+//!   ([`FetchMode::Background`](crate::provider::FetchMode)), make one attempt, and do not prompt a
+//!   person. A caller never receives the error of a background fetch.
 //! - **Set a timeout for every network call.** The cache abandons a fetch after
 //!   [`timeout`](crate::ProvideSession::timeout), which defaults to 15 seconds. A provider that
 //!   calls other providers adds their timeouts.
 //! - **Measure the lifetime with the context's clock.** It is the clock of the cache, and a test
 //!   may advance it. If the service returns an expiration instead of a lifetime, set the expiration
-//!   of the `Credentials`. It is compared with the wall clock once, when the cache receives the
-//!   session.
+//!   of the `Credentials`. It is compared with the wall clock when the cache receives the session,
+//!   and the cache protects no such session from one that expires sooner.
+//! - **Declare keys that cannot change** with
+//!   [`SessionBuilder::static_keys`](crate::provider::SessionBuilder::static_keys). Other keys
+//!   without an expiration are requested again in the background every 15 minutes, since they may
+//!   be rotated.
 //! - **Return the kind that applies.** The cache retries soon after `Unavailable`, `Throttled`,
 //!   `InvalidResponse` and `TokenUnavailable`, and after a longer pause after the others.
 //!   `NotConfigured` lets an SDK provider chain continue with its next provider.

@@ -91,7 +91,8 @@
 //!
 //! - **Refresh.** With the SDK's cache, a request that finds that the session is about to expire
 //!   waits for the refresh. rolecall refreshes in the background, and a caller that is cancelled
-//!   does not cancel the fetch.
+//!   does not cancel the fetch. A caller waits for a refresh in the last minute of a session, for
+//!   at most 2 seconds.
 //! - **Concurrent failures.** Requests that wait for one failed fetch share its error. With the
 //!   SDK, each of them calls STS again.
 //! - **Role chains.** Each hop is cached. The SDK assumes all roles of a chain again when the last

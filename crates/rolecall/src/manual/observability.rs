@@ -26,7 +26,18 @@
 //! [`Status`](crate::cache::Status) contains the state of a cached session, its expiration, the
 //! time of the next attempt and the last error. A session whose refresh fails is healthy while it
 //! is valid. To detect failures before the session expires, alert on `consecutive_failures` or on
-//! the metric `rolecall_served_stale_total`.
+//! the metric `rolecall_served_stale_total`. `refused_responses` counts the sessions in a row that
+//! the provider returned and that were of no use: expired, older than the cached one, or rejected
+//! by a service. The status is not healthy while it is above zero.
+//!
+//! [`PoolStatus`](crate::cache::PoolStatus) counts the entries of a pool: those in each state, and
+//! those that are `ready`, `failing` or `refused`. `refused` are the entries whose
+//! `refused_responses` is above zero, although callers may still receive a valid session. The pool
+//! is healthy if no entry is failing or refused, which is when the status of every entry is
+//! healthy; it is ready if some entry is ready, or none is failing.
+//!
+//! [`CachedProvider::subscribe`](crate::CachedProvider::subscribe) notifies code that holds
+//! something derived from the session, such as a connection pool, of each new session.
 //!
 //! # Events
 //!
@@ -93,6 +104,10 @@
 //! | `kind` | the [`ErrorKind`](crate::ErrorKind), such as `throttled`, or `none` |
 //! | `provider` | the provider's name; only after `Metrics::with_provider` |
 //!
+//! `rolecall_fetches_started_total` minus `rolecall_fetches_total` is not the number of running
+//! fetches: a fetch that another one replaced, or whose runtime shut down, starts and does not
+//! complete. [`Event::FetchCompleted`](crate::observe::Event::FetchCompleted) lists these fetches.
+//!
 //! The label `provider` adds time series for each role. Do not use it with a pool of many roles.
 //!
 //! # Logs
@@ -100,10 +115,11 @@
 //! Logs are [`tracing`](https://docs.rs/tracing) events whose targets start with `rolecall`.
 //!
 //! - Each fetch is a span `rolecall.fetch` at level `DEBUG`, with the fields `provider`, `mode`
-//!   and, when it ends, `outcome`: `ok`, `failed`, `deferred`, or `discarded` if another fetch took
-//!   over. It follows from the span of the call that started it.
+//!   and, when it ends, `outcome`: `ok`, `failed`, `deferred`, or `discarded` if it was overdue or
+//!   replaced. It follows from the span of the call that started it.
 //! - A session that was fetched, and a refresh that was deferred, are logged at `DEBUG`.
-//! - A failed fetch and an invalidation are logged at `WARN`.
+//! - An invalidation is logged at `WARN`, and so are failed fetches: the first, second, fourth,
+//!   eighth and so on in a row. The others are logged at `DEBUG`.
 //!
 //! `RUST_LOG=rolecall=debug` shows all logs of rolecall and none of the SDK. Keep the target
 //! `aws_smithy_runtime` at `DEBUG` or above: at `TRACE`, the SDK logs the responses of services,

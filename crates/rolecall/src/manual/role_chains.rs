@@ -22,6 +22,11 @@
 //! Each hop has its own cache entry. When the session of the last hop is refreshed, the session of
 //! its parent is usually cached, so a refresh is one call to STS, however long the chain is.
 //!
+//! AWS is eventually consistent: STS may not know a session yet that it has just issued. A hop
+//! whose parent's session is less than 10 seconds old repeats its call with that session after 0.5,
+//! 1 and 2 seconds. If STS rejects an older session of the parent, the hop repeats its call once
+//! with the parent's next one.
+//!
 //! # Parameters
 //!
 //! [`Role`](crate::Role) has all parameters of AssumeRole. Each setter validates its value by the
@@ -114,8 +119,10 @@
 //! # }
 //! ```
 //!
-//! Such a session is not refreshed in the background. The first call after its expiration requests
-//! the next code. The timeout for a code is two minutes.
+//! A code is requested only while a caller waits. Such a session is not refreshed in the
+//! background, and the background refresh of a later hop does not request a code for it either. The
+//! first call that needs the session after its expiration requests the next code. The timeout for a
+//! code is two minutes.
 //!
 //! # Errors
 //!

@@ -36,10 +36,11 @@
 //!
 //! # Rejected sessions
 //!
-//! A service can reject a session that has not expired: its role was deleted and recreated, or its
-//! access key was revoked. [`retry_invalid_session!`](crate::sdk::retry_invalid_session) adds an
-//! interceptor and a retry classifier to the configuration of a client. They invalidate the session
-//! and repeat the request once with a new one:
+//! A service can reject a session that has not expired: its role was deleted and recreated, its
+//! access key was deleted, or the service does not know it yet.
+//! [`retry_invalid_session!`](crate::sdk::retry_invalid_session) adds an interceptor and a retry
+//! classifier to the configuration of a client. They report the rejection to the cache and repeat
+//! the request:
 //!
 //! ```no_run
 //! use rolecall::sdk::retry_invalid_session;
@@ -55,18 +56,48 @@
 //! Apply the macro once to the configuration of each client: `SdkConfig` contains neither
 //! interceptors nor retry classifiers.
 //!
-//! - A request is repeated for `ExpiredToken`, `InvalidClientTokenId`,
-//!   `UnrecognizedClientException` and the other codes of
-//!   [`is_invalid_session_code`](crate::provider::is_invalid_session_code), but not for
-//!   `AccessDenied`, although services also return it for sessions that were revoked in IAM. After
-//!   such a revocation, call [`CachedProvider::invalidate`](crate::CachedProvider::invalidate).
-//! - Error responses to `HeadObject` and `HeadBucket` have no body and therefore no code. These
-//!   requests are not repeated.
-//! - The client's `max_attempts` and retry quota apply. A request whose body cannot be sent again
-//!   is not repeated.
-//! - S3 Express One Zone (directory buckets) is not supported. The SDK signs these requests with
-//!   credentials from a separate client, which does not have the interceptors of the S3 client.
-//! - Invalidations cause at most one fetch in ten seconds, and fewer while rejections continue.
+//! - `ExpiredToken` and `ExpiredTokenException` say that the session has expired or was revoked. It
+//!   is replaced, and the request is repeated once with the new session.
+//! - `InvalidClientTokenId`, `UnrecognizedClientException`, `InvalidAccessKeyId` and `InvalidToken`
+//!   say that the service does not know the session. It is replaced, too, unless another service
+//!   accepts it first. If it was requested less than 10 seconds ago, it is not replaced, since AWS
+//!   is eventually consistent: the request is repeated with the same session, after
+//!   [pauses](#pauses-and-max_attempts).
+//! - It does not react to `AccessDenied`, which is also how services report sessions that were
+//!   revoked in IAM. Code that knows of such a revocation calls
+//!   [`CachedProvider::invalidate`](crate::CachedProvider::invalidate).
+//! - Responses without a body have no code: `HeadObject` and `HeadBucket` are not repeated.
+//! - The client's `max_attempts` and retry quota apply, and a request body that cannot be sent
+//!   again is not.
+//! - S3 Express One Zone (directory buckets) is not covered. The SDK sends its requests with keys
+//!   of a session client of its own, which drops the interceptors of the S3 client.
+//! - Invalidations bring at most one session in ten seconds, and fewer, down to one in 5 minutes,
+//!   while they continue. Until then, callers receive the rejected session, and requests are not
+//!   repeated.
+//!
+//! ## Pauses and `max_attempts`
+//!
+//! The pauses before a request is repeated with the same session are 0.5 and 1 second, and then 2
+//! seconds each. With the SDK's default `max_attempts` of 3, only the first two happen: a service
+//! that accepts the session after more than 1.5 seconds still fails the request. To wait longer,
+//! set `max_attempts` of the client. With 4 attempts, the pauses are 3.5 seconds in all:
+//!
+//! ```no_run
+//! use aws_config::retry::RetryConfig;
+//! use rolecall::sdk::retry_invalid_session;
+//!
+//! # async fn show(chain: rolecall::Chain) {
+//! let config = chain.sdk_config().load().await;
+//! let config = aws_sdk_s3::config::Builder::from(&config)
+//!     .retry_config(RetryConfig::standard().with_max_attempts(4));
+//! let config = retry_invalid_session!(config, &chain.provider()).build();
+//! let s3 = aws_sdk_s3::Client::from_conf(config);
+//! # let _ = s3;
+//! # }
+//! ```
+//!
+//! Each further attempt adds 2 seconds. `max_attempts` applies to the other errors that the client
+//! retries, too.
 //!
 //! # Overrides for one operation
 //!
@@ -97,9 +128,60 @@
 //! # }
 //! ```
 //!
-//! Requests do not wait for a refresh while the credentials are valid, and a request that is
-//! cancelled does not cancel a refresh. Refreshes are started by requests and not by a timer,
-//! because the SDK passes the components that load an identity with each request.
+//! Requests do not wait for a refresh while the credentials are valid, except in the last minute,
+//! and a request that is cancelled does not cancel a refresh. Refreshes are started by requests and
+//! not by a timer, because the SDK passes the components that load an identity with each request.
+//!
+//! Other identities that have an expiration, such as bearer tokens, are cached until 10 seconds
+//! before they expire. Identities without an expiration are resolved by each request. Both are
+//! resolved with the configuration of the request, and their errors are returned unchanged.
+//!
+//! For services that accept bearer tokens, pass a token provider to the same loader. The example
+//! requires the crate `aws-credential-types`:
+//!
+//! ```no_run
+//! use std::time::{Duration, SystemTime};
+//! use aws_config::BehaviorVersion;
+//! use aws_credential_types::Token;
+//! use aws_credential_types::provider::error::TokenError;
+//! use aws_credential_types::provider::future;
+//! use aws_credential_types::provider::token::ProvideToken;
+//!
+//! /// Requests tokens from an identity provider.
+//! #[derive(Debug)]
+//! struct Login;
+//!
+//! impl Login {
+//!     /// Returns a token and its lifetime.
+//!     async fn request(&self) -> std::io::Result<(String, Duration)> {
+//! #       Err(std::io::Error::other("an example"))
+//!         // ..
+//!     }
+//! }
+//!
+//! impl ProvideToken for Login {
+//!     fn provide_token<'a>(&'a self) -> future::ProvideToken<'a>
+//!     where
+//!         Self: 'a,
+//!     {
+//!         future::ProvideToken::new(async move {
+//!             let requested_at = SystemTime::now();
+//!             let (token, lifetime) = self.request().await.map_err(TokenError::provider_error)?;
+//!             // Without an expiration, the token would be requested again by each request.
+//!             Ok(Token::new(token, Some(requested_at + lifetime)))
+//!         })
+//!     }
+//! }
+//!
+//! # async fn show() {
+//! let config = aws_config::defaults(BehaviorVersion::latest())
+//!     .identity_cache(rolecall::identity_cache())
+//!     .token_provider(Login)
+//!     .load()
+//!     .await;
+//! # let _ = config;
+//! # }
+//! ```
 //!
 //! # The SDK's lazy cache
 //!

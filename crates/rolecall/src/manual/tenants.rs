@@ -3,7 +3,8 @@
 //! [`Chain::pool`](crate::Chain::pool) creates a [`RolePool`](crate::RolePool): a cache with an
 //! entry for each role that is assumed with the sessions of a chain. The roles need not be known in
 //! advance. Concurrent requests for one role share one call to STS, and all roles share one STS
-//! client, one rate limit and one timer.
+//! client, one rate limit and one timer, which has at most 64 background refreshes in flight. The
+//! others wait, those whose sessions expire first in front.
 //!
 //! # Requests
 //!
@@ -43,9 +44,8 @@
 //!   role that the pool has cached: call it for each request instead of storing the provider.
 //! - `identity_cache(no_cache())` disables the lazy cache that the SDK would create for the
 //!   operation. During retries, that cache would keep returning a session that was rejected.
-//! - `retry_invalid_session!` repeats the request with a new session if the service rejects the
-//!   session. The interceptor of the client reports to the provider of the client, not to that of
-//!   the tenant.
+//! - `retry_invalid_session!` repeats the request if the service rejects its session. The
+//!   interceptor of the client reports to the provider of the client, not to that of the tenant.
 //!
 //! # One client for each tenant
 //!
@@ -124,8 +124,10 @@
 //!
 //! By default, a chain makes up to 200 calls per second and 64 concurrent calls to STS. The quota
 //! of STS applies to an account and Region, and all callers share it: a service with several
-//! instances may need a lower [`rate_limit`](crate::ChainBuilder::rate_limit). A background refresh
-//! for which no permit is available is deferred. Callers wait up to nine seconds for a permit.
+//! instances may need a lower [`rate_limit`](crate::ChainBuilder::rate_limit). The rate halves when
+//! STS throttles, and recovers in a minute while calls succeed. Callers wait up to nine seconds for
+//! a permit. Background refreshes wait behind them, and are deferred if they get no permit in that
+//! time.
 //!
 //! # Keys that are not roles
 //!

@@ -66,7 +66,7 @@
 //! # Fault injection
 //!
 //! `LocalAws::inject` adds a fault rule: throttling, outages, closed connections or malformed
-//! responses. A rule can be limited to an operation, a call or a time:
+//! responses. A rule can be limited to an operation of STS, a call or a time:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -94,6 +94,11 @@
 //! # }
 //! ```
 //!
+//! Faults are injected into STS only: `AssumeRole`, `AssumeRoleWithWebIdentity` and
+//! `GetCallerIdentity`. `inject` returns an error for a rule on another operation, such as
+//! `on("ListObjectsV2")`. For the response to a rejected session, see
+//! [below](#sessions-that-a-service-rejects).
+//!
 //! # S3, Secrets Manager and ECR
 //!
 //! The features `s3`, `secrets-manager` and `ecr` of `rolecall-testkit` add these services, which
@@ -107,6 +112,45 @@
 //! # let _ = s3;
 //! # }
 //! ```
+//!
+//! # Sessions that a service rejects
+//!
+//! To test [`retry_invalid_session!`](crate::sdk::retry_invalid_session), delete and recreate the
+//! role while its session is cached, as an administrator could. `LocalAws::delete_role` invalidates
+//! the keys of the role's sessions. The services then respond that they do not know the key:
+//!
+//! ```no_run
+//! # fn main() {}
+//! # #[cfg(feature = "test-util")]
+//! # async fn show(
+//! #     clock: rolecall::time::ManualClock,
+//! #     aws: rolecall_testkit::LocalAws,
+//! #     chain: rolecall::Chain,
+//! #     role: rolecall_testkit::IamRole,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! use rolecall::provider::InvalidSession;
+//! use rolecall::sdk::retry_invalid_session;
+//!
+//! // `chain` assumes the role `orders`, and both `chain` and `aws` were created with `clock`.
+//! let config = chain.sdk_config().endpoint_url(aws.endpoint_url()).time_source(clock.clock());
+//! let s3 = aws_sdk_s3::config::Builder::from(&config.load().await).force_path_style(true);
+//! let s3 = retry_invalid_session!(s3, &chain.provider()).build();
+//! let s3 = aws_sdk_s3::Client::from_conf(s3);
+//! s3.list_objects_v2().bucket("shop-orders").send().await?;
+//!
+//! // `role` is the `IamRole` that the account was created with.
+//! assert!(aws.delete_role("arn:aws:iam::111122223333:role/orders"));
+//! aws.create_role("111122223333", role)?;
+//! clock.advance(InvalidSession::RECENT);
+//! s3.list_objects_v2().bucket("shop-orders").send().await?;
+//! assert_eq!(aws.count("AssumeRole"), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `InvalidSession::RECENT` is 10 seconds. Without the advance, the session would be too new to be
+//! replaced: the request would be repeated with the same session, after pauses of real time, and
+//! fail. A test on the system's clock waits for `RECENT` instead.
 //!
 //! # Without a server
 //!

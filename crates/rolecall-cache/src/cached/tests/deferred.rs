@@ -1,12 +1,12 @@
-//! A budget that has turns for callers, who wait for them, and none for refreshes.
+//! A rate limit with permits for callers, and none for background fetches.
 
 use super::*;
 
 #[derive(Debug)]
-struct ForCallers(Script);
+pub(super) struct DefersBackground(pub(super) ScriptedProvider);
 
 #[async_trait]
-impl ProvideSession for ForCallers {
+impl ProvideSession for DefersBackground {
     async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         let session = self.0.provide_session(cx.clone()).await?;
         match cx.mode() {
@@ -16,126 +16,176 @@ impl ProvideSession for ForCallers {
     }
 }
 
-fn cached(script: &Script, refresh: Refresh) -> CachedProvider<ForCallers> {
-    let source = ForCallers(script.clone());
-    CachedProvider::builder(source).clock(script.0.hands.clock()).refresh(refresh).build()
+fn cached(script: &ScriptedProvider, refresh: Refresh) -> CachedProvider<DefersBackground> {
+    let provider = DefersBackground(script.clone());
+    CachedProvider::builder(provider).clock(script.clock()).refresh(refresh).build()
 }
 
 #[tokio::test]
-async fn a_caller_waits_for_a_turn_though_one_in_the_background_has_just_been_put_off() {
-    let script = Script::new();
+async fn foreground_call_fetches_after_deferred_background() {
+    let script = ScriptedProvider::new();
     let cached = cached(&script, Refresh::WhileUsed);
     for _ in 0..3 {
         let deferred =
-            patiently(cached.provide_session(FetchContext::background())).await.unwrap_err();
+            with_timeout(cached.provide_session(FetchContext::background())).await.unwrap_err();
         assert_eq!(deferred.kind(), ErrorKind::Throttled);
     }
-    assert_eq!(script.fetches(), 1, "those in the background share what is remembered");
-    assert_eq!(number(&patiently(ask(&cached)).await.unwrap()), 2);
+    assert_eq!(script.fetches(), 1, "the error is remembered for background fetches");
+    assert_eq!(number(&with_timeout(request(&cached)).await.unwrap()), 2);
 }
 
 #[tokio::test]
-async fn a_session_whose_refreshes_were_put_off_to_its_end_is_there_for_the_next_caller() {
-    let script = Script::new();
+async fn session_expires_while_refreshes_are_deferred() {
+    let script = ScriptedProvider::new();
     let cached = cached(&script, Refresh::Always);
-    patiently(cached.ready()).await.unwrap();
+    with_timeout(cached.ready()).await.unwrap();
     for _ in 0..100 {
         script.advance(60);
         settle().await;
     }
     let deferred = script.fetches() - 1;
     assert!(deferred > 10, "{deferred}");
-    assert!(patiently(ask(&cached)).await.is_ok());
-    let error = patiently(cached.session_valid_for(Duration::from_secs(HOUR / 2))).await;
+    assert!(with_timeout(request(&cached)).await.is_ok());
+    let error = with_timeout(cached.session_valid_for(Duration::from_secs(HOUR / 2))).await;
     assert!(error.is_ok());
 }
 
 #[tokio::test]
-async fn a_session_that_is_rejected_while_refreshes_are_put_off_is_replaced_for_the_next_caller() {
-    let script = Script::new();
+async fn invalidated_session_is_replaced_despite_deferral() {
+    let script = ScriptedProvider::new();
     let cached = cached(&script, Refresh::WhileUsed);
-    let first = patiently(ask(&cached)).await.unwrap();
-    script.advance(INTO_THE_WINDOW);
+    let first = with_timeout(request(&cached)).await.unwrap();
+    script.advance(IN_ADVISORY_WINDOW);
     settle().await;
-    assert!(script.fetches() > 1, "some were put off");
+    assert!(script.fetches() > 1, "some were deferred");
     cached.invalidate(&first);
-    assert!(cached.0.replaces(first.access_key_id()));
-    let next = patiently(ask(&cached)).await.unwrap();
+    let next = with_timeout(request(&cached)).await.unwrap();
     assert_ne!(next.access_key_id(), first.access_key_id());
 }
 
 #[tokio::test]
-async fn who_joins_a_refresh_that_is_put_off_gets_another_session_all_the_same() {
-    // Rejected; asked for now.
-    for rejected in [true, false] {
-        let script = Script::new();
-        let cached = cached(&script, Refresh::WhileUsed);
-        let first = patiently(ask(&cached)).await.unwrap();
-        script.block();
-        script.advance(INTO_THE_WINDOW);
-        settle().await;
-        assert_eq!(script.fetches(), 2, "one runs in the background");
-        if rejected {
-            cached.invalidate(&first);
-        }
-        let next = async {
-            match rejected {
-                true => ask(&cached).await,
-                false => cached.refresh().await,
-            }
-        };
-        let mut next = pin!(next);
-        assert!(poll(&mut next).is_none());
-        script.unblock();
-        let next = patiently(next).await.unwrap();
-        assert_ne!(next.access_key_id(), first.access_key_id(), "rejected: {rejected}");
-    }
+async fn caller_joining_deferred_refresh_receives_session() {
+    let script = ScriptedProvider::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    let first = with_timeout(request(&cached)).await.unwrap();
+    script.block();
+    script.advance(IN_ADVISORY_WINDOW);
+    settle().await;
+    assert_eq!(script.fetches(), 2, "a background fetch is running");
+    let mut refresh = pin!(cached.refresh());
+    assert!(poll(&mut refresh).is_none());
+    script.unblock();
+    let next = with_timeout(refresh).await.unwrap();
+    assert_ne!(next.access_key_id(), first.access_key_id());
 }
 
 #[tokio::test]
-async fn in_the_hard_window_a_caller_takes_a_turn_though_refreshes_are_put_off() {
-    let script = Script::new();
+async fn invalidated_caller_joining_deferred_refresh_falls_back() {
+    let script = ScriptedProvider::new();
     let cached = cached(&script, Refresh::WhileUsed);
-    patiently(ask(&cached)).await.unwrap();
-    let mut held = 1;
+    let first = with_timeout(request(&cached)).await.unwrap();
+    script.block();
+    script.advance(IN_ADVISORY_WINDOW);
+    settle().await;
+    cached.invalidate(&first);
+    let mut caller = pin!(request(&cached));
+    assert!(poll(&mut caller).is_none());
+    script.unblock();
+    assert_eq!(number(&with_timeout(caller).await.unwrap()), 1, "the fetch failed");
+    // The background fetch closed no gate of callers.
+    assert_eq!(number(&with_timeout(request(&cached)).await.unwrap()), 3);
+}
+
+#[tokio::test]
+async fn mandatory_window_call_fetches_despite_deferral() {
+    let script = ScriptedProvider::new();
+    let cached = cached(&script, Refresh::WhileUsed);
+    with_timeout(request(&cached)).await.unwrap();
+    let mut number = 1;
     for _ in 1..HOUR {
         script.advance(1);
         settle().await;
-        held = number(&patiently(ask(&cached)).await.unwrap());
-        if held != 1 {
+        number = super::number(&with_timeout(request(&cached)).await.unwrap());
+        if number != 1 {
             break;
         }
     }
-    assert!(held > 2, "put off, and then another before the end: {held}");
+    assert!(number > 2, "deferred, and replaced before the expiration: {number}");
 }
 
 #[tokio::test]
-async fn a_caller_who_joined_a_fetch_in_the_background_waits_for_a_turn_once_it_is_put_off() {
-    let script = Script::new();
+async fn caller_joining_deferred_first_fetch_retries() {
+    let script = ScriptedProvider::new();
     let cached = cached(&script, Refresh::WhileUsed);
     script.block();
     let mut background = pin!(cached.provide_session(FetchContext::background()));
     assert!(poll(&mut background).is_none());
-    let mut caller = pin!(ask(&cached));
+    let mut caller = pin!(request(&cached));
     assert!(poll(&mut caller).is_none());
     script.unblock();
-    assert_eq!(patiently(background).await.unwrap_err().kind(), ErrorKind::Throttled);
-    assert_eq!(number(&patiently(caller).await.unwrap()), 2);
+    assert_eq!(with_timeout(background).await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(number(&with_timeout(caller).await.unwrap()), 2);
 }
 
 #[tokio::test]
-async fn one_refresh_that_is_put_off_is_all_that_a_hundred_calls_of_one_moment_set_off() {
-    let script = Script::new();
+async fn hundred_calls_start_one_deferred_refresh() {
+    let script = ScriptedProvider::new();
     let cached = cached(&script, Refresh::WhileUsed);
-    patiently(ask(&cached)).await.unwrap();
-    script.advance(INTO_THE_WINDOW);
+    with_timeout(request(&cached)).await.unwrap();
+    script.advance(IN_ADVISORY_WINDOW);
     for _ in 0..100 {
-        let held = poll(&mut pin!(ask(&cached))).expect("no wait").unwrap();
-        assert_eq!(number(&held), 1);
+        let session = poll(&mut pin!(request(&cached))).expect("the caller waits").unwrap();
+        assert_eq!(number(&session), 1);
         settle().await;
     }
     assert_eq!(script.fetches(), 2, "the next comes after a pause");
     script.advance(2);
     settle().await;
     assert_eq!(script.fetches(), 3);
+}
+
+/// Only the rate limiter defers a fetch. A service that throttles is a failure, whatever its code.
+#[tokio::test]
+async fn throttled_response_is_a_failure_and_no_deferral() {
+    for deferred in [true, false] {
+        let script = ScriptedProvider::new();
+        let (clock, provider) = (script.clock(), script.clone());
+        let throttled = rolecall_core::provide_session_fn("throttled", move |context| {
+            let provider = provider.clone();
+            async move {
+                match context.mode() {
+                    FetchMode::Foreground => provider.provide_session(context).await,
+                    _ if deferred => Err(SessionError::deferred("no permit")),
+                    _ => Err(SessionError::new(ErrorKind::Throttled, "HTTP 429")),
+                }
+            }
+        });
+        let cached = CachedProvider::builder(throttled).clock(clock).build();
+        with_timeout(request(&cached)).await.unwrap();
+        script.advance(IN_ADVISORY_WINDOW);
+        settle().await;
+        let status = cached.status();
+        match deferred {
+            true => assert_eq!((status.state, status.consecutive_failures), (State::Due, 0)),
+            false => assert_eq!((status.state, status.consecutive_failures), (State::Stale, 1)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn deferred_fetches_return_at_different_times() {
+    let mut pauses = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        fastrand::seed(seed);
+        let script = ScriptedProvider::new();
+        let cached = cached(&script, Refresh::WhileUsed);
+        with_timeout(request(&cached)).await.unwrap();
+        script.advance(IN_ADVISORY_WINDOW);
+        settle().await;
+        let next = cached.status().next_attempt.unwrap();
+        let pause = next.duration_since(script.clock().wall()).unwrap();
+        assert!((500..=1000).contains(&pause.as_millis()), "{pause:?}");
+        pauses.insert(pause);
+    }
+    assert!(pauses.len() > 40, "{} different pauses", pauses.len());
 }

@@ -1,50 +1,50 @@
-//! Runtimes that end, stand still, or are not there.
+//! Runtimes that end or do not run, and calls outside of any runtime.
 
 use super::*;
 
 #[test]
-fn when_a_runtime_shuts_down_amid_a_fetch_a_caller_on_another_takes_over() {
-    let script = Script::new();
+fn caller_takes_over_after_runtime_shutdown() {
+    let script = ScriptedProvider::new();
     script.block();
-    let cached = script.provider();
-    let doomed = std::thread::spawn({
+    let cached = script.cached();
+    let ending = std::thread::spawn({
         let (script, cached) = (script.clone(), cached.clone());
         move || {
-            let doomed = runtime();
-            doomed.block_on(async {
-                assert!(at_once(&cached).is_none());
-                until(|| script.fetches() == 1).await;
+            let ending = runtime();
+            ending.block_on(async {
+                assert!(immediate(&cached).is_none());
+                wait_until(|| script.fetches() == 1).await;
             });
-            doomed
+            ending
         }
     });
-    let doomed = doomed.join().unwrap();
+    let ending = ending.join().unwrap();
     runtime().block_on(async {
-        let mut caller = pin!(ask(&cached));
+        let mut caller = pin!(request(&cached));
         assert!(poll(&mut caller).is_none());
-        assert_eq!(script.fetches(), 1, "it waits for the fetch on the other runtime");
-        doomed.shutdown_background();
+        assert_eq!(script.fetches(), 1, "the caller joins the fetch of the other runtime");
+        ending.shutdown_background();
         assert!(poll(&mut caller).is_none());
-        until(|| script.fetches() == 2).await;
+        wait_until(|| script.fetches() == 2).await;
         script.unblock();
-        assert_eq!(number(&patiently(caller).await.unwrap()), 2);
+        assert_eq!(number(&with_timeout(caller).await.unwrap()), 2);
     });
 }
 
 #[test]
-fn when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_session_is_discarded() {
-    let script = Script::new();
+fn older_session_from_stopped_runtime_is_discarded() {
+    let script = ScriptedProvider::new();
     script.block();
-    let cached = script.provider();
+    let cached = script.cached();
     let frozen = runtime();
     frozen.block_on(async {
-        assert!(at_once(&cached).is_none());
-        until(|| script.fetches() == 1).await;
+        assert!(immediate(&cached).is_none());
+        wait_until(|| script.fetches() == 1).await;
     });
     std::thread::scope(|scope| {
         let elsewhere = scope.spawn(|| {
             runtime().block_on(async {
-                let mut caller = pin!(ask(&cached));
+                let mut caller = pin!(request(&cached));
                 for (seconds, fetches) in [(0, 1), (15, 1), (1, 2)] {
                     script.advance(seconds);
                     assert!(poll(&mut caller).is_none());
@@ -52,203 +52,204 @@ fn when_a_runtime_stands_still_a_caller_on_another_takes_over_and_the_late_sessi
                     assert_eq!(script.fetches(), fetches, "{seconds}");
                 }
                 script.unblock();
-                assert_eq!(number(&patiently(caller).await.unwrap()), 2);
+                assert_eq!(number(&with_timeout(caller).await.unwrap()), 2);
             });
         });
         elsewhere.join().unwrap();
     });
     frozen.block_on(async {
         settle().await;
-        assert_eq!((held_at_once(&cached), script.fetches()), (2, 2));
+        assert_eq!((immediate_number(&cached), script.fetches()), (2, 2));
     });
 }
 
 #[test]
-fn outside_a_runtime_no_session_is_an_error() {
-    let error = at_once(&Script::new().provider()).expect("no wait").unwrap_err();
+fn call_outside_runtime_without_session_fails() {
+    let error =
+        immediate(&ScriptedProvider::new().cached()).expect("the caller waits").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.hint().unwrap().contains("Tokio"), "{error}");
 }
 
 #[test]
-fn outside_a_runtime_a_held_session_is_handed_out_until_its_end() {
-    let script = Script::new();
-    let cached = script.provider();
-    runtime().block_on(get(&cached));
-    for _ in ["before the windows", "the refresh window", "the hard window"] {
-        assert_eq!(held_at_once(&cached), 1);
-        script.advance(INTO_THE_HARD_WINDOW / 2);
+fn call_outside_runtime_returns_valid_session() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
+    runtime().block_on(get_number(&cached));
+    for _ in ["fresh", "the advisory window", "the mandatory window"] {
+        assert_eq!(immediate_number(&cached), 1);
+        script.advance(IN_MANDATORY_WINDOW / 2);
     }
-    assert!(at_once(&cached).expect("no wait").is_err());
+    assert!(immediate(&cached).expect("the caller waits").is_err());
     assert_eq!(script.fetches(), 1);
 }
 
 #[test]
-fn on_a_runtime_that_is_gone_a_call_is_an_error() {
-    let (done, answer) = std::sync::mpsc::channel();
+fn call_on_ended_runtime_fails() {
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let cached = Script::new().provider();
-        let gone = runtime();
-        let handle = gone.handle().clone();
-        drop(gone);
+        let cached = ScriptedProvider::new().cached();
+        let ended = runtime();
+        let handle = ended.handle().clone();
+        drop(ended);
         let _guard = handle.enter();
-        done.send(at_once(&cached)).unwrap();
+        sender.send(immediate(&cached)).unwrap();
     });
-    let answer = answer.recv_timeout(Duration::from_secs(10)).expect("it hangs");
-    assert!(answer.expect("no wait").is_err());
+    let result = receiver.recv_timeout(Duration::from_secs(10)).expect("the call hangs");
+    assert!(result.expect("the caller waits").is_err());
 }
 
 #[test]
-fn those_who_ask_last_on_a_runtime_that_ends_leave_no_error_to_others() {
-    let script = Script::new();
-    let cached = script.provider();
+fn calls_on_ended_runtime_leave_no_error() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     script.block();
-    let doomed = runtime();
-    let handle = doomed.handle().clone();
-    doomed.block_on(async {
+    let ending = runtime();
+    let handle = ending.handle().clone();
+    ending.block_on(async {
         let cached = cached.clone();
-        tokio::spawn(async move { ask(&cached).await.map(drop) });
-        until(|| script.fetches() == 1).await;
+        tokio::spawn(async move { request(&cached).await.map(drop) });
+        wait_until(|| script.fetches() == 1).await;
     });
-    drop(doomed);
+    drop(ending);
     script.unblock();
     {
         let _guard = handle.enter();
         for _ in 0..3 {
-            assert!(at_once(&cached).expect("no wait").is_err());
+            assert!(immediate(&cached).expect("the caller waits").is_err());
         }
     }
     runtime().block_on(async {
-        assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+        assert_eq!((get_number(&cached).await, script.fetches()), (2, 2));
     });
 }
 
 #[test]
-fn outside_a_runtime_nobody_waits_for_the_fetch_of_another() {
-    let script = Script::new();
+fn call_outside_runtime_does_not_join_fetch() {
+    let script = ScriptedProvider::new();
     let cached = CachedProvider::new(script.clone());
     script.block();
     let frozen = runtime();
     frozen.block_on(async {
-        assert!(at_once(&cached).is_none());
-        until(|| script.fetches() == 1).await;
+        assert!(immediate(&cached).is_none());
+        wait_until(|| script.fetches() == 1).await;
     });
-    assert!(at_once(&cached).expect("no wait").is_err());
+    assert!(immediate(&cached).expect("the caller waits").is_err());
 }
 
 #[test]
-fn the_timer_goes_on_on_the_runtime_of_the_next_fetch() {
-    let script = Script::new();
-    let cached = script.provider();
-    runtime().block_on(get(&cached));
+fn timer_moves_to_the_runtime_of_next_fetch() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
+    runtime().block_on(get_number(&cached));
     script.advance(HOUR);
     runtime().block_on(async {
-        assert_eq!(get(&cached).await, 2);
+        assert_eq!(get_number(&cached).await, 2);
         settle().await;
-        script.advance(INTO_THE_WINDOW);
-        until(|| script.fetches() == 3).await;
+        script.advance(IN_ADVISORY_WINDOW);
+        wait_until(|| script.fetches() == 3).await;
     });
 }
 
 #[test]
-fn a_fetch_stands_still_between_two_block_on_and_goes_on_in_the_second() {
-    let script = Script::new();
-    let cached = script.provider();
+fn fetch_continues_in_second_block_on() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     let runtime = runtime();
     script.block();
     runtime.block_on(async {
-        assert!(at_once(&cached).is_none());
-        until(|| script.fetches() == 1).await;
+        assert!(immediate(&cached).is_none());
+        wait_until(|| script.fetches() == 1).await;
     });
     script.unblock();
     script.advance(10);
-    let session = runtime.block_on(async { patiently(ask(&cached)).await.unwrap() });
+    let session = runtime.block_on(async { with_timeout(request(&cached)).await.unwrap() });
     assert_eq!((number(&session), script.fetches()), (1, 1));
 }
 
 #[test]
-fn a_fetch_that_stood_still_for_too_long_between_two_block_on_is_taken_over_in_the_second() {
-    let script = Script::new();
-    let cached = script.provider();
+fn overdue_fetch_is_replaced_in_second_block_on() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     let runtime = runtime();
     script.block();
     runtime.block_on(async {
-        assert!(at_once(&cached).is_none());
-        until(|| script.fetches() == 1).await;
+        assert!(immediate(&cached).is_none());
+        wait_until(|| script.fetches() == 1).await;
     });
     script.unblock();
     script.advance(HOUR);
     runtime.block_on(async {
-        assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+        assert_eq!((get_number(&cached).await, script.fetches()), (2, 2));
         settle().await;
-        assert_eq!(held_at_once(&cached), 2, "the first is discarded");
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the timer's alone");
+        assert_eq!(immediate_number(&cached), 2, "the first one is older");
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the timer's task");
     });
 }
 
 #[test]
-fn where_nothing_runs_between_calls_no_call_fails_and_none_waits_before_the_hard_window() {
-    let script = Script::new();
-    let cached = script.provider();
+fn idle_runtime_calls_wait_in_mandatory_window_only() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     let runtime = runtime();
-    runtime.block_on(get(&cached));
+    runtime.block_on(get_number(&cached));
     let mut waited = 0;
     for _ in 0..3 * HOUR / 10 {
         script.advance(10);
-        let ends = cached.status().expires_at.unwrap();
-        let left = ends.duration_since(script.0.hands.clock().wall()).unwrap_or_default();
+        let expires_at = cached.status().expires_at.unwrap();
+        let remaining = expires_at.duration_since(script.clock().wall()).unwrap_or_default();
         runtime.block_on(async {
-            let mut call = pin!(ask(&cached));
+            let mut call = pin!(request(&cached));
             if poll(&mut call).is_none() {
                 waited += 1;
-                assert!(left <= Duration::from_secs(60), "a call waits with {left:?} left");
-                patiently(call).await.unwrap();
+                assert!(remaining <= Duration::from_secs(60), "a call waits with {remaining:?}");
+                with_timeout(call).await.unwrap();
             }
         });
     }
-    // A refresh that begins beside a call that does not wait has no time to run.
+    // A refresh that a call starts without waiting has no time to run.
     assert!(waited <= 3 * 2, "{waited} calls waited");
     assert!(script.fetches() <= 8, "{} fetches", script.fetches());
 }
 
 #[test]
-fn who_waits_on_a_runtime_that_ends_is_dropped_with_it_and_the_next_runtime_starts_anew() {
-    let script = Script::new();
-    let cached = script.provider();
+fn waiting_callers_end_with_their_runtime() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     script.block();
-    let (done, ended) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn({
         let (script, cached) = (script.clone(), cached.clone());
         move || {
-            let doomed =
+            let ending =
                 Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             for _ in 0..20 {
                 let cached = cached.clone();
-                doomed.spawn(async move { ask(&cached).await.map(drop) });
+                ending.spawn(async move { request(&cached).await.map(drop) });
             }
-            doomed.block_on(until(|| script.fetches() == 1));
-            drop(doomed);
-            done.send(()).unwrap();
+            ending.block_on(wait_until(|| script.fetches() == 1));
+            drop(ending);
+            sender.send(()).unwrap();
         }
     });
-    ended.recv_timeout(Duration::from_secs(20)).expect("the runtime does not end");
+    receiver.recv_timeout(Duration::from_secs(20)).expect("the runtime does not end");
     script.unblock();
     runtime().block_on(async {
-        assert_eq!((get(&cached).await, script.fetches()), (2, 2));
+        assert_eq!((get_number(&cached).await, script.fetches()), (2, 2));
     });
 }
 
 #[test]
-fn runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call() {
-    let script = Script::new();
-    let cached = script.provider();
+fn ending_runtimes_do_not_fetch_on_every_call() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     script.block();
     let mut errors = 0;
     for _ in 0..50 {
-        let (doomed, before) = (runtime(), script.fetches());
-        doomed.block_on(async {
-            match at_once(&cached) {
-                None => until(|| script.fetches() > before).await,
+        let (ending, before) = (runtime(), script.fetches());
+        ending.block_on(async {
+            match immediate(&cached) {
+                None => wait_until(|| script.fetches() > before).await,
                 Some(result) => {
                     let error = result.unwrap_err();
                     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -257,96 +258,96 @@ fn runtimes_that_end_amid_every_fetch_are_no_fetch_for_every_call() {
                 }
             }
         });
-        drop(doomed);
+        drop(ending);
     }
     assert_eq!((script.fetches(), errors), (2, 48));
     script.unblock();
     script.advance(2);
-    assert_eq!(runtime().block_on(get(&cached)), 3);
+    assert_eq!(runtime().block_on(get_number(&cached)), 3);
 }
 
 #[test]
-fn a_handle_that_outlives_its_runtime_serves_on_another_and_outside_of_any() {
-    let script = Script::new();
-    let cached = script.provider();
-    runtime().block_on(get(&cached));
-    assert_eq!(held_at_once(&cached), 1, "outside of any");
+fn provider_outlives_its_runtime() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
+    runtime().block_on(get_number(&cached));
+    assert_eq!(immediate_number(&cached), 1, "outside of any runtime");
     runtime().block_on(async {
-        assert_eq!(held_at_once(&cached), 1);
+        assert_eq!(immediate_number(&cached), 1);
         settle().await;
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "nothing was to be done");
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "nothing was due");
     });
-    script.advance(INTO_THE_WINDOW);
+    script.advance(IN_ADVISORY_WINDOW);
     runtime().block_on(async {
-        assert_eq!(held_at_once(&cached), 1);
-        until(|| script.fetches() == 2).await;
+        assert_eq!(immediate_number(&cached), 1);
+        wait_until(|| script.fetches() == 2).await;
         settle().await;
-        assert_eq!(held_at_once(&cached), 2);
+        assert_eq!(immediate_number(&cached), 2);
     });
-    assert_eq!(held_at_once(&cached), 2, "outside of any");
+    assert_eq!(immediate_number(&cached), 2, "outside of any runtime");
 }
 
 #[test]
-fn the_last_handle_may_go_outside_of_any_runtime_and_after_its_own_has_gone() {
-    let script = Script::new();
-    let cached = script.provider();
+fn last_clone_drops_outside_any_runtime() {
+    let script = ScriptedProvider::new();
+    let cached = script.cached();
     let frozen = runtime();
-    frozen.block_on(get(&cached));
+    frozen.block_on(get_number(&cached));
     script.block();
-    script.advance(INTO_THE_WINDOW);
+    script.advance(IN_ADVISORY_WINDOW);
     frozen.block_on(async {
-        held_at_once(&cached);
-        until(|| script.fetches() == 2).await;
+        immediate_number(&cached);
+        wait_until(|| script.fetches() == 2).await;
     });
-    let slot = Arc::downgrade(&cached.0);
+    let entry = Arc::downgrade(&cached.0);
     drop(cached);
-    assert_eq!(slot.strong_count(), 0);
+    assert_eq!(entry.strong_count(), 0);
     frozen.block_on(async {
         settle().await;
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     });
     script.unblock();
 
-    let cached = script.provider();
-    let gone = runtime();
-    gone.block_on(get(&cached));
-    drop(gone);
+    let cached = script.cached();
+    let ended = runtime();
+    ended.block_on(get_number(&cached));
+    drop(ended);
     drop(cached);
 }
 
 #[tokio::test]
-async fn the_last_handle_of_a_chain_ends_the_tasks_of_all_its_slots() {
+async fn dropping_chain_ends_tasks_of_all_entries() {
     let tasks = || Handle::current().metrics().num_alive_tasks();
-    let script = Script::new();
-    let slot = |source: Arc<dyn ProvideSession>| -> Arc<dyn ProvideSession> {
-        Arc::new(CachedProvider::builder(source).clock(script.0.hands.clock()).build())
+    let script = ScriptedProvider::new();
+    let cached = |provider: Arc<dyn ProvideSession>| -> Arc<dyn ProvideSession> {
+        Arc::new(CachedProvider::builder(provider).clock(script.clock()).build())
     };
-    let chain = slot(slot(slot(Arc::new(script.clone()))));
-    patiently(chain.provide_session(FetchContext::foreground())).await.unwrap();
-    assert_eq!(tasks(), 3, "a timer each");
+    let chain = cached(cached(cached(Arc::new(script.clone()))));
+    with_timeout(chain.provide_session(FetchContext::foreground())).await.unwrap();
+    assert_eq!(tasks(), 3, "a timer for each entry");
     script.block();
     script.advance(HOUR);
     let caller = tokio::spawn({
         let chain = Arc::clone(&chain);
         async move { chain.provide_session(FetchContext::foreground()).await.map(drop) }
     });
-    until(|| script.fetches() == 2).await;
-    assert_eq!(tasks(), 3 + 3 + 1, "a timer each, a fetch each, and the caller");
+    wait_until(|| script.fetches() == 2).await;
+    assert_eq!(tasks(), 3 + 3 + 1, "a timer and a fetch for each entry, and the caller");
     caller.abort();
     drop(chain);
     settle().await;
     assert_eq!(tasks(), 0);
 }
 
-/// Its first fetch keeps its thread, so that nothing can end it.
+/// The first fetch blocks its thread, so that it cannot be cancelled.
 #[derive(Debug)]
-struct Stuck {
-    script: Script,
+struct BlocksThread {
+    script: ScriptedProvider,
     release: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
 #[async_trait]
-impl ProvideSession for Stuck {
+impl ProvideSession for BlocksThread {
     async fn provide_session(&self, cx: FetchContext) -> Result<Session, SessionError> {
         let release = self.release.lock().unwrap().take();
         let session = self.script.provide_session(cx).await;
@@ -358,21 +359,22 @@ impl ProvideSession for Stuck {
 }
 
 #[test]
-fn a_session_that_comes_though_its_fetch_was_given_up_is_discarded() {
-    let script = Script::new();
-    let (free, release) = std::sync::mpsc::channel();
-    let source = Stuck { script: script.clone(), release: std::sync::Mutex::new(Some(release)) };
-    let cached = CachedProvider::builder(source).clock(script.0.hands.clock()).build();
-    let stuck = std::thread::spawn({
+fn session_of_replaced_fetch_is_discarded() {
+    let script = ScriptedProvider::new();
+    let (sender, release) = std::sync::mpsc::channel();
+    let provider =
+        BlocksThread { script: script.clone(), release: std::sync::Mutex::new(Some(release)) };
+    let cached = CachedProvider::builder(provider).clock(script.clock()).build();
+    let blocked = std::thread::spawn({
         let cached = cached.clone();
-        move || runtime().block_on(async { ask(&cached).await.map(|session| number(&session)) })
+        move || runtime().block_on(async { request(&cached).await.map(|session| number(&session)) })
     });
     runtime().block_on(async {
-        until(|| script.fetches() == 1).await;
+        wait_until(|| script.fetches() == 1).await;
         script.advance(16);
-        assert_eq!(number(&patiently(ask(&cached)).await.unwrap()), 2);
+        assert_eq!(number(&with_timeout(request(&cached)).await.unwrap()), 2);
     });
-    free.send(()).unwrap();
-    assert_eq!(stuck.join().unwrap().unwrap(), 2, "who waited for the first gets the second");
-    assert_eq!(poll(&mut pin!(ask(&cached))).map(|session| number(&session.unwrap())), Some(2));
+    sender.send(()).unwrap();
+    assert_eq!(blocked.join().unwrap().unwrap(), 2, "its caller receives the second session");
+    assert_eq!(poll(&mut pin!(request(&cached))).map(|session| number(&session.unwrap())), Some(2));
 }

@@ -1,50 +1,50 @@
-//! The pool looks through its slots now and then: who counts as used, who is let go, who is told.
+//! The sweeps of a pool: which entries count as used, and which are evicted and observed.
 
 use super::*;
 
 #[tokio::test]
-async fn an_idle_slot_is_let_go_and_one_with_a_hot_handle_is_not() {
-    let script = Script::new();
+async fn idle_entry_is_evicted_and_used_one_stays() {
+    let script = ScriptedProvider::new();
     let pool = pool(&script).idle(Duration::from_secs(600)).build();
-    ask(&pool.get(&1)).await.unwrap();
-    let hot = pool.get(&2);
+    request(&pool.get(&1)).await.unwrap();
+    let used = pool.get(&2);
     for _ in 0..40 {
-        ask(&hot).await.unwrap();
+        request(&used).await.unwrap();
         script.advance(60);
         settle().await;
     }
-    until(&pool, || pool.status_of(&1).is_none()).await;
-    // It bypassed the pool all the time, and is retained when its handle goes.
-    drop(hot);
+    wait_until(&pool, || pool.status_of(&1).is_none()).await;
+    // Its calls bypassed the pool, and it is retained when its provider is dropped.
+    drop(used);
     let fetches = script.fetches();
-    ask(&pool.get(&2)).await.unwrap();
+    request(&pool.get(&2)).await.unwrap();
     assert_eq!(script.fetches(), fetches);
 }
 
 #[tokio::test]
-async fn a_pool_whose_idle_slots_go_at_once_leaves_the_timer_time() {
-    let script = Script::new();
+async fn zero_idle_time_does_not_spin_the_timer() {
+    let script = ScriptedProvider::new();
     let pool = pool(&script).idle(Duration::ZERO).build();
-    ask(&pool.get(&1)).await.unwrap();
+    request(&pool.get(&1)).await.unwrap();
     for _ in 0..40 {
         script.advance(1);
         settle().await;
-        // It sleeps: what is due now is due again at once otherwise.
-        let (now, next) = (script.0.hands.clock().now(), *locked(&pool.0.next_sweep));
+        // Otherwise the timer would not sleep.
+        let (now, next) = (script.clock().now(), *locked(&pool.0.next_sweep));
         assert!(next >= now + Duration::from_secs(1), "{next:?} at {now:?}");
     }
-    until(&pool, || pool.status_of(&1).is_none()).await;
+    wait_until(&pool, || pool.status_of(&1).is_none()).await;
 }
 
-/// A pool's idle time of so long that it is four rounds of 16 parts, 10 s each.
+/// An idle time of four rounds of 16 shards, 10 s each.
 const FOUR_ROUNDS: Duration = Duration::from_secs(640);
-const PART: u64 = 10;
+const SWEEP_INTERVAL: u64 = 10;
 
 #[derive(Debug, Default)]
 struct Evictions(AtomicUsize);
 
 impl Evictions {
-    fn told(&self) -> usize {
+    fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -57,64 +57,60 @@ impl Observer for Evictions {
     }
 }
 
-/// The whole registry, looked through once.
+/// Sweeps the whole registry once.
 fn sweep(pool: &SessionPool<u32>) {
-    pool.0.sweep(pool.0.timer.clock().now(), registry::SHARDS);
+    pool.0.sweep(pool.0.shared.timer.clock().now(), registry::SHARDS);
 }
 
 #[tokio::test]
-async fn a_slot_that_a_handle_used_is_retained_before_those_that_nobody_asks_for() {
-    let script = Script::new();
+async fn used_entry_is_retained_before_unused_ones() {
+    let script = ScriptedProvider::new();
     let pool = pool(&script).capacity(2).build();
-    let hot = pool.get(&0);
+    let used = pool.get(&0);
     for key in 1..=100 {
-        ask(&pool.get(&key)).await.unwrap();
+        request(&pool.get(&key)).await.unwrap();
     }
-    // It bypasses the map, which knows of its use by the sweeps alone.
+    // Its calls bypass the map, which learns of its use by the sweeps.
     for _ in 0..20 {
         script.advance(1);
-        ask(&hot).await.unwrap();
+        request(&used).await.unwrap();
         sweep(&pool);
     }
     let fetches = script.fetches();
-    drop(hot);
-    ask(&pool.get(&0)).await.unwrap();
-    assert_eq!(script.fetches(), fetches, "it went with its handle");
+    drop(used);
+    request(&pool.get(&0)).await.unwrap();
+    assert_eq!(script.fetches(), fetches, "it was evicted with its provider");
 }
 
 #[tokio::test]
-async fn who_is_idle_goes_in_its_time_whatever_part_of_the_registry_it_is_in() {
-    let (script, told) = (Script::new(), StdArc::new(Evictions::default()));
+async fn idle_entries_of_every_shard_are_evicted() {
+    let (script, evictions) = (ScriptedProvider::new(), StdArc::new(Evictions::default()));
     let pool =
-        pool(&script).idle(FOUR_ROUNDS).refresh(Refresh::Never).observer(told.clone()).build();
+        pool(&script).idle(FOUR_ROUNDS).refresh(Refresh::Never).observer(evictions.clone()).build();
     for key in 0..200 {
-        ask(&pool.get(&key)).await.unwrap();
+        request(&pool.get(&key)).await.unwrap();
     }
     let idle = FOUR_ROUNDS.as_secs();
-    for passed in (PART..=idle + idle / 4).step_by(PART as usize) {
+    for passed in (SWEEP_INTERVAL..=idle + idle / 4).step_by(SWEEP_INTERVAL as usize) {
         if passed < idle {
-            assert_eq!(told.told(), 0, "somebody went after {passed} s");
+            assert_eq!(evictions.count(), 0, "evicted after {passed} s");
         }
-        script.advance(PART);
+        script.advance(SWEEP_INTERVAL);
         settle().await;
     }
-    assert_eq!(
-        told.told(),
-        200,
-        "a round is a quarter of the time, and the last use is seen by one"
-    );
-    until(&pool, || pool.status().entries() == 0).await;
+    assert_eq!(evictions.count(), 200, "a round takes a quarter of the idle time");
+    wait_until(&pool, || pool.status().entries() == 0).await;
 }
 
 #[tokio::test]
-async fn for_whom_there_was_no_room_is_told_of_though_nobody_calls_any_more() {
-    let (script, told) = (Script::new(), StdArc::new(Evictions::default()));
-    let pool = pool(&script).capacity(2).observer(told.clone()).build();
-    // Handed out to nobody: a look for their use asks the map for none of them.
+async fn capacity_evictions_are_observed_without_calls() {
+    let (script, evictions) = (ScriptedProvider::new(), StdArc::new(Evictions::default()));
+    let pool = pool(&script).capacity(2).observer(evictions.clone()).build();
+    // Unused: a sweep does not get them from the map.
     for key in 0..10 {
         drop(pool.get(&key));
     }
     script.advance(1);
     sweep(&pool);
-    assert_eq!(told.told(), 8);
+    assert_eq!(evictions.count(), 8);
 }

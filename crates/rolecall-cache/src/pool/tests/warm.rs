@@ -1,14 +1,14 @@
-//! Sessions before they are asked for.
+//! Fetching sessions before they are requested.
 
 use super::*;
 
 #[tokio::test]
-async fn warming_loads_each_key_and_says_how_far_it_is() {
-    let script = Script::will([Answer::Fail]);
+async fn warm_fetches_each_key_and_reports_progress() {
+    let script = ScriptedProvider::with_responses([Response::Unavailable]);
     let pool = pool(&script).build();
-    let mut heard = Vec::new();
-    let warmed = pool.warm(0..200, |so_far| heard.push(so_far.done())).await;
-    assert_eq!(heard, (1..=200).collect::<Vec<_>>());
+    let mut reported = Vec::new();
+    let warmed = pool.warm(0..200, |so_far| reported.push(so_far.done())).await;
+    assert_eq!(reported, (1..=200).collect::<Vec<_>>());
     assert_eq!((warmed.ready, warmed.failed.len()), (199, 1));
     assert_eq!(warmed.failed[0].1.kind(), ErrorKind::Unavailable);
     let status = pool.status();
@@ -18,21 +18,21 @@ async fn warming_loads_each_key_and_says_how_far_it_is() {
 }
 
 #[test]
-fn warming_outside_of_a_runtime_is_an_error_for_each_and_no_panic() {
+fn warm_outside_runtime_fails_each_key() {
     use std::task::{Context, Poll, Waker};
-    let pool = pool(&Script::new()).build();
+    let pool = pool(&ScriptedProvider::new()).build();
     let warming = std::pin::pin!(pool.warm(0..3, |_| {}));
     let Poll::Ready(warmed) = warming.poll(&mut Context::from_waker(Waker::noop())) else {
-        panic!("it waits, and nothing will wake it");
+        panic!("it waits for a runtime that does not exist");
     };
     assert_eq!((warmed.ready, warmed.failed.len()), (0, 3));
     assert_eq!(warmed.failed[0].1.kind(), ErrorKind::InvalidConfig);
 }
 
 #[test]
-fn warming_on_a_runtime_without_timers_loses_no_key() {
-    // Where the clock is turned by hand, nothing needs a timer.
-    let pool = pool(&Script::new()).clock(rolecall_core::Clock::system()).build();
+fn warm_without_timers_fails_each_key() {
+    // A manual clock needs no timers.
+    let pool = pool(&ScriptedProvider::new()).clock(rolecall_core::Clock::system()).build();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let warmed = runtime.block_on(pool.warm(0..100, |_| {}));
     assert_eq!((warmed.ready, warmed.failed.len()), (0, 100));
@@ -40,8 +40,8 @@ fn warming_on_a_runtime_without_timers_loses_no_key() {
 }
 
 #[tokio::test]
-async fn as_many_are_loaded_at_once_as_an_sts_client_has_in_flight_and_no_more() {
-    let script = Script::new();
+async fn warm_runs_64_fetches_at_a_time() {
+    let script = ScriptedProvider::new();
     let pool = pool(&script).build();
     script.block();
     let warming = tokio::spawn({
@@ -53,6 +53,7 @@ async fn as_many_are_loaded_at_once_as_an_sts_client_has_in_flight_and_no_more()
     }
     assert_eq!((script.fetches(), pool.status().entries()), (64, 64));
     script.unblock();
-    let warmed = tokio::time::timeout(Duration::from_secs(20), warming).await.expect("it hangs");
+    let warmed =
+        tokio::time::timeout(Duration::from_secs(20), warming).await.expect("warming hangs");
     assert_eq!((warmed.unwrap(), script.fetches()), (200, 200));
 }

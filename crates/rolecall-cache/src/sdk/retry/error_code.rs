@@ -2,16 +2,16 @@
 
 use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextMut;
 use aws_smithy_types::error::ErrorMetadata;
-use rolecall_core::is_invalid_session_code;
+use rolecall_core::InvalidSession;
 
 /// Largest body that is searched for a code, in bytes. Errors of AWS services are far smaller.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Returns `true` if the service rejected the session of the attempt.
-pub(super) fn rejects_session(context: &FinalizerInterceptorContextMut<'_>) -> bool {
-    of_error(context)
-        .or_else(|| of_response(context))
-        .is_some_and(|code| is_invalid_session_code(&code))
+/// Returns why the service rejected the session of the attempt, or `None` if it did not.
+pub(super) fn invalid_session(
+    context: &FinalizerInterceptorContextMut<'_>,
+) -> Option<InvalidSession> {
+    InvalidSession::from_code(&of_error(context).or_else(|| of_response(context))?)
 }
 
 /// Returns the code that the SDK parsed, which it does for codes that the operation does not model.
@@ -54,11 +54,11 @@ fn bare(code: &str) -> &str {
 mod tests {
     use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 
-    use super::super::tests::{refused, unmodelled};
+    use super::super::tests::{rejected, unmodeled};
     use super::*;
 
     #[test]
-    fn codes_are_read_as_each_protocol_has_them() {
+    fn code_is_read_in_each_protocol() {
         for (body, code) in [
             (
                 "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>",
@@ -79,19 +79,19 @@ mod tests {
         }
     }
 
-    fn is_refused(mut context: InterceptorContext) -> bool {
-        rejects_session(&(&mut context).into())
+    fn reason(mut context: InterceptorContext) -> Option<InvalidSession> {
+        invalid_session(&(&mut context).into())
     }
 
-    /// A refusal of so many bytes.
-    fn refusal_of(size: usize) -> String {
-        let refusal = "<Error><Code>ExpiredToken</Code></Error>";
-        format!("{refusal}{}", " ".repeat(size - refusal.len()))
+    /// Returns a rejection of this many bytes.
+    fn rejection_of_size(size: usize) -> String {
+        let rejection = "<Error><Code>ExpiredToken</Code></Error>";
+        format!("{rejection}{}", " ".repeat(size - rejection.len()))
     }
 
     #[test]
-    fn an_answer_counts_by_its_status_and_its_size() {
-        for (status, size, refuses) in [
+    fn response_counts_by_status_and_size() {
+        for (status, size, rejects) in [
             (400, 100, true),
             (403, 100, true),
             (499, 100, true),
@@ -102,26 +102,29 @@ mod tests {
             (500, 100, false),
             (503, 100, false),
         ] {
-            let context = refused("AKIA1", status, refusal_of(size));
-            assert_eq!(is_refused(context), refuses, "{status}, {size} bytes");
+            let context = rejected("AKIA1", status, rejection_of_size(size));
+            assert_eq!(reason(context).is_some(), rejects, "{status}, {size} bytes");
         }
         assert_eq!(MAX_BODY_BYTES, 65_536);
     }
 
     #[test]
-    fn a_header_that_says_the_code_counts_before_the_body() {
-        for (code, refuses) in [("ExpiredTokenException:http://x/", true), ("AccessDenied", false)]
-        {
-            let mut context = refused("AKIA1", 403, refusal_of(100));
+    fn header_code_takes_precedence_over_body() {
+        for (code, expected) in [
+            ("ExpiredTokenException:http://x/", Some(InvalidSession::Expired)),
+            ("UnrecognizedClientException", Some(InvalidSession::Unknown)),
+            ("AccessDenied", None),
+        ] {
+            let mut context = rejected("AKIA1", 403, rejection_of_size(100));
             let response = context.response_mut().unwrap();
             response.headers_mut().insert("x-amzn-errortype", code);
-            assert_eq!(is_refused(context), refuses, "{code}");
+            assert_eq!(reason(context), expected, "{code}");
         }
     }
 
     #[test]
-    fn code_parsed_by_the_sdk_precedes_the_response() {
-        for (code, body, refuses) in [
+    fn parsed_code_takes_precedence_over_response() {
+        for (code, body, rejects) in [
             (Some("ExpiredToken"), "", true),
             (Some("ExpiredToken"), "<Error><Code>AccessDenied</Code></Error>", true),
             (Some("AccessDenied"), "<Error><Code>ExpiredToken</Code></Error>", false),
@@ -129,9 +132,9 @@ mod tests {
             (None, "<Error><Code>AccessDenied</Code></Error>", false),
             (None, "", false),
         ] {
-            let mut context = refused("AKIA1", 403, body);
-            context.set_output_or_error(Err(unmodelled(code)));
-            assert_eq!(is_refused(context), refuses, "{code:?} {body}");
+            let mut context = rejected("AKIA1", 403, body);
+            context.set_output_or_error(Err(unmodeled(code)));
+            assert_eq!(reason(context).is_some(), rejects, "{code:?} {body}");
         }
     }
 }
