@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: measures the figures of docs/benchmarks.md.
 
+mod build;
 mod page;
 
 use std::thread::available_parallelism;
 
+use clap::Args;
 use xshell::cmd;
 
 use crate::chart;
@@ -14,11 +16,26 @@ pub(crate) const MANIFEST: &str = "tests/bench/Cargo.toml";
 const PAGE: &str = "docs/benchmarks.md";
 const CHART: &str = "docs/benchmarks.svg";
 
+/// Options of the benchmark.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Arguments {
+    /// Print the figures as JSON lines and write no file
+    #[arg(long)]
+    json: bool,
+    /// Measure the CPU time of a build as well, which takes about twelve minutes
+    #[arg(long)]
+    build: bool,
+}
+
 /// Runs the benchmark programs, and prints their figures as JSON or writes the page and its chart.
-pub(crate) fn run(workspace: &Workspace, json: bool) -> Outcome {
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Outcome {
     let shell = &workspace.shell;
-    let lines = run_programs(workspace)?;
-    if json {
+    let mut lines = run_programs(workspace)?;
+    lines = [lines, build::count_crates(workspace)?].join("\n");
+    if arguments.build {
+        lines = [lines, build::compare_builds(workspace)?].join("\n");
+    }
+    if arguments.json {
         let figures = lines.lines().filter(|line| !line.contains("\"table\":"));
         figures.for_each(|line| println!("{line}"));
         return Ok(());

@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
 fn format(workspace: &Workspace) -> Outcome {
     cmd!(workspace.shell, "cargo fmt --all --check").run()?;
     let manifest = bench::MANIFEST;
-    Ok(cmd!(workspace.shell, "cargo fmt --check --manifest-path {manifest}").run()?)
+    Ok(cmd!(workspace.shell, "cargo fmt --all --check --manifest-path {manifest}").run()?)
 }
 
 fn clippy(workspace: &Workspace) -> Outcome {
@@ -54,7 +54,7 @@ fn clippy(workspace: &Workspace) -> Outcome {
     cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings").run()?;
     // The benchmark is a workspace of its own. It shares what it builds.
     let (manifest, target) = (bench::MANIFEST, workspace.target());
-    let args = ["--all-targets", "--locked", "--", "-D", "warnings"];
+    let args = ["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     cmd!(shell, "cargo clippy --manifest-path {manifest} --target-dir {target} {args...}").run()?;
     Ok(())
 }

@@ -41,11 +41,7 @@ enum Chore {
     /// Run every check that CI runs, up to the first failure
     Ci,
     /// Run the benchmarks and write docs/benchmarks.md and docs/benchmarks.svg
-    Bench {
-        /// Print the figures as JSON lines and write no file
-        #[arg(long)]
-        json: bool,
-    },
+    Bench(bench::Arguments),
     /// Check licenses, banned crates and sources with cargo-deny
     Deny,
     /// Change the code with cargo-mutants and list the changes that no test detects
@@ -59,7 +55,7 @@ enum Chore {
     },
     /// Package the published crates and build each from its package
     Package,
-    /// Simulate a day of 10,000 roles with an outage; fails if a goal is missed
+    /// Simulate days of 10,000 roles and 10,000 outages; fails if a goal is missed
     Simulate(simulate::Arguments),
     /// Call a pool on the local AWS with random faults; fails if an invariant is violated
     Soak {
@@ -90,7 +86,7 @@ fn run_chore(chore: Option<Chore>) -> Outcome {
     match chore {
         Chore::Test { without, args } => test::run(&workspace, &without, &args),
         Chore::Ci => ci::run(&workspace),
-        Chore::Bench { json } => bench::run(&workspace, json),
+        Chore::Bench(arguments) => bench::run(&workspace, &arguments),
         Chore::Deny => checks::deny(&workspace),
         Chore::Mutants { in_diff, package } => {
             checks::mutants(&workspace, in_diff.as_deref(), &package)

@@ -27,6 +27,7 @@ use rolecall::{ErrorKind, ProvideSession, Session, SessionError};
 
 /// Approximate length of the session token that STS issues for a role without session policies.
 const TOKEN_LENGTH: usize = 1000;
+pub(crate) const SHORT_TOKEN_LENGTH: usize = 100;
 
 /// An STS. Clones share their counters.
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct Sts(Arc<Inner>);
 struct Inner {
     latency: Duration,
     lifetime: Duration,
+    token_length: usize,
     fails: bool,
     started: AtomicUsize,
     completed: AtomicUsize,
@@ -58,17 +60,29 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 impl Sts {
     /// Creates an STS with a latency, whose sessions have this lifetime.
     pub(crate) fn new(latency: Duration, lifetime: Duration) -> Self {
-        Self::with_outcome(latency, lifetime, false)
+        Self::with_outcome(latency, lifetime, TOKEN_LENGTH, false)
+    }
+
+    /// Creates an STS without latency, whose session tokens have 100 characters.
+    ///
+    /// A million tokens of the usual length would hide what the cache itself adds.
+    pub(crate) fn with_short_tokens() -> Self {
+        Self::with_outcome(Duration::ZERO, HOUR, SHORT_TOKEN_LENGTH, false)
     }
 
     /// Creates an STS that answers every call with an error.
     pub(crate) fn unavailable(latency: Duration) -> Self {
-        Self::with_outcome(latency, HOUR, true)
+        Self::with_outcome(latency, HOUR, TOKEN_LENGTH, true)
     }
 
-    fn with_outcome(latency: Duration, lifetime: Duration, fails: bool) -> Self {
+    fn with_outcome(
+        latency: Duration,
+        lifetime: Duration,
+        token_length: usize,
+        fails: bool,
+    ) -> Self {
         let (started, completed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Inner { latency, lifetime, fails, started, completed }))
+        Self(Arc::new(Inner { latency, lifetime, token_length, fails, started, completed }))
     }
 
     /// Returns the number of calls that have started.
@@ -98,7 +112,7 @@ impl Sts {
     /// Returns a new session as the SDK's credentials.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Unavailable> {
         let number = self.assume_role().await?;
-        Ok(keys(number, Some(self.expiration())))
+        Ok(keys_with_token(number, self.0.token_length, Some(self.expiration())))
     }
 
     /// Returns the response to AssumeRole or AssumeRoleWithWebIdentity as XML.
@@ -131,8 +145,17 @@ impl Sts {
 
 /// Returns the keys of a session. The access key id differs for each session, as it does for STS.
 pub(crate) fn keys(number: usize, expiration: Option<SystemTime>) -> Credentials {
+    keys_with_token(number, TOKEN_LENGTH, expiration)
+}
+
+/// Returns the keys of a session with a token of this length.
+pub(crate) fn keys_with_token(
+    number: usize,
+    token_length: usize,
+    expiration: Option<SystemTime>,
+) -> Credentials {
     let id = format!("ASIAEXAMPLE{number:09}");
-    let token = "t".repeat(TOKEN_LENGTH);
+    let token = "t".repeat(token_length);
     Credentials::new(
         id,
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -171,7 +194,7 @@ impl ProvideSession for Sts {
         let failed =
             |error: Unavailable| SessionError::new(ErrorKind::Unavailable, error.to_string());
         let number = self.assume_role().await.map_err(failed)?;
-        let session = Session::builder(keys(number, None));
+        let session = Session::builder(keys_with_token(number, self.0.token_length, None));
         Ok(session.lifetime(requested_at, self.0.lifetime, &clock).build())
     }
 }

@@ -63,6 +63,9 @@ pub(super) fn write_page(lines: &[Line], environment: &Environment) -> Outcome<S
             ("environment", _) => environment.description.clone(),
             ("version", package) => find_version(environment, package)?,
             ("figure", name) => write_figure(lines, name)?,
+            // Builds take minutes, and are measured only on request.
+            ("build-figure", name) => write_figure(lines, name)
+                .unwrap_or_else(|_| "not measured; see `cargo xtask bench --build` | |".to_owned()),
             ("tables", _) => lines.iter().map(write_table_line).collect(),
             _ => return Err(format!("page.md: unknown placeholder `{placeholder}`").into()),
         };
@@ -134,7 +137,8 @@ mod tests {
             true => format!(r#"{{"name": "{name}", "value": 2, "quartiles": [1, 3], "pairs": 9}}"#),
             false => format!(r#"{{"name": "{name}", "value": 0.9, "goal": "<= 1", "ok": true}}"#),
         };
-        let mut lines: Vec<String> = names("figure ").map(figure).collect();
+        let mut lines: Vec<String> =
+            names("figure ").chain(names("build-figure ")).map(figure).collect();
         let table = r#""table": "A refresh under load""#;
         lines.push(format!(r#"{{{table}, "heads": ["name", "during", "without"]}}"#));
         lines.push(format!(r#"{{{table}, "cells": ["rolecall", "75", "3"]}}"#));
@@ -161,8 +165,16 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part}\nis not in\n{page}");
         }
+        assert!(!page.contains("not measured"), "{page}");
         let candidate = "rolecall".to_owned();
         assert_eq!(delays, [Delays { candidate, during_refresh: 75, without_refresh: 3 }]);
+    }
+
+    #[test]
+    fn page_without_builds_says_so() {
+        let output = output().replace("build_cpu_ratio_to_lean_sdk", "another");
+        let (page, _) = write_all(&output).unwrap();
+        assert!(page.contains("| not measured; see `cargo xtask bench --build` | | |\n"), "{page}");
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! 100,000 entries that are due for a refresh at once, at 200 calls per second: the attempts per
+//! session, the CPU time of the timer, and the calls of entries that have a session.
+//!
+//! Time is real and the CPU time is that of the whole process, so that wake-ups and system calls
+//! are part of it. All entries would need 500 seconds; a run measures the first minute, which
+//! begins with the start of all refreshes. The control run has the same entries and callers, but no
+//! entry is due. The difference is the timer, the fetches, the rate limit and a provider that only
+//! creates a session.
+
+use std::time::{Duration, Instant};
+
+use aws_credential_types::provider::ProvideCredentials;
+use rolecall::CachedProvider;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use crate::due::{Counts, Entries, LoadedPool};
+use crate::peers::Outcome;
+use crate::report::{Goal, print_figure, print_row, print_table, show_progress};
+
+const ENTRIES: u64 = 100_000;
+const CALLS_PER_SECOND: u32 = 200;
+const DURATION: Duration = Duration::from_secs(60);
+
+const CALLERS: u64 = 20;
+/// Time between two batches of a caller.
+const PERIOD: Duration = Duration::from_millis(10);
+const CALLS_PER_BATCH: usize = 5;
+/// Entries of each caller. Together they are too many for the CPU cache.
+const ENTRIES_PER_CALLER: u64 = 500;
+/// A batch that completes later than this after its time counts as delayed. The runtime's timer is
+/// late by one or two milliseconds.
+const DELAY: Duration = Duration::from_millis(10);
+
+struct Run {
+    counts: Counts,
+    seconds: f64,
+    /// The duration of each call in nanoseconds, in ascending order.
+    calls: Vec<f64>,
+    delayed: usize,
+    failed: usize,
+}
+
+impl Run {
+    fn cpu_percent(&self) -> f64 {
+        self.counts.cpu / self.seconds * 100.0
+    }
+
+    fn attempts_per_session(&self) -> f64 {
+        self.counts.attempts as f64 / self.counts.sessions as f64
+    }
+
+    /// Returns the duration below which this share of the calls are.
+    fn quantile(&self, share: f64) -> f64 {
+        let index = (self.calls.len().saturating_sub(1)) as f64 * share;
+        self.calls.get(index as usize).copied().unwrap_or(f64::NAN)
+    }
+}
+
+pub(crate) fn measure() -> Outcome {
+    // Before and after, since the machine may change its speed in between.
+    let before = run(Entries::Fresh)?;
+    let due = run(Entries::Due)?;
+    let after = run(Entries::Fresh)?;
+    if before.counts.attempts + after.counts.attempts > 0 || due.counts.sessions == 0 {
+        return Err("a control run refreshed, or the other one did not".into());
+    }
+    if before.failed + due.failed + after.failed > 0 {
+        return Err(format!("{} calls failed although each has a session", due.failed).into());
+    }
+    let control_cpu = (before.cpu_percent() + after.cpu_percent()) / 2.0;
+    print_figure("timer_cpu_percent", due.cpu_percent() - control_cpu, Goal::AtMost(2.0));
+    let attempts = due.attempts_per_session();
+    print_figure("attempts_per_session_rate_limited", attempts, Goal::AtMost(1.2));
+    // A machine that was disturbed in only one of three runs must not count against the cache.
+    let slower = before.quantile(0.5).max(after.quantile(0.5));
+    let ratio = due.quantile(0.5) / slower;
+    print_figure("rate_limited_call_ratio_to_control", ratio, Goal::AtMost(1.15));
+    let delayed = due.delayed.saturating_sub(before.delayed.max(after.delayed));
+    print_figure("rate_limited_slow_callers", delayed as f64, Goal::Exactly(0.0));
+
+    let name = "100,000 entries due at once, at 200 calls per second, for a minute";
+    let heads = [
+        "run",
+        "sessions",
+        "attempts",
+        "CPU, % of a core",
+        "ns per call, median",
+        "99.9 %",
+        "batches of callers more than 10 ms late",
+    ];
+    print_table(name, &heads);
+    for (label, run) in
+        [("control, before", &before), ("all entries are due", &due), ("control, after", &after)]
+    {
+        print_row(
+            name,
+            &[
+                label.to_owned(),
+                run.counts.sessions.to_string(),
+                run.counts.attempts.to_string(),
+                format!("{:.2}", run.cpu_percent()),
+                format!("{:.0}", run.quantile(0.5)),
+                format!("{:.0}", run.quantile(0.999)),
+                run.delayed.to_string(),
+            ],
+        );
+    }
+    Ok(())
+}
+
+fn run(entries: Entries) -> Outcome<Run> {
+    let pool = LoadedPool::new(entries, ENTRIES, CALLS_PER_SECOND)?;
+    show_progress(format_args!(
+        "{ENTRIES} entries at {CALLS_PER_SECOND} calls per second: {entries:?}"
+    ));
+    let end = Instant::now() + DURATION;
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let step = ENTRIES / (CALLERS * ENTRIES_PER_CALLER);
+        let keys = (0..ENTRIES_PER_CALLER).map(|entry| (entry * CALLERS + caller) * step);
+        let providers: Vec<_> = keys.map(|key| pool.get(key)).collect();
+        // Callers are spread over the period, as independent requests are.
+        let first = Instant::now() + PERIOD * u32::try_from(caller)? / u32::try_from(CALLERS)?;
+        let call = async move {
+            let (mut calls, mut delayed, mut failed) = (Vec::new(), 0, 0);
+            let (mut due, mut next) = (first, 0);
+            while due < end {
+                sleep_until(due.into()).await;
+                for _ in 0..CALLS_PER_BATCH {
+                    let provider: &CachedProvider = &providers[next % providers.len()];
+                    next += 1;
+                    let start = Instant::now();
+                    let result = provider.provide_credentials().await;
+                    calls.push(start.elapsed().as_nanos() as f64);
+                    failed += usize::from(result.is_err());
+                }
+                // Counted from the time at which the batch was to start: a timer that keeps the
+                // runtime busy delays its callers before they can call.
+                delayed += usize::from(due.elapsed() > DELAY);
+                due = (due + PERIOD).max(Instant::now());
+            }
+            (calls, delayed, failed)
+        };
+        callers.spawn_on(call, pool.runtime.handle());
+    }
+    let (before, start) = (pool.start(), Instant::now());
+    std::thread::sleep(end.saturating_duration_since(start));
+    let (counts, seconds) = (pool.finish()?.since(before), start.elapsed().as_secs_f64());
+    let mut run = Run { counts, seconds, calls: Vec::new(), delayed: 0, failed: 0 };
+    for (calls, delayed, failed) in pool.runtime.block_on(callers.join_all()) {
+        run.calls.extend(calls);
+        run.delayed += delayed;
+        run.failed += failed;
+    }
+    run.calls.sort_by(f64::total_cmp);
+    Ok(run)
+}
