@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rolecall::cache::SessionPool;
 use rolecall::provider::{FetchContext, FetchMode};
 use rolecall::sts::{RateLimit, RateLimiter, StsClient};
 use rolecall::time::Clock;
@@ -29,6 +30,15 @@ impl Client {
             limiter: RateLimiter::new(rate_limit, clock.clone()),
             activity: Activity::default(),
         }
+    }
+
+    /// Creates a pool of the roles of this client, by their number.
+    pub(super) fn create_pool(self: &Arc<Self>) -> SessionPool<usize> {
+        let client = Arc::clone(self);
+        let provider = move |role: &usize| {
+            Arc::new(RoleProvider::new(&client, *role)) as Arc<dyn ProvideSession>
+        };
+        SessionPool::builder(provider).clock(self.clock.clone()).build()
     }
 
     pub(super) fn activity(&self) -> &Activity {

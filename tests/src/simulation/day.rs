@@ -11,12 +11,11 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use rolecall::CachedProvider;
-use rolecall::ProvideSession;
 use rolecall::cache::SessionPool;
 use rolecall::sts::RateLimit;
 use rolecall::time::{Clock, ManualClock, Moment};
 
-use super::client::{Client, RoleProvider};
+use super::client::Client;
 use super::sts::{self, Conditions, Health, Outage, Sts};
 use super::{STEP, new_runtime, poll_once, steps_in, to_u64, to_usize};
 
@@ -180,14 +179,7 @@ impl<'a> Simulation<'a> {
         let clock = manual.clock();
         let sts = Arc::new(Sts::new(day.roles, clock.clone(), Arc::new(day.clone())));
         let client = Arc::new(Client::new(&sts, &clock, day.rate_limit));
-        let pool = SessionPool::builder({
-            let client = Arc::clone(&client);
-            move |index: &usize| {
-                Arc::new(RoleProvider::new(&client, *index)) as Arc<dyn ProvideSession>
-            }
-        })
-        .clock(clock.clone())
-        .build();
+        let pool = client.create_pool();
         let mut cohorts: Vec<Vec<SimulatedRole>> =
             (0..steps_in(CALL_INTERVAL)).map(|_| vec![]).collect();
         let startup = steps_in(STARTUP);

@@ -245,7 +245,7 @@ impl<O: Origin> Entry<O, O::Item> {
                             result: Ok(adopted),
                             // Callers wait for the fetch that took over, and can have this session.
                             waiting: state.outcome.clone().filter(|_| !current),
-                            subscribers: state.listened_to(),
+                            subscribers: state.live_subscribers(),
                             served_stale: None,
                             consecutive_failures: 0,
                         });

@@ -88,9 +88,9 @@ pub(crate) struct State<I> {
 }
 
 impl<I> State<I> {
-    /// Returns the channel of the subscribers, if there are any. What it shows is out of date
-    /// otherwise.
-    fn listened_to(&self) -> Option<watch::Sender<Option<I>>> {
+    /// Returns the channel of the subscribers, if there are any. A channel without a receiver is
+    /// not notified, and shows a session that is out of date.
+    fn live_subscribers(&self) -> Option<watch::Sender<Option<I>>> {
         self.subscribers.clone().filter(|subscribers| subscribers.receiver_count() > 0)
     }
 }

@@ -1,7 +1,6 @@
 //! What services say about the session, the end of an entry, and its status.
 
 use rolecall_core::{Event, FetchMode, InvalidSession, Moment, Session};
-
 use tokio::sync::watch;
 
 use super::decide::{Decision, Request};
@@ -107,7 +106,7 @@ impl<O: Origin> Entry<O, O::Item> {
             // The sender is gone: the receiver is closed.
             return watch::channel(None).1;
         }
-        if let Some(subscribers) = state.listened_to() {
+        if let Some(subscribers) = state.live_subscribers() {
             return subscribers.subscribe();
         }
         let (sender, receiver) = watch::channel(state.machine.session().cloned());

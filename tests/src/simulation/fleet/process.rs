@@ -7,14 +7,14 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use rolecall::CachedProvider;
 use rolecall::cache::SessionPool;
 use rolecall::sts::RateLimit;
 use rolecall::time::{Clock, Moment};
-use rolecall::{CachedProvider, ProvideSession};
 use tokio::runtime::Runtime;
 
 use super::{CALL_INTERVAL, Call, FleetTally, World};
-use crate::simulation::client::{Client, RoleProvider};
+use crate::simulation::client::Client;
 use crate::simulation::rejection::{RejectionClass, report_rejection};
 use crate::simulation::sts::{self, Sts};
 use crate::simulation::{new_runtime, poll_once, steps_in, to_usize};
@@ -63,14 +63,7 @@ impl Process {
         clock: &Clock,
     ) -> io::Result<Self> {
         let client = Arc::new(Client::new(sts, clock, RateLimit::default()));
-        let pool = SessionPool::builder({
-            let client = Arc::clone(&client);
-            move |index: &usize| {
-                Arc::new(RoleProvider::new(&client, *index)) as Arc<dyn ProvideSession>
-            }
-        })
-        .clock(clock.clone())
-        .build();
+        let pool = client.create_pool();
         let role = |index| {
             let key_prefix = sts::access_key_prefix(index);
             Role { handle: pool.get(&index), index, key_prefix }
