@@ -163,8 +163,8 @@ async fn create_candidates() -> Outcome<Vec<Box<dyn Candidate>>> {
     let components = capture_components().await?;
     let identity = Identity::from(keys(0, None));
     let identity_floor = SharedIdentityCache::new(IdentityFloor(ArcSwap::from_pointee(identity)));
-    let identity_floor = Sdk::new(identity_floor, sts.clone(), components.clone());
-    let identity_cache = Sdk::new(rolecall_cache(), sts.clone(), components);
+    let identity_floor = Sdk::new(identity_floor, sts.clone(), &components)?;
+    let identity_cache = Sdk::new(rolecall_cache(), sts.clone(), &components)?;
     let candidates: Vec<Box<dyn Candidate>> = vec![
         with_name(FLOOR, Provider::new(floor)),
         with_name(CACHED, Provider::new(CachedProvider::new(sts.clone()))),

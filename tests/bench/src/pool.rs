@@ -167,8 +167,8 @@ fn measure_round_robin() -> Outcome {
 async fn count_sdk_round_robin_calls() -> Outcome<String> {
     let sts = Sts::new(Duration::ZERO, HOUR);
     let (cache, components) = (lazy_cache(), capture_components().await?);
-    let client = |_| Sdk::new(cache.clone(), sts.clone(), components.clone());
-    let clients: Vec<Sdk> = (0..ROUND_ROBIN_ROLES).map(client).collect();
+    let client = |_| Sdk::new(cache.clone(), sts.clone(), &components);
+    let clients: Vec<Sdk> = (0..ROUND_ROBIN_ROLES).map(client).collect::<Outcome<_>>()?;
     for _ in 0..ROUNDS {
         for client in &clients {
             if !client.call().await {

@@ -14,6 +14,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::identity::{
     ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
 };
@@ -22,6 +23,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::{Cache, Outcome, Peer};
 use crate::sts::{HOUR, Sts, keys};
 
+/// The authentication scheme of clients with AWS credentials.
+const SCHEME: AuthSchemeId = AuthSchemeId::new("sigv4");
 const ROLE: &str = "arn:aws:iam::111122223333:role/tenant";
 
 /// Creates the SDK's default identity cache.
@@ -43,13 +46,19 @@ pub(crate) struct Sdk {
 }
 
 impl Sdk {
+    /// Creates the caller of a client with this credentials provider, and with `components` in all
+    /// other respects.
     pub(crate) fn new(
         cache: SharedIdentityCache,
         provider: impl ProvideCredentials + 'static,
-        components: RuntimeComponents,
-    ) -> Self {
+        components: &RuntimeComponents,
+    ) -> Outcome<Self> {
         let resolver = SharedIdentityResolver::new(SharedCredentialsProvider::new(provider));
-        Self { cache, resolver, components, bag: ConfigBag::base() }
+        // The resolver is the client's own, as in a client: a cache may treat the credentials of a
+        // client differently from other identities, such as bearer tokens.
+        let components =
+            components.to_builder().with_identity_resolver(SCHEME, resolver.clone()).build()?;
+        Ok(Self { cache, resolver, components, bag: ConfigBag::base() })
     }
 }
 
@@ -66,7 +75,7 @@ impl Peer for Sdk {
     const MARGIN: Duration = Duration::from_secs(10);
 
     async fn create(sts: &Sts) -> Outcome<Self> {
-        Ok(Self::new(lazy_cache(), sts.clone(), capture_components().await?))
+        Self::new(lazy_cache(), sts.clone(), &capture_components().await?)
     }
 }
 
@@ -96,7 +105,7 @@ impl Peer for AssumeRole {
             .build();
         let role = AssumeRoleProvider::builder(ROLE).session_name("bench").configure(&config);
         let provider = role.build_from_provider(keys(0, None)).await;
-        Ok(Self(Sdk::new(lazy_cache(), provider, capture_components().await?)))
+        Ok(Self(Sdk::new(lazy_cache(), provider, &capture_components().await?)?))
     }
 }
 
