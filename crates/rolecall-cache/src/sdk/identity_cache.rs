@@ -323,8 +323,8 @@ impl ResolveCachedIdentity for IdentityCache {
             CachedIdentity::Credentials(entry) => {
                 entry.hit(|resolved| IdentityFuture::ready(Ok(resolved.identity.clone())))
             }
-            CachedIdentity::Other(identity) => {
-                identity.hit(self.clock().now()).map(|identity| IdentityFuture::ready(Ok(identity)))
+            CachedIdentity::Other(other) => {
+                other.hit(self.clock(), |identity| IdentityFuture::ready(Ok(identity.clone())))
             }
         });
         match hit {

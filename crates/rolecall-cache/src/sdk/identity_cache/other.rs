@@ -87,15 +87,19 @@ impl OtherIdentity {
         }
     }
 
-    /// Returns the cached identity if neither its expiration nor the wall clock is to be looked at
-    /// yet.
-    pub(super) fn hit(&self, now: Moment) -> Option<Identity> {
+    /// Returns what `take` reads from the cached identity, if neither its expiration nor the wall
+    /// clock is to be looked at yet.
+    #[inline]
+    pub(super) fn hit<T>(&self, clock: &Clock, take: impl FnOnce(&Identity) -> T) -> Option<T> {
         let cached = self.cached.load();
-        let cached = cached.as_ref().filter(|cached| cached.is_quiet(now))?;
+        let cached = cached.as_ref()?;
+        if !cached.is_quiet(clock.now()) {
+            return None;
+        }
         if self.flags.load(Ordering::Relaxed) & TOUCHED == 0 {
             self.flags.fetch_or(TOUCHED, Ordering::Relaxed);
         }
-        Some(cached.identity.clone())
+        Some(take(&cached.identity))
     }
 
     /// Returns the cached identity if it need not be resolved again yet by either clock.
