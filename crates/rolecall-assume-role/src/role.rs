@@ -7,10 +7,8 @@ use rolecall_core::{
     SessionName, SessionPolicy, SessionTags, SourceIdentity, limits,
 };
 use rolecall_sts::AssumeRoleRequest;
-use serde::Deserialize;
 
 use crate::role_extras::{Extras, RareFields};
-use crate::role_serde::RoleFile;
 
 /// A role to assume: its ARN and the optional parameters of AssumeRole.
 ///
@@ -39,11 +37,12 @@ use crate::role_serde::RoleFile;
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 ///
-/// With serde, a role can be part of a configuration file. Serialization is lossless: a role with
+/// With the feature `serde`, a role can be part of a configuration file. Serialization is lossless: a role with
 /// provided contexts, which are short-lived secrets, fails to serialize. Unknown keys are an error.
 /// A key whose value is `null` counts as absent.
 ///
 /// ```
+/// # #[cfg(feature = "serde")] {
 /// let role: rolecall_assume_role::Role = serde_json::from_str(r#"{
 ///     "arn": "arn:aws:iam::444455556666:role/orders",
 ///     "external_id": "shop-4711",
@@ -52,10 +51,15 @@ use crate::role_serde::RoleFile;
 ///     "transitive_tag_keys": ["Tenant"]
 /// }"#)?;
 /// assert_eq!(role.get_external_id().map(|id| id.as_str()), Some("shop-4711"));
+/// # }
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "RoleFile")]
+#[derive(Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(try_from = "crate::role_serde::RoleFile")
+)]
 pub struct Role(Arc<Inner>);
 
 #[derive(Clone)]
@@ -397,4 +401,4 @@ impl fmt::Debug for Role {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -117,3 +117,6 @@ impl From<&Role> for RoleFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

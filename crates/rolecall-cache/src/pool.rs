@@ -10,8 +10,6 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use rolecall_core::{Clock, Moment, Observer, ProvideSession, Session, SessionError};
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
 
 use self::registry::{Registry, locked};
 use self::retained::Retained;
@@ -284,9 +282,9 @@ impl<K> fmt::Debug for SessionPool<K> {
 ///
 /// # Serialization
 ///
-/// `PoolStatus` implements [`Serialize`]: an object with the fields of this struct and `entries`,
-/// the number of entries. The keys of `by_state` are the [names](State::name) of the states, and
-/// `last_error` is the [report](SessionError::report) of the error or `null`.
+/// With the feature `serde`, `PoolStatus` implements `Serialize`: an object with the fields of this
+/// struct and `entries`, the number of entries. The keys of `by_state` are the [names](State::name)
+/// of the states, and `last_error` is the [report](SessionError::report) of the error or `null`.
 ///
 /// # Examples
 ///
@@ -353,20 +351,6 @@ impl PoolStatus {
     /// credentials, without which every new key fails.
     pub fn is_ready(&self) -> bool {
         self.failing == 0 || self.ready > 0
-    }
-}
-
-impl Serialize for PoolStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut status = serializer.serialize_struct("PoolStatus", 6)?;
-        status.serialize_field("entries", &self.entries())?;
-        status.serialize_field("by_state", &self.by_state)?;
-        status.serialize_field("ready", &self.ready)?;
-        status.serialize_field("failing", &self.failing)?;
-        status.serialize_field("refused", &self.refused)?;
-        status
-            .serialize_field("last_error", &self.last_error.as_ref().map(SessionError::report))?;
-        status.end()
     }
 }
 

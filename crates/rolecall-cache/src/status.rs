@@ -2,11 +2,7 @@
 
 use std::time::SystemTime;
 
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use rolecall_core::SessionError;
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
 
 /// The status of one cached session. Reading it does not start a fetch.
 ///
@@ -14,10 +10,11 @@ use serde::{Serialize, Serializer};
 ///
 /// # Serialization
 ///
-/// `Status` implements [`Serialize`]: an object with the fields of this struct. Times are RFC 3339
-/// strings in UTC, in whole seconds, such as `2026-01-02T03:04:05Z`. `state` is the
-/// [name](State::name) of the state, and `last_error` is the [report](SessionError::report) of the
-/// error, a string that contains no secret. Fields without a value are `null`.
+/// With the feature `serde`, `Status` implements `Serialize`: an object with the fields of this
+/// struct. Times are RFC 3339 strings in UTC, in whole seconds, such as `2026-01-02T03:04:05Z`.
+/// `state` is the [name](State::name) of the state, and `last_error` is the
+/// [report](SessionError::report) of the error, a string that contains no secret. Fields without a
+/// value are `null`.
 ///
 /// # Examples
 ///
@@ -93,21 +90,6 @@ impl Status {
     }
 }
 
-impl Serialize for Status {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut status = serializer.serialize_struct("Status", 7)?;
-        status.serialize_field("provider", &self.provider)?;
-        status.serialize_field("state", &self.state)?;
-        status.serialize_field("expires_at", &self.expires_at.and_then(format_time))?;
-        status.serialize_field("next_attempt", &self.next_attempt.and_then(format_time))?;
-        status.serialize_field("consecutive_failures", &self.consecutive_failures)?;
-        status.serialize_field("refused_responses", &self.refused_responses)?;
-        status
-            .serialize_field("last_error", &self.last_error.as_ref().map(SessionError::report))?;
-        status.end()
-    }
-}
-
 /// What is wrong with an entry, or with any entry of a pool: the one rule of both kinds of status.
 pub(crate) struct Problems {
     /// Callers receive an error, or a session that a service rejected and that could not be
@@ -131,11 +113,6 @@ impl Problems {
     pub(crate) fn any(&self) -> bool {
         self.failing || self.refused
     }
-}
-
-/// Formats a time by RFC 3339. Returns `None` if its year does not have four digits.
-fn format_time(time: SystemTime) -> Option<String> {
-    DateTime::from_secs(DateTime::from(time).secs()).fmt(Format::DateTime).ok()
 }
 
 /// The state of a cache entry.
@@ -211,23 +188,14 @@ impl std::fmt::Display for State {
     }
 }
 
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 #[cfg(not(shuttle))]
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
+pub(crate) mod tests {
     use rolecall_core::ErrorKind;
-    use serde_json::json;
 
     use super::*;
 
-    fn status_in(state: State) -> Status {
+    pub(crate) fn status_in(state: State) -> Status {
         Status {
             provider: "vault".into(),
             state,
@@ -239,36 +207,9 @@ mod tests {
         }
     }
 
-    fn unavailable() -> SessionError {
+    pub(crate) fn unavailable() -> SessionError {
         let cause = std::io::Error::other("connection reset");
         SessionError::new(ErrorKind::Unavailable, "cannot reach STS").with_cause(&cause)
-    }
-
-    #[test]
-    fn status_serializes_times_as_rfc_3339() {
-        let status = Status {
-            expires_at: Some(UNIX_EPOCH + Duration::from_millis(1_767_323_045_678)),
-            consecutive_failures: 2,
-            last_error: Some(unavailable()),
-            ..status_in(State::Stale)
-        };
-        let expected = json!({
-            "provider": "vault",
-            "state": "stale",
-            "expires_at": "2026-01-02T03:04:05Z",
-            "next_attempt": null,
-            "consecutive_failures": 2,
-            "refused_responses": 0,
-            "last_error": "cannot reach STS: connection reset",
-        });
-        assert_eq!(serde_json::to_value(&status).unwrap(), expected);
-    }
-
-    #[test]
-    fn status_without_printable_time_serializes_null() {
-        let beyond = UNIX_EPOCH.checked_add(Duration::from_secs(1 << 40));
-        let status = Status { expires_at: beyond, ..status_in(State::Fresh) };
-        assert_eq!(serde_json::to_value(&status).unwrap()["expires_at"], json!(null));
     }
 
     #[test]

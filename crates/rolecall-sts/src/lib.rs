@@ -19,6 +19,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//!
+//! - `serde` implements `Serialize` and `Deserialize` for [`Region`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod classify;

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use aws_sdk_sts::config;
 use rolecall_core::InvalidParameter;
-use serde::{Deserialize, Serialize, Serializer};
 
 /// The code of an AWS Region, such as `eu-west-1`.
 ///
@@ -22,8 +21,8 @@ use serde::{Deserialize, Serialize, Serializer};
 /// assert!(Region::parse("Frankfurt").is_err());
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "String"))]
 pub struct Region(String);
 
 /// Prefixes of the codes of each partition's Regions. All other Regions are in `aws`. (Partitions
@@ -149,8 +148,9 @@ impl AsRef<str> for Region {
     }
 }
 
-impl Serialize for Region {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "serde")]
+impl serde::Serialize for Region {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
@@ -208,11 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn region_round_trips_through_text_and_serde() {
+    fn region_round_trips_through_text() {
         let region = Region::parse("eu-west-1").unwrap();
         assert_eq!(region.to_string().parse(), Ok(region.clone()));
         assert_eq!(Region::try_from(region.as_ref()), Ok(region.clone()));
         assert_eq!(Region::try_from(String::from("eu-west-1")), Ok(region.clone()));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn region_round_trips_through_serde() {
+        let region = Region::parse("eu-west-1").unwrap();
         let json = serde_json::to_string(&region).unwrap();
         assert_eq!(json, "\"eu-west-1\"");
         assert_eq!(serde_json::from_str::<Region>(&json).unwrap(), region);

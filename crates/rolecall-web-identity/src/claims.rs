@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -6,8 +5,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde_json::Value;
+use rolecall_core::json::Json;
 
 /// The claims of a token whose signature was not verified.
 ///
@@ -36,8 +34,7 @@ pub struct UnverifiedClaims {
     kubernetes: Option<KubernetesClaims>,
     github: Option<GitHubClaims>,
     source_identity: Option<String>,
-    tags: BTreeMap<String, Vec<String>>,
-    transitive_tag_keys: Vec<String>,
+    tags: TagClaims,
 }
 
 /// The unverified claim `kubernetes.io` of a token, which describes the pod that it was issued for.
@@ -74,13 +71,12 @@ pub struct KubernetesClaims {
 /// let claims = UnverifiedClaims::of("e30.eyJyZXBvc2l0b3J5Ijoic2hvcC9hcGkifQ.c2ln").unwrap();
 /// assert_eq!(claims.github().unwrap().repository, "shop/api");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GitHubClaims {
     /// Repository, as `owner/name`.
     pub repository: String,
     /// Git ref, such as `refs/heads/main`.
-    #[serde(rename = "ref")]
     pub git_ref: Option<String>,
     /// Reusable workflow of the job, with its own ref.
     pub job_workflow_ref: Option<String>,
@@ -88,47 +84,91 @@ pub struct GitHubClaims {
     pub environment: Option<String>,
 }
 
-/// The payload of a JWT.
-#[derive(Deserialize)]
-struct Payload {
-    iss: Option<String>,
-    sub: Option<String>,
-    aud: Option<Audience>,
-    exp: Option<f64>,
-    iat: Option<f64>,
-    nbf: Option<f64>,
-    // Other issuers may use these names for claims of another form. As typed fields, they would
-    // make the whole payload unreadable, and `iss` and `sub` with it.
-    #[serde(rename = "kubernetes.io")]
-    kubernetes: Option<Value>,
-    #[serde(rename = "https://aws.amazon.com/source_identity")]
-    source_identity: Option<Value>,
-    #[serde(rename = "https://aws.amazon.com/tags")]
-    tags: Option<Value>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// The session tags that a token sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct TagClaims {
-    principal_tags: BTreeMap<String, Vec<String>>,
+    /// Sorted by key.
+    principal_tags: Vec<(String, Vec<String>)>,
     transitive_tag_keys: Vec<String>,
 }
 
-fn read_kubernetes(claim: &Value) -> Option<KubernetesClaims> {
-    let name = |object: &str| claim[object]["name"].as_str().map(str::to_owned);
+/// The claims of a JWT.
+struct Payload<'a>(Vec<(String, Json<'a>)>);
+
+impl<'a> Payload<'a> {
+    /// Returns the claim, `Some(None)` if it is absent or `null`, and `None` if `read` cannot read
+    /// it or if it occurs twice: which of the two its issuer meant is not known.
+    fn claim<T>(&self, name: &str, read: fn(Json<'a>) -> Option<T>) -> Option<Option<T>> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| *value);
+        match (values.next(), values.next()) {
+            (None, _) => Some(None),
+            (Some(value), None) if value.is_null() => Some(None),
+            (Some(value), None) => read(value).map(Some),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Returns a claim that any issuer may use for values of another form. They do not make the
+    /// whole payload unreadable, and `iss` and `sub` with it.
+    fn any_claim(&self, name: &str) -> Option<Option<Json<'a>>> {
+        self.claim(name, Some)
+    }
+
+    fn text(&self, name: &str) -> Option<Option<String>> {
+        self.claim(name, Json::as_text)
+    }
+
+    /// `exp` may be any number, also a negative or a huge one. The cast saturates.
+    fn seconds(&self, name: &str) -> Option<Option<u64>> {
+        self.claim(name, |number| Some(number.as_f64()? as u64))
+    }
+}
+
+fn read_audiences(claim: Json<'_>) -> Option<Vec<String>> {
+    match claim.as_text() {
+        Some(one) => Some(vec![one]),
+        None => read_texts(claim),
+    }
+}
+
+fn read_texts(list: Json<'_>) -> Option<Vec<String>> {
+    list.elements()?.into_iter().map(Json::as_text).collect()
+}
+
+fn read_kubernetes(claim: Json<'_>) -> Option<KubernetesClaims> {
+    let name = |object: &str| claim.get(object)?.get("name")?.as_text();
     Some(KubernetesClaims {
-        namespace: claim["namespace"].as_str()?.to_owned(),
+        namespace: claim.get("namespace")?.as_text()?,
         service_account: name("serviceaccount"),
         pod: name("pod"),
         node: name("node"),
     })
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
+fn read_github(payload: &Payload<'_>) -> Option<GitHubClaims> {
+    Some(GitHubClaims {
+        repository: payload.text("repository")??,
+        git_ref: payload.text("ref")?,
+        job_workflow_ref: payload.text("job_workflow_ref")?,
+        environment: payload.text("environment")?,
+    })
+}
+
+fn read_tags(claim: Json<'_>) -> Option<TagClaims> {
+    let mut tags = TagClaims::default();
+    if let Some(keys) = claim.get("transitive_tag_keys") {
+        tags.transitive_tag_keys = read_texts(keys)?;
+    }
+    if let Some(principal_tags) = claim.get("principal_tags") {
+        for (key, values) in principal_tags.members()? {
+            let (list, values) = (&mut tags.principal_tags, read_texts(values)?);
+            match list.binary_search_by(|(other, _)| other.cmp(&key)) {
+                Ok(at) => list[at].1 = values,
+                Err(at) => list.insert(at, (key, values)),
+            }
+        }
+    }
+    Some(tags)
 }
 
 impl UnverifiedClaims {
@@ -138,27 +178,23 @@ impl UnverifiedClaims {
         let mut parts = token.split('.');
         let encoded = parts.nth(1)?;
         let json = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
-        let payload: Payload = serde_json::from_slice(&json).ok()?;
-        let tags = payload.tags.and_then(|tags| serde_json::from_value(tags).ok());
-        let tags: TagClaims = tags.unwrap_or_default();
-        // `exp` may be any number, also a negative or a huge one. The cast saturates.
-        let seconds = |number: Option<f64>| number.map(|seconds| seconds as u64);
+        let payload = Payload(Json::parse(&json).ok()?.members()?);
         Some(Self {
-            kubernetes: payload.kubernetes.as_ref().and_then(read_kubernetes),
-            github: serde_json::from_slice(&json).ok(),
-            source_identity: payload.source_identity.and_then(|id| id.as_str().map(str::to_owned)),
-            tags: tags.principal_tags,
-            transitive_tag_keys: tags.transitive_tag_keys,
-            issued_at: seconds(payload.iat),
-            not_before: seconds(payload.nbf),
-            issuer: payload.iss,
-            subject: payload.sub,
-            audiences: match payload.aud {
-                None => Vec::new(),
-                Some(Audience::One(one)) => vec![one],
-                Some(Audience::Many(many)) => many,
-            },
-            expires_at: seconds(payload.exp),
+            issuer: payload.text("iss")?,
+            subject: payload.text("sub")?,
+            audiences: payload.claim("aud", read_audiences)?.unwrap_or_default(),
+            expires_at: payload.seconds("exp")?,
+            issued_at: payload.seconds("iat")?,
+            not_before: payload.seconds("nbf")?,
+            kubernetes: payload.any_claim("kubernetes.io")?.and_then(read_kubernetes),
+            github: read_github(&payload),
+            source_identity: payload
+                .any_claim("https://aws.amazon.com/source_identity")?
+                .and_then(Json::as_text),
+            tags: payload
+                .any_claim("https://aws.amazon.com/tags")?
+                .and_then(read_tags)
+                .unwrap_or_default(),
         })
     }
 
@@ -210,13 +246,13 @@ impl UnverifiedClaims {
     /// Returns the session tags that the token sets for its sessions, with their values. STS
     /// accepts one value for each key.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.tags.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
+        self.tags.principal_tags.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
     }
 
     /// Returns the keys of the transitive tags, which sessions that are assumed from this session
     /// inherit.
     pub fn transitive_tag_keys(&self) -> &[String] {
-        &self.transitive_tag_keys
+        &self.tags.transitive_tag_keys
     }
 }
 
@@ -326,9 +362,39 @@ mod tests {
 
     #[test]
     fn other_text_has_no_claims() {
-        for text in ["", "abc", "a.b.c", "a.!!.c", &token("[]"), &token("{\"iss\":1}")] {
+        for text in ["", "abc", "a.b.c", "a.!!.c"] {
             assert_eq!(UnverifiedClaims::of(text), None, "{text}");
         }
+        for payload in [
+            "[]",
+            "1",
+            "{}x",
+            "{",
+            r#"{"iss":1}"#,
+            r#"{"iss":"\ud83d"}"#,
+            r#"{"sub":["s"]}"#,
+            r#"{"sub":"a","sub":"b"}"#,
+            r#"{"sub":"a","sub":null}"#,
+            r#"{"aud":1}"#,
+            r#"{"aud":["a",1]}"#,
+            r#"{"exp":"1"}"#,
+            r#"{"exp":1e999}"#,
+        ] {
+            assert_eq!(UnverifiedClaims::of(&token(payload)), None, "{payload}");
+        }
+    }
+
+    #[test]
+    fn null_and_unreadable_optional_claims_are_absent() {
+        let all = r#"{"iss":null,"sub":"s","aud":null,"exp":null,"kubernetes.io":null,"x":1e999,
+            "https://aws.amazon.com/tags":{"principal_tags":{"a":["1"]},"transitive_tag_keys":[1]},
+            "https://aws.amazon.com/source_identity":[],"repository":"r","ref":"a","ref":"b"}"#;
+        let claims = UnverifiedClaims::of(&token(all)).unwrap();
+        assert_eq!(claims, UnverifiedClaims::of(&token(r#"{"sub":"s"}"#)).unwrap());
+        let tags = r#"{"https://aws.amazon.com/tags":{"principal_tags":{"b":["1","2"],"a":[],"b":["3"]}}}"#;
+        let tags = UnverifiedClaims::of(&token(tags)).unwrap();
+        let tags: Vec<_> = tags.tags().map(|(key, values)| (key, values.len())).collect();
+        assert_eq!(tags, [("a", 0), ("b", 1)]);
     }
 
     proptest! {

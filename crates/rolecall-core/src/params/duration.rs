@@ -1,8 +1,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use super::{InvalidParameter, limits, parse_from_text};
 
 /// The requested duration of a session: 900 to 43,200 whole seconds.
@@ -114,15 +112,17 @@ impl fmt::Display for SessionDuration {
     }
 }
 
-impl Serialize for SessionDuration {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "serde")]
+impl serde::Serialize for SessionDuration {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u32(self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for SessionDuration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let seconds = u64::deserialize(deserializer)?;
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for SessionDuration {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = <u64 as serde::Deserialize>::deserialize(deserializer)?;
         Self::from_secs(seconds).map_err(serde::de::Error::custom)
     }
 }
