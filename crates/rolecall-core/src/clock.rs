@@ -238,9 +238,16 @@ impl TimeSource for Clock {
 /// assert_eq!(clock.until(clock.now(), pending).await, Err(Elapsed));
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the deadline has elapsed")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline has elapsed")
+    }
+}
+
+impl std::error::Error for Elapsed {}
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 mod system {

@@ -345,8 +345,7 @@ fn system_host_name() -> Option<String> {
 /// assert_eq!(error.to_string(), "cannot read /no/such/file: it does not exist");
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read {}: {fault}", path.display())]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileError {
     /// Path of the file.
@@ -354,6 +353,14 @@ pub struct FileError {
     /// Reason for the failure.
     pub fault: FileFault,
 }
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read {}: {}", self.path.display(), self.fault)
+    }
+}
+
+impl std::error::Error for FileError {}
 
 /// The reason why a file cannot be read.
 ///
@@ -363,32 +370,41 @@ pub struct FileError {
 /// use rolecall_core::FileFault;
 /// assert_eq!(FileFault::Missing.to_string(), "it does not exist");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileFault {
     /// The file does not exist.
-    #[error("it does not exist")]
     Missing,
     /// The process lacks the permission to read the file.
-    #[error("permission denied")]
     PermissionDenied,
     /// The path names a directory.
-    #[error("it is a directory")]
     Directory,
     /// The path names a pipe, a device or a socket.
-    #[error("it is not a regular file")]
     NotRegular,
     /// The file is larger than the limit of the caller.
-    #[error("it is larger than {limit} bytes")]
     #[non_exhaustive]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
     /// Another error of the operating system, with its message.
-    #[error("{0}")]
     Unreadable(String),
 }
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "it does not exist",
+            Self::PermissionDenied => "permission denied",
+            Self::Directory => "it is a directory",
+            Self::NotRegular => "it is not a regular file",
+            Self::TooLarge { limit } => return write!(f, "it is larger than {limit} bytes"),
+            Self::Unreadable(message) => message,
+        })
+    }
+}
+
+impl std::error::Error for FileFault {}
 
 impl FileFault {
     fn from_io(error: &std::io::Error) -> Self {

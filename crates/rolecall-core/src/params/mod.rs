@@ -11,6 +11,8 @@ mod tags;
 mod tags_serde;
 mod text;
 
+use std::fmt;
+
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 pub use arn::{AccountId, RoleArn};
@@ -33,8 +35,7 @@ pub use text::{ExternalId, ProviderId, SessionName, SourceIdentity};
 ///      expected 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a valid {field}: {fault}; expected {rule}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidParameter {
     /// Name of the parameter, such as `role ARN`.
@@ -47,6 +48,15 @@ pub struct InvalidParameter {
     /// The expected form, as a noun phrase: "6 digits".
     pub rule: String,
 }
+
+impl fmt::Display for InvalidParameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, value, fault, rule } = self;
+        write!(f, "`{value}` is not a valid {field}: {fault}; expected {rule}")
+    }
+}
+
+impl std::error::Error for InvalidParameter {}
 
 /// Shown in place of a secret value.
 const REDACTED: &str = "***";
