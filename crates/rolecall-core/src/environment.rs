@@ -1,7 +1,6 @@
 //! Access to environment variables, files, and the names of the machine and the program.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -43,8 +42,19 @@ enum Kind {
 
 #[derive(Clone, Default)]
 struct Fixed {
-    variables: BTreeMap<OsString, OsString>,
-    files: BTreeMap<PathBuf, Vec<u8>>,
+    // Of two variables or files with the same name, the last counts.
+    variables: Vec<(OsString, OsString)>,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Fixed {
+    fn variable(&self, name: &OsStr) -> Option<&OsString> {
+        self.variables.iter().rfind(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    fn file(&self, path: &Path) -> Option<&Vec<u8>> {
+        self.files.iter().rfind(|(other, _)| other == path).map(|(_, contents)| contents)
+    }
 }
 
 impl Environment {
@@ -58,7 +68,7 @@ impl Environment {
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         let variables = variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-        Self(Arc::new(Kind::Fixed(Fixed { variables, files: BTreeMap::new() })))
+        Self(Arc::new(Kind::Fixed(Fixed { variables, files: Vec::new() })))
     }
 
     /// Adds a file that need not exist on the machine.
@@ -71,7 +81,7 @@ impl Environment {
             Kind::Process => Fixed { variables: std::env::vars_os().collect(), ..Fixed::default() },
             Kind::Fixed(fixed) => fixed,
         };
-        fixed.files.insert(path.into(), contents.into());
+        fixed.files.push((path.into(), contents.into()));
         Self(Arc::new(Kind::Fixed(fixed)))
     }
 
@@ -83,7 +93,7 @@ impl Environment {
     pub fn var(&self, name: &str) -> Result<Option<String>, SessionError> {
         let value = match &*self.0 {
             Kind::Process => std::env::var_os(name),
-            Kind::Fixed(fixed) => fixed.variables.get(std::ffi::OsStr::new(name)).cloned(),
+            Kind::Fixed(fixed) => fixed.variable(OsStr::new(name)).cloned(),
         };
         // An empty variable counts as unset, since container definitions and CI systems set a
         // variable to nothing where they mean to leave it out.
@@ -196,7 +206,7 @@ impl Environment {
     /// Returns the contents of a file that was added by [`with_file`](Self::with_file).
     fn read_added_file(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, FileFault>> {
         let Kind::Fixed(fixed) = &*self.0 else { return None };
-        let contents = fixed.files.get(path)?;
+        let contents = fixed.file(path)?;
         Some(match contents.len() > limit {
             true => Err(FileFault::TooLarge { limit }),
             false => Ok(contents.clone()),
@@ -217,7 +227,7 @@ impl Environment {
     /// ```
     pub async fn modified(&self, path: &Path) -> Option<SystemTime> {
         if let Kind::Fixed(fixed) = &*self.0
-            && fixed.files.contains_key(path)
+            && fixed.file(path).is_some()
         {
             return None;
         }
@@ -267,12 +277,15 @@ impl Default for Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn names<N, V>(named: &[(N, V)]) -> Vec<&N> {
+            named.iter().map(|(name, _)| name).collect()
+        }
         match &*self.0 {
             Kind::Process => f.write_str("Environment(process)"),
             Kind::Fixed(fixed) => f
                 .debug_struct("Environment")
-                .field("variables", &fixed.variables.keys().collect::<Vec<_>>())
-                .field("files", &fixed.files.keys().collect::<Vec<_>>())
+                .field("variables", &names(&fixed.variables))
+                .field("files", &names(&fixed.files))
                 .finish(),
         }
     }

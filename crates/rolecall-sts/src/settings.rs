@@ -1,6 +1,5 @@
 //! The endpoint settings: their variables, their profile keys and the precedence between them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use rolecall_core::{Environment, ErrorKind, SessionError};
@@ -49,7 +48,8 @@ pub(crate) const DUAL_STACK: Setting =
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileSettings {
     name: String,
-    values: BTreeMap<String, String>,
+    /// Sorted by key.
+    values: Vec<(String, String)>,
 }
 
 impl ProfileSettings {
@@ -58,15 +58,22 @@ impl ProfileSettings {
 
     /// Creates the settings of the profile `name`, all unset.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), values: BTreeMap::new() }
+        Self { name: name.into(), values: Vec::new() }
     }
 
     /// Sets the value of `key`, in the spelling of the configuration file. An empty value counts as
     /// unset.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.values.insert(key.into(), value.into());
+        let (key, value) = (key.into(), value.into());
+        self.values.retain(|(other, _)| *other != key);
+        let at = self.values.partition_point(|(other, _)| *other < key);
+        self.values.insert(at, (key, value));
         self
+    }
+
+    fn get(&self, key: &str) -> Option<&String> {
+        self.values.iter().find(|(other, _)| other == key).map(|(_, value)| value)
     }
 
     /// Returns the keys that affect the endpoint. All other keys are ignored.
@@ -160,7 +167,7 @@ impl Settings<'_> {
         }
         let Some(profile) = self.profile else { return Ok(None) };
         let found = setting.keys.iter().find_map(|&key| {
-            let value = profile.values.get(key).filter(|value| !value.is_empty())?;
+            let value = profile.get(key).filter(|value| !value.is_empty())?;
             let origin = Origin::Profile { name: profile.name.clone(), key };
             Some(Found { value: value.clone(), origin })
         });
@@ -199,6 +206,14 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn profile_settings_keep_the_last_value_of_a_key() {
+        let settings = ProfileSettings::new("shop").set("b", "1").set("a", "2").set("b", "3");
+        assert_eq!(settings, ProfileSettings::new("shop").set("b", "3").set("a", "2"));
+        let values = ["a", "b", "c"].map(|key| settings.get(key).map(String::as_str));
+        assert_eq!(values, [Some("2"), Some("3"), None]);
+    }
 
     #[test]
     fn debug_output_of_overrides_hides_the_url() {

@@ -142,3 +142,11 @@ fn io_errors_become_file_faults() {
     assert_eq!(fault(ErrorKind::PermissionDenied), FileFault::PermissionDenied);
     assert_eq!(fault(ErrorKind::Other), FileFault::Unreadable("text".into()));
 }
+
+#[test]
+fn last_of_equal_variables_and_files_counts() {
+    let environment = Environment::fixed([("A", "1"), ("B", "2"), ("A", "3")]);
+    assert_eq!(environment.var("A").unwrap().as_deref(), Some("3"));
+    let environment = environment.with_file("/token", "old").with_file("/token", "new");
+    assert_eq!(environment.read_file_now("/token".as_ref(), 100).unwrap(), b"new");
+}

@@ -1,4 +1,3 @@
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
@@ -35,8 +34,10 @@ use super::{InvalidParameter, length_fault, limits};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionTags {
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) transitive: BTreeSet<String>,
+    // Both are sorted by key. The code of sorted maps would be compiled again in every crate that
+    // clones or drops tags.
+    tags: Vec<(String, String)>,
+    transitive: Vec<String>,
 }
 
 const KEY_RULE: &str = "1 to 128 letters, numbers, spaces and _ . : / = + - @, without the prefix \
@@ -56,16 +57,19 @@ impl SessionTags {
     /// Returns [`InvalidParameter`] if the key or the value is not valid, if the key is already
     /// present, or if there are 50 tags already.
     pub fn tag(
-        mut self,
+        self,
         key: impl Into<String>,
         value: impl Into<String>,
     ) -> Result<Self, InvalidParameter> {
-        let (key, value) = (key.into(), value.into());
+        self.add_tag(key.into(), value.into())
+    }
+
+    fn add_tag(mut self, key: String, value: String) -> Result<Self, InvalidParameter> {
         check_key(&key)?;
         if let Some(fault) = find_fault(&value, &limits::TAG_VALUE_LENGTH) {
             return Err(InvalidParameter::new("tag value", &value, fault, VALUE_RULE));
         }
-        if let Some(present) = find_key(self.tags.keys(), &key) {
+        if let Some(present) = find_key(self.iter().map(|(key, _)| key), &key) {
             let fault = format!("it is already present as {present:?}");
             return Err(InvalidParameter::new("tag key", &key, fault, KEY_RULE));
         }
@@ -74,7 +78,7 @@ impl SessionTags {
             let rule = format!("at most {} tags", limits::MAX_TAGS);
             return Err(InvalidParameter::new("tag key", &key, fault, rule));
         }
-        self.tags.insert(key, value);
+        self.insert(key, value);
         Ok(self)
     }
 
@@ -87,21 +91,34 @@ impl SessionTags {
     ///
     /// Returns [`InvalidParameter`] if the key is not valid, if it is already marked, or if there
     /// are 50 transitive keys already.
-    pub fn transitive(mut self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
-        let key = key.into();
+    pub fn transitive(self, key: impl Into<String>) -> Result<Self, InvalidParameter> {
+        self.add_transitive(key.into())
+    }
+
+    fn add_transitive(mut self, key: String) -> Result<Self, InvalidParameter> {
         let invalid = |fault: String, rule: &str| {
             Err(InvalidParameter::new("transitive tag key", &key, fault, rule))
         };
         check_key(&key)?;
-        if let Some(present) = find_key(self.transitive.iter(), &key) {
+        if let Some(present) = find_key(self.transitive_keys(), &key) {
             return invalid(format!("it is already present as {present:?}"), KEY_RULE);
         }
         if self.transitive.len() == limits::MAX_TAGS {
             let fault = format!("there are {} transitive tag keys already", limits::MAX_TAGS);
             return invalid(fault, "at most 50 transitive tag keys");
         }
-        self.transitive.insert(key);
+        self.insert_transitive(key);
         Ok(self)
+    }
+
+    fn insert(&mut self, key: String, value: String) {
+        let at = self.tags.partition_point(|(other, _)| *other < key);
+        self.tags.insert(at, (key, value));
+    }
+
+    fn insert_transitive(&mut self, key: String) {
+        let at = self.transitive.partition_point(|other| *other < key);
+        self.transitive.insert(at, key);
     }
 
     /// Returns the tags of the next session in a role chain: `requested`, and the transitive tags
@@ -127,12 +144,12 @@ impl SessionTags {
         for key in &self.transitive {
             // A transitive key without a tag belongs to a tag that is not known here, such as one
             // of a web identity token. The key alone is propagated.
-            if let Some(inherited) = find_key(self.tags.keys(), key) {
-                child.tags.retain(|other, _| !is_same_key(other, inherited));
-                child.tags.insert(inherited.clone(), self.tags[inherited].clone());
+            if let Some((inherited, value)) = self.iter().find(|(tag, _)| is_same_key(tag, key)) {
+                child.tags.retain(|(other, _)| !is_same_key(other, inherited));
+                child.insert(inherited.to_owned(), value.to_owned());
             }
             child.transitive.retain(|other| !is_same_key(other, key));
-            child.transitive.insert(key.clone());
+            child.insert_transitive(key.clone());
         }
         child
     }
@@ -175,7 +192,7 @@ impl<K: Into<String>, V: Into<String>, const N: usize> TryFrom<[(K, V); N]> for 
     }
 }
 
-fn find_key<'a>(mut keys: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a String> {
+fn find_key<'a>(mut keys: impl Iterator<Item = &'a str>, key: &str) -> Option<&'a str> {
     keys.find(|other| is_same_key(other, key))
 }
 

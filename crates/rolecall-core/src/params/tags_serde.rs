@@ -1,6 +1,6 @@
 //! The serialized form of session tags.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -11,8 +11,8 @@ use super::SessionTags;
 #[derive(Serialize)]
 #[serde(rename = "SessionTags")]
 struct Serialized<'a> {
-    tags: &'a BTreeMap<String, String>,
-    transitive_tag_keys: &'a BTreeSet<String>,
+    tags: BTreeMap<&'a str, &'a str>,
+    transitive_tag_keys: Vec<&'a str>,
 }
 
 /// An unknown key is an error: misspelt transitive keys that are ignored would leave the tags out
@@ -28,8 +28,8 @@ struct Deserialized {
 
 impl Serialize for SessionTags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let serialized = Serialized { tags: &self.tags, transitive_tag_keys: &self.transitive };
-        serialized.serialize(serializer)
+        let transitive_tag_keys = self.transitive_keys().collect();
+        Serialized { tags: self.iter().collect(), transitive_tag_keys }.serialize(serializer)
     }
 }
 

@@ -49,23 +49,32 @@ pub(super) struct Queue {
     in_flight: u32,
     max_in_flight: NonZeroU32,
     last_ticket: u64,
-    foreground: BTreeMap<Ticket, Arc<Notify>>,
-    background: BTreeMap<Ticket, Arc<Notify>>,
-    /// Permits that the waiting calls have not claimed yet.
-    granted: BTreeMap<Ticket, Grant>,
+    foreground: Calls,
+    background: Calls,
+    /// The calls that have not claimed their permits yet.
+    granted: Calls,
     /// The calls whose permits lapsed, and which were not polled since.
-    lapsed: BTreeMap<Ticket, (FetchMode, Arc<Notify>)>,
+    lapsed: Calls,
     /// The calls to be woken once the lock of the queue is released: a waker may run other code.
     to_wake: Vec<Arc<Notify>>,
 }
 
-/// A permit that its call has not claimed yet.
+/// Calls by their tickets. One type in all places: the code of a sorted map takes long to compile.
+type Calls = BTreeMap<Ticket, Call>;
+
+/// A call that has not claimed a permit yet.
+#[derive(Debug)]
+struct Call {
+    mode: FetchMode,
+    notify: Arc<Notify>,
+    /// The permit, if the call is one of those with a permit.
+    grant: Option<Grant>,
+}
+
 #[derive(Debug)]
 struct Grant {
     start: Start,
     granted_at: Moment,
-    mode: FetchMode,
-    notify: Arc<Notify>,
 }
 
 impl Queue {
@@ -75,10 +84,10 @@ impl Queue {
             in_flight: 0,
             max_in_flight: limit.in_flight,
             last_ticket: 0,
-            foreground: BTreeMap::new(),
-            background: BTreeMap::new(),
-            granted: BTreeMap::new(),
-            lapsed: BTreeMap::new(),
+            foreground: Calls::new(),
+            background: Calls::new(),
+            granted: Calls::new(),
+            lapsed: Calls::new(),
             to_wake: Vec::new(),
         }
     }
@@ -105,7 +114,8 @@ impl Queue {
         }
         self.last_ticket += 1;
         let (ticket, notify) = (Ticket(self.last_ticket), Arc::new(Notify::new()));
-        self.class(mode).insert(ticket, Arc::clone(&notify));
+        let call = Call { mode, notify: Arc::clone(&notify), grant: None };
+        self.class(mode).insert(ticket, call);
         Some((ticket, notify))
     }
 
@@ -117,9 +127,9 @@ impl Queue {
             self.grant_due(now);
             return Admission::Granted;
         }
-        if let Some((mode, notify)) = self.lapsed.remove(&ticket) {
+        if let Some(call) = self.lapsed.remove(&ticket) {
             // In front of the calls that arrived later.
-            self.class(mode).insert(ticket, notify);
+            self.class(call.mode).insert(ticket, call);
         }
         self.grant_due(now);
         if self.granted.remove(&ticket).is_some() {
@@ -127,7 +137,8 @@ impl Queue {
         }
         match self.first() {
             _ if self.is_full() => {
-                let granted_at = self.granted.values().map(|grant| grant.granted_at).min();
+                let grants = self.granted.values().filter_map(|call| call.grant.as_ref());
+                let granted_at = grants.map(|grant| grant.granted_at).min();
                 granted_at.map_or(Admission::Blocked, |at| Admission::At(at + CLAIM_TIME))
             }
             Some((_, first)) if first == ticket => Admission::At(self.pace.next_start(now)),
@@ -137,8 +148,10 @@ impl Queue {
 
     /// Removes a call that has given up. Does nothing if it has claimed its permit.
     pub(super) fn leave(&mut self, ticket: Ticket, now: Moment) {
-        if let Some(grant) = self.granted.remove(&ticket) {
-            self.pace.take_back(&grant.start);
+        if let Some(call) = self.granted.remove(&ticket) {
+            if let Some(grant) = call.grant {
+                self.pace.take_back(&grant.start);
+            }
             self.release(now);
             return;
         }
@@ -181,9 +194,10 @@ impl Queue {
         while !self.is_full() {
             let Some((mode, ticket)) = self.first() else { break };
             let Some(start) = self.pace.start(now) else { break };
-            let Some(notify) = self.class(mode).remove(&ticket) else { break };
-            self.to_wake.push(Arc::clone(&notify));
-            self.granted.insert(ticket, Grant { start, granted_at: now, mode, notify });
+            let Some(mut call) = self.class(mode).remove(&ticket) else { break };
+            self.to_wake.push(Arc::clone(&call.notify));
+            call.grant = Some(Grant { start, granted_at: now });
+            self.granted.insert(ticket, call);
             self.in_flight += 1;
             granted = true;
         }
@@ -196,29 +210,31 @@ impl Queue {
     /// Takes back the permits of calls that seem not to be polled. They do not wait in line
     /// meanwhile, since they would only receive the permits again.
     fn lapse_unclaimed(&mut self, now: Moment) {
-        let lapsed = self.granted.extract_if(.., |_, grant| now >= grant.granted_at + CLAIM_TIME);
-        for (ticket, Grant { mode, notify, .. }) in lapsed {
+        let is_unclaimed = |grant: &Grant| now >= grant.granted_at + CLAIM_TIME;
+        let lapsed =
+            self.granted.extract_if(.., |_, call| call.grant.as_ref().is_some_and(is_unclaimed));
+        for (ticket, call) in lapsed {
             // Their share of the rate is that of a time that is over: the calls start anew.
             self.in_flight = self.in_flight.saturating_sub(1);
-            self.lapsed.insert(ticket, (mode, notify));
+            self.lapsed.insert(ticket, Call { grant: None, ..call });
         }
     }
 
     /// Returns the next call in line: no background call starts while a foreground call waits.
     fn first(&self) -> Option<(FetchMode, Ticket)> {
-        let first = |class: &BTreeMap<Ticket, _>| class.first_key_value().map(|(first, _)| *first);
+        let first = |class: &Calls| class.first_key_value().map(|(first, _)| *first);
         let foreground = first(&self.foreground).map(|ticket| (FetchMode::Foreground, ticket));
         foreground.or_else(|| Some((FetchMode::Background, first(&self.background)?)))
     }
 
     fn wake_first(&mut self) {
         if let Some((mode, ticket)) = self.first() {
-            let notify = self.class(mode).get(&ticket).map(Arc::clone);
+            let notify = self.class(mode).get(&ticket).map(|call| Arc::clone(&call.notify));
             self.to_wake.extend(notify);
         }
     }
 
-    fn class(&mut self, mode: FetchMode) -> &mut BTreeMap<Ticket, Arc<Notify>> {
+    fn class(&mut self, mode: FetchMode) -> &mut Calls {
         match mode {
             FetchMode::Foreground => &mut self.foreground,
             _ => &mut self.background,
