@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,21 +12,20 @@ use aws_sdk_sts::config::{
 };
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use rolecall_core::{
-    Clock, Environment, ErrorKind, FetchMode, Session, SessionError, VerifiedToken,
-};
+use rolecall_core::{Clock, Environment, ErrorKind, FetchMode, Session, SessionError};
 use tokio::time::Instant;
 
 use crate::classify::{is_clock_error, is_signature_error};
 use crate::endpoint::Endpoint;
 use crate::rate_limit::{RateLimit, RateLimiter};
-use crate::response::{self, DateHeader, Response};
+use crate::response::{self, DateHeader, Response, SessionOutput};
 use crate::server_time::ServerTime;
 use crate::{AssumeRoleRequest, CallerIdentity, WebIdentityRequest, proxy, sdk_request};
 
@@ -175,30 +175,43 @@ impl StsClient {
         request: &AssumeRoleRequest,
         mode: FetchMode,
     ) -> Result<Session, SessionError> {
-        self.check_partition(request.role.partition())?;
-        let signed = self.sign_by(signer)?;
-        let secrets = [&signing_secrets(signer)[..], &sdk_request::secrets_in(request)].concat();
-        // STS accepts an MFA code once. A second attempt with it would replace the actual error
-        // with AccessDenied.
-        let attempts = if request.mfa.is_some() { 1 } else { max_attempts(mode) };
-        let response = self
-            .send_with_retries("AssumeRole", mode, attempts, &secrets, |date| {
-                sdk_request::fill_assume_role(self.0.sdk.assume_role(), request)
+        self.box_assume_role(signer, request, mode).await
+    }
+
+    // Boxed, as the next one: the body of an async function is compiled in each crate that calls
+    // it, here with the SDK's code for sending a request.
+    fn box_assume_role<'a>(
+        &'a self,
+        signer: &'a Session,
+        request: &'a AssumeRoleRequest,
+        mode: FetchMode,
+    ) -> BoxFuture<'a, Session> {
+        Box::pin(async move {
+            self.check_partition(request.role.partition())?;
+            let signed = self.sign_by(signer)?;
+            let secrets =
+                [&signing_secrets(signer)[..], &sdk_request::secrets_in(request)].concat();
+            // STS accepts an MFA code once. A second attempt with it would replace the actual error
+            // with AccessDenied.
+            let attempts = if request.mfa.is_some() { 1 } else { max_attempts(mode) };
+            let send = |date: DateHeader| -> BoxFuture<'_, SessionOutput> {
+                let call = sdk_request::fill_assume_role(self.0.sdk.assume_role(), request)
                     .customize()
                     .config_override(signed.clone())
-                    .interceptor(date)
-                    .send()
-            })
-            .await?;
-        let session =
-            response::build_session(&response, &request.role, request.duration, &self.0.clock)?;
-        let tags = signer.tags().propagate_to(&request.tags);
-        // The source identity persists through a role chain, and not every response repeats it.
-        let session = match signer.source_identity() {
-            Some(identity) => session.source_identity(Some(identity.clone())),
-            None => session,
-        };
-        Ok(session.tags(tags).assumed_by(signer, request.role.clone()).build())
+                    .interceptor(date);
+                Box::pin(async { self.convert(call.send().await, &secrets) })
+            };
+            let response = self.send_with_retries("AssumeRole", mode, attempts, &send).await?;
+            let session =
+                response::build_session(&response, &request.role, request.duration, self.clock())?;
+            let tags = signer.tags().propagate_to(&request.tags);
+            // The source identity persists through a role chain, and not every response repeats it.
+            let session = match signer.source_identity() {
+                Some(identity) => session.source_identity(Some(identity.clone())),
+                None => session,
+            };
+            Ok(session.tags(tags).assumed_by(signer, request.role.clone()).build())
+        })
     }
 
     /// Calls AssumeRoleWithWebIdentity. The request is not signed: `token` authenticates it.
@@ -216,25 +229,32 @@ impl StsClient {
         request: &WebIdentityRequest,
         mode: FetchMode,
     ) -> Result<Session, SessionError> {
-        self.check_partition(request.role.partition())?;
-        let attempts = max_attempts(mode);
-        let response = self
-            .send_with_retries("AssumeRoleWithWebIdentity", mode, attempts, &[token], |date| {
+        self.box_web_identity(token, request, mode).await
+    }
+
+    fn box_web_identity<'a>(
+        &'a self,
+        token: &'a str,
+        request: &'a WebIdentityRequest,
+        mode: FetchMode,
+    ) -> BoxFuture<'a, Session> {
+        Box::pin(async move {
+            self.check_partition(request.role.partition())?;
+            let send = |date: DateHeader| -> BoxFuture<'_, SessionOutput> {
                 let call = self.0.sdk.assume_role_with_web_identity();
-                sdk_request::fill_web_identity(call, token, request)
+                let call = sdk_request::fill_web_identity(call, token, request)
                     .customize()
-                    .interceptor(date)
-                    .send()
-            })
-            .await?;
-        let session =
-            response::build_session(&response, &request.role, request.duration, &self.0.clock)?;
-        let mut token = VerifiedToken::default();
-        token.subject = response.output.subject_from_web_identity_token().map(str::to_owned);
-        token.provider = response.output.provider().map(str::to_owned);
-        token.audience = response.output.audience().map(str::to_owned);
-        let session = session.web_identity(token);
-        Ok(session.base(format!("web identity as {}", request.role)).build())
+                    .interceptor(date);
+                Box::pin(async { self.convert(call.send().await, &[token]) })
+            };
+            let response = self
+                .send_with_retries("AssumeRoleWithWebIdentity", mode, max_attempts(mode), &send)
+                .await?;
+            let session =
+                response::build_session(&response, &request.role, request.duration, self.clock())?;
+            let session = session.web_identity(response.output.token);
+            Ok(session.base(format!("web identity as {}", request.role)).build())
+        })
     }
 
     /// Calls GetCallerIdentity, which returns the identity of `signer` and requires no permission.
@@ -250,18 +270,14 @@ impl StsClient {
         mode: FetchMode,
     ) -> Result<CallerIdentity, SessionError> {
         let signed = self.sign_by(signer)?;
-        let (attempts, secrets) = (max_attempts(mode), signing_secrets(signer));
-        let response = self
-            .send_with_retries("GetCallerIdentity", mode, attempts, &secrets, |date| {
-                self.0
-                    .sdk
-                    .get_caller_identity()
-                    .customize()
-                    .config_override(signed.clone())
-                    .interceptor(date)
-                    .send()
-            })
-            .await?;
+        let secrets = signing_secrets(signer);
+        let send = |date: DateHeader| -> BoxFuture<'_, GetCallerIdentityOutput> {
+            let call = self.0.sdk.get_caller_identity();
+            let call = call.customize().config_override(signed.clone()).interceptor(date);
+            Box::pin(async { self.convert(call.send().await, &secrets) })
+        };
+        let response =
+            self.send_with_retries("GetCallerIdentity", mode, max_attempts(mode), &send).await?;
         let arn = response.output.arn().unwrap_or_default();
         let identity = CallerIdentity::parse(arn, response.output.user_id().unwrap_or_default());
         identity.map(|identity| identity.with_role(signer.role_arn())).ok_or_else(|| {
@@ -309,20 +325,31 @@ impl StsClient {
             .identity_cache(self.0.no_cache.clone()))
     }
 
-    /// Sends a request until it succeeds, fails permanently, or exhausts its time or attempts.
-    async fn send_with_retries<T, E, F>(
+    /// Converts the result of a call. `secrets` are values of the request, which an error of STS may
+    /// quote.
+    fn convert<T: Into<U>, U, E>(
         &self,
-        operation: &'static str,
-        mode: FetchMode,
-        max_attempts: u32,
+        result: Result<T, SdkError<E>>,
         secrets: &[&str],
-        send: impl Fn(DateHeader) -> F,
-    ) -> Result<Response<T>, SessionError>
+    ) -> Result<U, SessionError>
     where
-        F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + Error + 'static,
         SdkError<E>: RequestId,
     {
+        match result {
+            Ok(output) => Ok(output.into()),
+            Err(error) => Err(response::convert_error(&error, &self.0.endpoint, secrets)),
+        }
+    }
+
+    /// Sends a request until it succeeds, fails permanently, or exhausts its time or attempts.
+    async fn send_with_retries<'a, T>(
+        &'a self,
+        operation: &'static str,
+        mode: FetchMode,
+        max_attempts: u32,
+        send: &(dyn Fn(DateHeader) -> BoxFuture<'a, T> + Sync),
+    ) -> Result<Response<T>, SessionError> {
         let clock = &self.0.clock;
         let started = Instant::now();
         // An attempt starts only if it can use its whole timeout. One that was cut off would
@@ -343,8 +370,6 @@ impl StsClient {
             let date = DateHeader::default();
             let (sent_at, was_corrected) = (clock.now(), self.0.time.is_skew_corrected());
             let result = send(date.clone()).await;
-            let result =
-                result.map_err(|error| response::convert_error(&error, &self.0.endpoint, secrets));
             permit.complete(result.as_ref().map(drop).map_err(SessionError::kind));
             if let Some(date) = date.get() {
                 self.0.time.record(date);
@@ -385,6 +410,8 @@ impl StsClient {
         }
     }
 }
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionError>> + Send + 'a>>;
 
 /// Returns the maximum number of attempts of a call.
 fn max_attempts(mode: FetchMode) -> u32 {

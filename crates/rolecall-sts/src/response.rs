@@ -9,12 +9,14 @@ use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRe
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
 use aws_sdk_sts::types;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use rolecall_core::{
     AssumedRole, Clock, ErrorKind, Moment, RoleArn, Session, SessionBuilder, SessionDuration,
-    SessionError,
+    SessionError, VerifiedToken,
 };
 
 use crate::classify::classify;
@@ -66,45 +68,49 @@ pub(crate) struct Response<T> {
     pub(crate) date: Option<SystemTime>,
 }
 
-/// The common fields of the operations that return a session.
-pub(crate) trait SessionOutput {
-    fn credentials(&self) -> Option<&types::Credentials>;
-    fn user(&self) -> Option<&types::AssumedRoleUser>;
-    fn packed_policy_size(&self) -> Option<i32>;
-    fn source_identity(&self) -> Option<&str>;
+/// What the operations that return a session have in common, and what one of them knows of the
+/// token.
+pub(crate) struct SessionOutput {
+    credentials: Option<types::Credentials>,
+    user: Option<types::AssumedRoleUser>,
+    packed_policy_size: Option<i32>,
+    source_identity: Option<String>,
+    pub(crate) token: VerifiedToken,
 }
 
-macro_rules! impl_session_output {
-    ($output:ty) => {
-        impl SessionOutput for $output {
-            fn credentials(&self) -> Option<&types::Credentials> {
-                self.credentials()
-            }
-
-            fn user(&self) -> Option<&types::AssumedRoleUser> {
-                self.assumed_role_user()
-            }
-
-            #[expect(deprecated, reason = "not every server sends its successor")]
-            fn packed_policy_size(&self) -> Option<i32> {
-                self.packed_policy_size()
-            }
-
-            fn source_identity(&self) -> Option<&str> {
-                self.source_identity()
-            }
+impl From<AssumeRoleOutput> for SessionOutput {
+    #[expect(deprecated, reason = "not every server sends the successor of the policy size")]
+    fn from(output: AssumeRoleOutput) -> Self {
+        Self {
+            credentials: output.credentials,
+            user: output.assumed_role_user,
+            packed_policy_size: output.packed_policy_size,
+            source_identity: output.source_identity,
+            token: VerifiedToken::default(),
         }
-    };
+    }
 }
 
-impl_session_output!(aws_sdk_sts::operation::assume_role::AssumeRoleOutput);
-impl_session_output!(
-    aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput
-);
+impl From<AssumeRoleWithWebIdentityOutput> for SessionOutput {
+    #[expect(deprecated, reason = "not every server sends the successor of the policy size")]
+    fn from(output: AssumeRoleWithWebIdentityOutput) -> Self {
+        let mut token = VerifiedToken::default();
+        token.subject = output.subject_from_web_identity_token;
+        token.provider = output.provider;
+        token.audience = output.audience;
+        Self {
+            credentials: output.credentials,
+            user: output.assumed_role_user,
+            packed_policy_size: output.packed_policy_size,
+            source_identity: output.source_identity,
+            token,
+        }
+    }
+}
 
 /// Builds the session of a response. The caller adds the lineage.
-pub(crate) fn build_session<T: SessionOutput>(
-    response: &Response<T>,
+pub(crate) fn build_session(
+    response: &Response<SessionOutput>,
     role: &RoleArn,
     requested: Option<SessionDuration>,
     clock: &Clock,
@@ -113,7 +119,8 @@ pub(crate) fn build_session<T: SessionOutput>(
         SessionError::new(ErrorKind::InvalidResponse, format!("the response of STS {fault}"))
             .with_hint(NOT_STS)
     };
-    let keys = response.output.credentials().ok_or_else(|| invalid("has no credentials"))?;
+    let output = &response.output;
+    let keys = output.credentials.as_ref().ok_or_else(|| invalid("has no credentials"))?;
     let (id, secret, token) =
         (keys.access_key_id(), keys.secret_access_key(), keys.session_token());
     // The SDK's parser turns missing elements into empty strings. Cached, such a session would fail
@@ -142,10 +149,10 @@ pub(crate) fn build_session<T: SessionOutput>(
         .account(account)
         .role_arn(role.clone())
         .lifetime(response.sent_at, lifetime, clock)
-        .packed_policy_size(response.output.packed_policy_size().and_then(|n| u8::try_from(n).ok()))
-        .source_identity(response.output.source_identity().and_then(|id| id.try_into().ok()));
+        .packed_policy_size(output.packed_policy_size.and_then(|n| u8::try_from(n).ok()))
+        .source_identity(output.source_identity.as_ref().and_then(|id| id.try_into().ok()));
     // Servers that emulate STS leave the user out. The session works without it.
-    Ok(match response.output.user() {
+    Ok(match &output.user {
         Some(user) => session.role(AssumedRole::new(user.arn(), user.assumed_role_id())),
         None => session,
     })
