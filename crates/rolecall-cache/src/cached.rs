@@ -96,6 +96,10 @@ impl<P: ProvideSession + ?Sized> Origin for ProviderOrigin<P> {
     }
 }
 
+/// The input of a fetch. A function instead of closures: the code of a call is compiled for each of
+/// their types.
+fn no_input() {}
+
 impl<P: ProvideSession> CachedProvider<P> {
     /// Creates a cached provider on the system clock, with the default [`Refresh`].
     pub fn new(provider: P) -> Self {
@@ -173,7 +177,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
         &self,
         min_remaining: Duration,
     ) -> impl Future<Output = Result<Session, SessionError>> + Send {
-        self.0.obtain(Request::ValidFor(min_remaining), FetchContext::foreground(), || ())
+        self.0.obtain(Request::ValidFor(min_remaining), FetchContext::foreground(), no_input)
     }
 
     /// Waits until a session is cached, so that the first request does not wait for STS.
@@ -209,7 +213,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// Cancelling this future does not cancel the fetch; a later call receives its result.
     pub fn refresh(&self) -> impl Future<Output = Result<Session, SessionError>> + Send {
         let request = self.0.refresh_request();
-        self.0.obtain(request, FetchContext::foreground(), || ())
+        self.0.obtain(request, FetchContext::foreground(), no_input)
     }
 
     /// Returns the status of the cached session, for health pages. Does not start a fetch.
@@ -346,7 +350,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     async fn obtain(&self, cx: FetchContext) -> Result<Session, SessionError> {
         match self.0.hit(Session::clone) {
             Some(session) => Ok(session),
-            None => self.0.obtain(Request::Session, cx, || ()).await,
+            None => self.0.obtain(Request::Session, cx, no_input).await,
         }
     }
 }
@@ -384,7 +388,7 @@ impl<P: ProvideSession + ?Sized> ProvideCredentials for CachedProvider<P> {
             Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
             None => future::ProvideCredentials::new(async {
                 let session =
-                    self.0.obtain(Request::Session, FetchContext::foreground(), || ()).await?;
+                    self.0.obtain(Request::Session, FetchContext::foreground(), no_input).await?;
                 provider::Result::Ok(session.credentials().clone())
             }),
         }

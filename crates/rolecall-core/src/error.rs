@@ -177,11 +177,17 @@ impl SessionError {
     /// Each text of an error is truncated to 2000 characters, and its control characters are
     /// replaced with spaces, because it may come from a server.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::from_text(kind, message.into(), false)
+    }
+
+    // Here and below, the functions that accept any text call one that does not depend on its type,
+    // and that is compiled once.
+    fn from_text(kind: ErrorKind, message: String, deferred: bool) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: sanitize(message.into()),
+            message: sanitize(message),
             location: None,
-            deferred: false,
+            deferred,
             code: None,
             request_id: None,
             hint: None,
@@ -194,7 +200,7 @@ impl SessionError {
     /// The kind is [`Throttled`](ErrorKind::Throttled). Only rate limiters create this error: a
     /// throttling response of a service is a failure; see [`is_deferred`](Self::is_deferred).
     pub fn deferred(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Throttled, message).modify(|e| e.deferred = true)
+        Self::from_text(ErrorKind::Throttled, message.into(), true)
     }
 
     fn modify(mut self, modify: impl FnOnce(&mut Inner)) -> Self {
@@ -224,13 +230,17 @@ impl SessionError {
     /// Sets the service's error code, such as `AccessDenied`.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
-        self.modify(|e| e.code = Some(sanitize(code.into())))
+        self.set_text(|e| &mut e.code, code.into())
+    }
+
+    fn set_text(self, field: fn(&mut Inner) -> &mut Option<String>, text: String) -> Self {
+        self.modify(|e| *field(e) = Some(sanitize(text)))
     }
 
     /// Sets the service's request id.
     #[must_use]
     pub fn with_request_id(self, id: impl Into<String>) -> Self {
-        self.modify(|e| e.request_id = Some(sanitize(id.into())))
+        self.set_text(|e| &mut e.request_id, id.into())
     }
 
     /// Sets the hint, a suggested fix.
@@ -238,7 +248,7 @@ impl SessionError {
     /// The hint is an imperative clause in lower case, without a full stop: "set AWS_REGION".
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        self.modify(|e| e.hint = Some(sanitize(hint.into())))
+        self.set_text(|e| &mut e.hint, hint.into())
     }
 
     /// Sets the cause. Only the texts of `cause` and of its sources are kept.

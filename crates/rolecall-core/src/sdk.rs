@@ -59,29 +59,35 @@ impl<P: ProvideCredentials> SdkProvider<P> {
 #[async_trait]
 impl<P: ProvideCredentials + 'static> ProvideSession for SdkProvider<P> {
     async fn provide_session(&self, _context: FetchContext) -> Result<Session, SessionError> {
-        match self.provider.provide_credentials().await {
-            Ok(credentials) => {
-                // An invalid account id is left out instead of failing the fetch: the credentials
-                // may still work, and the account is additional information.
-                let account =
-                    credentials.account_id().and_then(|account| account.as_str().parse().ok());
-                let mut session = Session::builder(credentials).base(self.name.clone());
-                if let Some(account) = account {
-                    session = session.account(account);
-                }
-                if self.has_static_keys {
-                    session = session.static_keys();
-                }
-                Ok(session.build())
-            }
-            Err(error) => Err(SessionError::from_provider_error(&error)
-                .at(ErrorLocation::Base(self.name.clone()))),
-        }
+        let provided = self.provider.provide_credentials().await;
+        to_session(provided, &self.name, self.has_static_keys)
     }
 
     fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Converts what a provider of the SDK returned.
+fn to_session(
+    result: provider::Result,
+    name: &str,
+    has_static_keys: bool,
+) -> Result<Session, SessionError> {
+    let credentials = result.map_err(|error| {
+        SessionError::from_provider_error(&error).at(ErrorLocation::Base(name.to_owned()))
+    })?;
+    // An invalid account id is left out instead of failing the fetch: the credentials may still
+    // work, and the account is additional information.
+    let account = credentials.account_id().and_then(|account| account.as_str().parse().ok());
+    let mut session = Session::builder(credentials).base(name);
+    if let Some(account) = account {
+        session = session.account(account);
+    }
+    if has_static_keys {
+        session = session.static_keys();
+    }
+    Ok(session.build())
 }
 
 impl SessionError {

@@ -73,22 +73,27 @@ impl InvalidParameter {
         fault: impl Into<String>,
         rule: impl Into<String>,
     ) -> Self {
-        const MAX_SHOWN: usize = 80;
-        // A token that was configured in the wrong place is still a secret.
-        let value = if looks_like_token(value) { "eyJ... (possibly a token)" } else { value };
-        let mut shown = String::new();
-        for c in value.chars().take(MAX_SHOWN) {
-            if is_unprintable(c) {
-                shown.extend(c.escape_default());
-            } else {
-                shown.push(c);
-            }
-        }
-        if value.chars().nth(MAX_SHOWN).is_some() {
-            shown.push_str("...");
-        }
-        Self { field, value: shown, fault: fault.into(), rule: rule.into() }
+        Self { field, value: show(value), fault: fault.into(), rule: rule.into() }
     }
+}
+
+/// Formats a value for an error.
+fn show(value: &str) -> String {
+    const MAX_SHOWN: usize = 80;
+    // A token that was configured in the wrong place is still a secret.
+    let value = if looks_like_token(value) { "eyJ... (possibly a token)" } else { value };
+    let mut shown = String::new();
+    for c in value.chars().take(MAX_SHOWN) {
+        if is_unprintable(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    if value.chars().nth(MAX_SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Returns `true` for control and format characters and line separators, which could forge log
