@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,9 +57,7 @@ use crate::timer::Timer;
 /// # Ok(())
 /// # }
 /// ```
-pub struct CachedProvider<P: ?Sized = dyn ProvideSession>(
-    pub(crate) Arc<Entry<ProviderOrigin<P>, Session>>,
-);
+pub struct CachedProvider<P: ?Sized = dyn ProvideSession>(pub(crate) Arc<SessionEntry<P>>);
 
 impl<P: ?Sized> Clone for CachedProvider<P> {
     fn clone(&self) -> Self {
@@ -66,12 +65,31 @@ impl<P: ?Sized> Clone for CachedProvider<P> {
     }
 }
 
+type SessionEntry<P> = Entry<ProviderOrigin<P>, Session>;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// A provider as the origin of an entry's sessions.
-pub(crate) struct ProviderOrigin<P: ?Sized>(pub(crate) std::sync::Arc<P>);
+pub(crate) struct ProviderOrigin<P: ?Sized> {
+    provider: std::sync::Arc<P>,
+    /// [`Entry::obtain`]. Its address is stored, so that the whole state machine is compiled where
+    /// the entry is created, and not again in each crate that requests a session.
+    obtain: for<'a> fn(
+        &'a Arc<SessionEntry<P>>,
+        Request,
+        FetchContext,
+    ) -> BoxFuture<'a, Result<Session, SessionError>>,
+}
+
+impl<P: ProvideSession + ?Sized> ProviderOrigin<P> {
+    pub(crate) fn new(provider: std::sync::Arc<P>) -> Self {
+        Self { provider, obtain: |entry, request, cx| Box::pin(entry.obtain(request, cx, || ())) }
+    }
+}
 
 impl<P: ?Sized> Clone for ProviderOrigin<P> {
     fn clone(&self) -> Self {
-        Self(std::sync::Arc::clone(&self.0))
+        Self { provider: std::sync::Arc::clone(&self.provider), obtain: self.obtain }
     }
 }
 
@@ -80,7 +98,7 @@ impl<P: ProvideSession + ?Sized> Origin for ProviderOrigin<P> {
     type Input = ();
 
     async fn fetch(&self, cx: FetchContext, (): ()) -> Result<Session, SessionError> {
-        self.0.provide_session(cx).await
+        self.provider.provide_session(cx).await
     }
 
     fn background_input(&self) -> Option<()> {
@@ -88,17 +106,13 @@ impl<P: ProvideSession + ?Sized> Origin for ProviderOrigin<P> {
     }
 
     fn timeout(&self) -> Duration {
-        self.0.timeout()
+        self.provider.timeout()
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        self.provider.name()
     }
 }
-
-/// The input of a fetch. A function instead of closures: the code of a call is compiled for each of
-/// their types.
-fn no_input() {}
 
 impl<P: ProvideSession> CachedProvider<P> {
     /// Creates a cached provider on the system clock, with the default [`Refresh`].
@@ -138,7 +152,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
 
     /// Returns the provider whose sessions are cached.
     pub fn inner(&self) -> &P {
-        &self.0.origin().0
+        &self.0.origin().provider
     }
 
     /// Returns a session that remains valid for at least `min_remaining`.
@@ -173,11 +187,20 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// # Ok(())
     /// # }
     /// ```
+    #[allow(clippy::manual_async_fn, reason = "states that the future is Send for every provider")]
     pub fn session_valid_for(
         &self,
         min_remaining: Duration,
     ) -> impl Future<Output = Result<Session, SessionError>> + Send {
-        self.0.obtain(Request::ValidFor(min_remaining), FetchContext::foreground(), no_input)
+        async move {
+            match self.0.hit_valid_for(min_remaining) {
+                Some(session) => Ok(session),
+                None => {
+                    let request = Request::ValidFor(min_remaining);
+                    self.wait_for(request, FetchContext::foreground()).await
+                }
+            }
+        }
     }
 
     /// Waits until a session is cached, so that the first request does not wait for STS.
@@ -213,7 +236,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     /// Cancelling this future does not cancel the fetch; a later call receives its result.
     pub fn refresh(&self) -> impl Future<Output = Result<Session, SessionError>> + Send {
         let request = self.0.refresh_request();
-        self.0.obtain(request, FetchContext::foreground(), no_input)
+        self.wait_for(request, FetchContext::foreground())
     }
 
     /// Returns the status of the cached session, for health pages. Does not start a fetch.
@@ -350,8 +373,17 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     async fn obtain(&self, cx: FetchContext) -> Result<Session, SessionError> {
         match self.0.hit(Session::clone) {
             Some(session) => Ok(session),
-            None => self.0.obtain(Request::Session, cx, no_input).await,
+            None => self.wait_for(Request::Session, cx).await,
         }
+    }
+
+    /// Returns a session for a request that is not a hit.
+    fn wait_for(
+        &self,
+        request: Request,
+        cx: FetchContext,
+    ) -> BoxFuture<'_, Result<Session, SessionError>> {
+        (self.0.origin().obtain)(&self.0, request, cx)
     }
 }
 
@@ -387,8 +419,7 @@ impl<P: ProvideSession + ?Sized> ProvideCredentials for CachedProvider<P> {
         match self.0.hit(|session| session.credentials().clone()) {
             Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
             None => future::ProvideCredentials::new(async {
-                let session =
-                    self.0.obtain(Request::Session, FetchContext::foreground(), no_input).await?;
+                let session = self.wait_for(Request::Session, FetchContext::foreground()).await?;
                 provider::Result::Ok(session.credentials().clone())
             }),
         }
@@ -451,7 +482,7 @@ impl<P: ProvideSession + ?Sized> CachedProviderBuilder<P> {
     pub fn build(self) -> CachedProvider<P> {
         let timer = Timer::new(self.clock);
         let shared = Shared::new(timer, self.refresh, self.observed);
-        CachedProvider(Entry::new(ProviderOrigin(self.provider), shared))
+        CachedProvider(Entry::new(ProviderOrigin::new(self.provider), shared))
     }
 }
 

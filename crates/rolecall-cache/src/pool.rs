@@ -206,7 +206,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Inner<K> {
                 // Called under no lock, since the factory may call `get` for another key. If
                 // several callers create the entry at the same time, one of the entries is kept.
                 let made =
-                    Entry::new(ProviderOrigin((self.factory)(key)), Arc::clone(&self.shared));
+                    Entry::new(ProviderOrigin::new((self.factory)(key)), Arc::clone(&self.shared));
                 self.registry.keep(key, made, self.shared.timer.clock().now())
             }
         };

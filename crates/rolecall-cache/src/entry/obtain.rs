@@ -51,11 +51,6 @@ impl<O: Origin> Entry<O, O::Item> {
         context: FetchContext,
         input: impl Fn() -> O::Input,
     ) -> Result<O::Item, SessionError> {
-        if let Request::ValidFor(min_remaining) = request
-            && let Some(item) = self.hit_valid_for(min_remaining)
-        {
-            return Ok(item);
-        }
         for _ in 0..MAX_FETCHES_PER_CALL {
             let Waiting { wait, generation, mode, mut outcome } =
                 match self.plan(request, context.mode(), &input)? {

@@ -37,7 +37,7 @@ impl<O: Origin> Entry<O, O::Item> {
     }
 
     /// Returns the cached item as [`hit`](Self::hit), if it remains valid for this long.
-    pub(super) fn hit_valid_for(&self, min_remaining: Duration) -> Option<O::Item> {
+    pub(crate) fn hit_valid_for(&self, min_remaining: Duration) -> Option<O::Item> {
         let snapshot = self.snapshot.load();
         let snapshot = snapshot.as_ref()?;
         let now = self.clock.now();

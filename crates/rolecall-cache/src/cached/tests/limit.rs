@@ -102,7 +102,7 @@ impl Fleet {
     async fn due(self: &Arc<Self>, count: usize) -> Vec<Handle> {
         let mut members = Vec::new();
         for key in 0..count {
-            let origin = ProviderOrigin(Arc::new(Member { fleet: Arc::clone(self), key }));
+            let origin = ProviderOrigin::new(Arc::new(Member { fleet: Arc::clone(self), key }));
             let cached = CachedProvider(Entry::new(origin, Arc::clone(&self.shared)));
             with_timeout(request(&cached)).await.unwrap();
             members.push(cached);
@@ -263,7 +263,7 @@ async fn hanging_providers_free_their_permits_at_the_timeout() {
 #[tokio::test]
 async fn called_entry_that_is_armed_has_one_time() {
     let fleet = Fleet::new();
-    let origin = ProviderOrigin(Arc::new(Member { fleet: Arc::clone(&fleet), key: 0 }));
+    let origin = ProviderOrigin::new(Arc::new(Member { fleet: Arc::clone(&fleet), key: 0 }));
     let cached = CachedProvider(Entry::new(origin, Arc::clone(&fleet.shared)));
     with_timeout(request(&cached)).await.unwrap();
     assert_eq!(fleet.timer.armed(), 1);

@@ -229,7 +229,7 @@ async fn dropped_entries_disarm_the_shared_timer() {
     let shared = Shared::new(Arc::clone(&timer), Refresh::WhileUsed, Observed::default());
     let mut providers = Vec::new();
     for _ in 0..10_000 {
-        let origin = ProviderOrigin(Arc::new(script.clone()));
+        let origin = ProviderOrigin::new(Arc::new(script.clone()));
         let cached = CachedProvider(Entry::new(origin, Arc::clone(&shared)));
         get_number(&cached).await;
         providers.push(cached);
