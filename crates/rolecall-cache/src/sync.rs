@@ -13,6 +13,7 @@ pub(crate) use self::model::*;
 #[cfg(not(shuttle))]
 mod real {
     use std::future::Future;
+    use std::pin::Pin;
 
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
     pub(crate) use std::sync::{Mutex, MutexGuard};
@@ -29,12 +30,22 @@ mod real {
             tokio::runtime::Handle::try_current().ok().map(Self)
         }
 
+        // What is started is boxed: Tokio's code for a task is compiled for each type of it, in each
+        // crate.
         pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Task {
+            self.spawn_boxed(Box::pin(work))
+        }
+
+        fn spawn_boxed(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
             Task(self.0.spawn(work).abort_handle())
         }
 
         /// Runs `work`, which may block, on a thread for such work.
         pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+            self.spawn_boxed_blocking(Box::new(work));
+        }
+
+        fn spawn_boxed_blocking(&self, work: Box<dyn FnOnce() + Send>) {
             self.0.spawn_blocking(work);
         }
     }

@@ -15,7 +15,6 @@ use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -24,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::classify::{is_clock_error, is_signature_error};
 use crate::endpoint::Endpoint;
+use crate::http_client::build_http_client;
 use crate::rate_limit::{RateLimit, RateLimiter};
 use crate::response::{self, DateHeader, Response, SessionOutput};
 use crate::server_time::ServerTime;
@@ -517,7 +517,7 @@ impl StsClientBuilder {
         }
         let http = http.unwrap_or_else(|| {
             let plain = endpoint.is_loopback() && !endpoint.is_https();
-            default_http_client(
+            build_http_client(
                 plain,
                 proxy.unwrap_or_else(|| match endpoint.is_loopback() {
                     true => ProxyConfig::disabled(),
@@ -548,20 +548,4 @@ impl StsClientBuilder {
         let sdk = aws_sdk_sts::Client::from_conf(endpoint.apply_to(config).build());
         StsClient(Arc::new(Inner { sdk, no_cache, endpoint, clock, time, limiter }))
     }
-}
-
-/// Creates the default HTTP client, without TLS if `plain` is `true`: loading the system's
-/// certificates takes longer than most tests with a local STS.
-fn default_http_client(plain: bool, proxy: ProxyConfig) -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        if plain {
-            return connector.build_http();
-        }
-        connector
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-            .build()
-    })
 }

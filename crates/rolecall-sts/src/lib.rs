@@ -28,6 +28,7 @@
 mod classify;
 mod client;
 mod endpoint;
+mod http_client;
 mod identity;
 mod proxy;
 mod rate_limit;
@@ -42,6 +43,8 @@ mod signer_retry;
 pub use classify::{invalid_signer, is_invalid_token};
 pub use client::{StsClient, StsClientBuilder};
 pub use endpoint::Endpoint;
+#[doc(hidden)]
+pub use http_client::http_client;
 pub use identity::{CallerIdentity, CallerPrincipal};
 pub use rate_limit::{Permit, RateLimit, RateLimiter};
 pub use region::Region;

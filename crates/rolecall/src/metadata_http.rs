@@ -10,8 +10,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rolecall_core::{Environment, SessionError};
-
-use crate::http_client::http_client;
+use rolecall_sts::http_client;
 
 /// Returns a client that uses no proxy.
 pub(crate) fn direct_client() -> SharedHttpClient {
