@@ -67,18 +67,16 @@ impl<P: ?Sized> Clone for CachedProvider<P> {
 
 type SessionEntry<P> = Entry<ProviderOrigin<P>, Session>;
 
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type SessionFuture<'a> = Pin<Box<dyn Future<Output = Result<Session, SessionError>> + Send + 'a>>;
+
+type Obtain<P> = for<'a> fn(&'a Arc<SessionEntry<P>>, Request, FetchContext) -> SessionFuture<'a>;
 
 /// A provider as the origin of an entry's sessions.
 pub(crate) struct ProviderOrigin<P: ?Sized> {
     provider: std::sync::Arc<P>,
     /// [`Entry::obtain`]. Its address is stored, so that the whole state machine is compiled where
     /// the entry is created, and not again in each crate that requests a session.
-    obtain: for<'a> fn(
-        &'a Arc<SessionEntry<P>>,
-        Request,
-        FetchContext,
-    ) -> BoxFuture<'a, Result<Session, SessionError>>,
+    obtain: Obtain<P>,
 }
 
 impl<P: ProvideSession + ?Sized> ProviderOrigin<P> {
@@ -378,11 +376,7 @@ impl<P: ProvideSession + ?Sized> CachedProvider<P> {
     }
 
     /// Returns a session for a request that is not a hit.
-    fn wait_for(
-        &self,
-        request: Request,
-        cx: FetchContext,
-    ) -> BoxFuture<'_, Result<Session, SessionError>> {
+    fn wait_for(&self, request: Request, cx: FetchContext) -> SessionFuture<'_> {
         (self.0.origin().obtain)(&self.0, request, cx)
     }
 }

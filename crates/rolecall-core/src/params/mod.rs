@@ -217,7 +217,8 @@ fn length_fault(characters: usize) -> String {
     }
 }
 
-#[cfg(all(test, feature = "serde"))]
+#[cfg(feature = "serde")]
+#[cfg(test)]
 mod conversion_tests;
 #[cfg(test)]
 mod properties;
