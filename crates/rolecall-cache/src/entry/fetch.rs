@@ -315,10 +315,14 @@ impl<O: Origin> Entry<O, O::Item> {
             self.mark(USED | TOUCHED);
         }
         self.suspicion.store(0, Ordering::Relaxed);
+        let permit = state.permit.take_if(|_| current);
         if current {
-            (state.outcome, state.task, state.permit) = (None, None, None);
+            (state.outcome, state.task) = (None, None);
         }
         self.publish(state, now);
+        // Freed once callers see the session, so that a timer without fetches has no entry whose
+        // session is about to change.
+        drop(permit);
         adopted
     }
 
