@@ -142,7 +142,7 @@ async fn different_parameters_create_separate_sessions() {
         role().session_name("another").unwrap(),
         role().policy(all).unwrap(),
         // Equivalent, but another text, which STS receives.
-        role().policy(all.replace(':', ": ")).unwrap(),
+        role().policy(all.replace(",\"", ", \"")).unwrap(),
     ];
     let mut keys = HashSet::new();
     for role in &roles {

@@ -2,10 +2,12 @@
 
 mod build;
 mod page;
+mod policy;
 
 use std::thread::available_parallelism;
 
 use clap::Args;
+use serde_json::json;
 use xshell::cmd;
 
 use crate::chart;
@@ -31,6 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Outcome {
     let shell = &workspace.shell;
     let mut lines = run_programs(workspace)?;
+    lines = [lines, policy::measure(workspace)?].join("\n");
     lines = [lines, build::count_crates(workspace)?].join("\n");
     if arguments.build {
         lines = [lines, build::compare_builds(workspace)?].join("\n");
@@ -65,4 +68,29 @@ fn run_programs(workspace: &Workspace) -> Outcome<String> {
     let program = |name| target.join("release").join(name);
     let (cache, cold_start) = (program("rolecall-bench"), program("cold_start"));
     Ok([cmd!(shell, "{cache}").read()?, cmd!(shell, "{cold_start}").read()?].join("\n"))
+}
+
+/// Returns the line of a figure, in the format of the benchmark programs.
+fn write_figure(name: &str, value: f64, most: f64) -> String {
+    // The rounded value is compared, so that a figure never seems to meet a goal that it missed.
+    let value = (value * 1000.0).round() / 1000.0;
+    let shown = if value.fract() == 0.0 { json!(value as i64) } else { json!(value) };
+    let (goal, ok) = (format!("<= {most}"), value <= most);
+    format!(r#"{{"name": "{name}", "value": {shown}, "goal": "{goal}", "ok": {ok}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figure_line_compares_the_rounded_value() {
+        for (value, line) in [
+            (1.0504, r#"{"name": "a", "value": 1.05, "goal": "<= 1.05", "ok": true}"#),
+            (1.0506, r#"{"name": "a", "value": 1.051, "goal": "<= 1.05", "ok": false}"#),
+            (-2.0, r#"{"name": "a", "value": -2, "goal": "<= 1.05", "ok": true}"#),
+        ] {
+            assert_eq!(write_figure("a", value, 1.05), line);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Outcome, Workspace};
-use crate::{test, tools};
+use crate::{python, test, tools};
 
 /// Checks licenses, banned crates and sources as configured in `deny.toml`.
 pub(crate) fn deny(workspace: &Workspace) -> Outcome {
@@ -26,7 +26,8 @@ pub(crate) fn features(workspace: &Workspace) -> Outcome {
 pub(crate) fn mutants(workspace: &Workspace, since: Option<&str>, packages: &[String]) -> Outcome {
     let shell = &workspace.shell;
     let tool = tools::install(workspace, tools::CARGO_MUTANTS)?;
-    let python = test::prepare_python(workspace)?;
+    let python = python::prepare(workspace, python::TESTS)?;
+    test::check_terraform(workspace)?;
     let output = workspace.target().join("mutants");
     shell.create_dir(&output)?;
     let mut filter = Vec::new();

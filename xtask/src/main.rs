@@ -5,6 +5,8 @@ mod bench;
 mod chart;
 mod checks;
 mod ci;
+mod policy;
+mod python;
 mod simulate;
 mod test;
 mod tidy;
@@ -12,6 +14,7 @@ mod tools;
 mod watchdog;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -44,6 +47,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Check licenses, banned crates and sources with cargo-deny
     Deny,
+    /// Run the fuzz targets of rolecall-policy with cargo-fuzz
+    Fuzz(policy::FuzzArguments),
     /// Change the code with cargo-mutants and list the changes that no test detects
     Mutants {
         /// Mutate only the lines that differ from this commit
@@ -55,6 +60,13 @@ enum Chore {
     },
     /// Package the published crates and build each from its package
     Package,
+    /// Parse the policies of a directory, such as the AWS managed policies, and count failures
+    Policies {
+        /// Directory of JSON files: policy documents, or output of `aws iam get-policy-version`
+        directory: PathBuf,
+    },
+    /// Write the catalog of AWS services that the lints of rolecall-policy read
+    PolicyData,
     /// Simulate days of 10,000 roles and 10,000 outages; fails if a goal is missed
     Simulate(simulate::Arguments),
     /// Call a pool on the local AWS with random faults; fails if an invariant is violated
@@ -88,10 +100,13 @@ fn run_chore(chore: Option<Chore>) -> Outcome {
         Chore::Ci => ci::run(&workspace),
         Chore::Bench(arguments) => bench::run(&workspace, &arguments),
         Chore::Deny => checks::deny(&workspace),
+        Chore::Fuzz(arguments) => policy::fuzz(&workspace, &arguments),
         Chore::Mutants { in_diff, package } => {
             checks::mutants(&workspace, in_diff.as_deref(), &package)
         }
         Chore::Package => checks::package(&workspace),
+        Chore::Policies { directory } => policy::parse_all(&directory),
+        Chore::PolicyData => policy::write_data(&workspace),
         Chore::Simulate(arguments) => simulate::simulate(&workspace, &arguments),
         Chore::Soak { minutes, seed } => simulate::soak(&workspace, minutes, seed),
         Chore::Tidy => tidy::run(&workspace),

@@ -7,6 +7,7 @@ use xshell::cmd;
 use crate::workspace::{Outcome, Workspace, add_hint};
 
 pub(crate) const CARGO_DENY: &str = "cargo-deny@0.20.2";
+pub(crate) const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 pub(crate) const CARGO_HACK: &str = "cargo-hack@0.6.46";
 pub(crate) const CARGO_MUTANTS: &str = "cargo-mutants@27.1.0";
 

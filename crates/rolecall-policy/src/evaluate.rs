@@ -1,403 +1,415 @@
-//! The evaluator. (IAM User Guide, "Policy evaluation logic" and "How to use trust
-//! policies".)
+//! The evaluator: one function decides a request, and reports each statement to an observer, so
+//! that the explanation cannot differ from the decision.
+//!
+//! (IAM User Guide, "Policy evaluation logic", "Cross-account policy evaluation logic" and
+//! "Evaluating identity-based policies with boundaries".)
 
-use crate::condition::Context;
-use crate::model::{Effect, PermissionPolicy, Principal, TrustPolicy};
+use crate::caller::{CallerKind, Naming};
+use crate::decision::{Outcome, PolicyType, Reason};
+use crate::explain::{Explanation, Reported};
+use crate::knowledge::Knowledge;
+use crate::model::{Document, Effect};
+use crate::policy::{PermissionPolicy, ResourcePolicy, TrustPolicy};
+use crate::request::Request;
+use crate::statement::match_statement;
 
-/// The decision of permission policies on a request. An explicit Deny wins over an Allow.
+/// The policies that decide a request. Each kind is absent until it is set; a kind that is set and
+/// empty allows nothing.
 ///
 /// # Examples
 ///
 /// ```
-/// use rolecall_policy::Decision;
-/// assert_eq!(Decision::Allow.and_also(Decision::ExplicitDeny), Decision::ExplicitDeny);
+/// use rolecall_policy::{Caller, Outcome, PermissionPolicy, Policies, Request, evaluate};
+/// let all = [PermissionPolicy::parse(
+///     r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#,
+/// )?];
+/// let read = [PermissionPolicy::parse(
+///     r#"{"Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}}"#,
+/// )?];
+/// let session = Caller::parse("arn:aws:sts::111122223333:assumed-role/checkout/pod-1")?;
+/// let request = Request::new(session, "s3:PutObject", "arn:aws:s3:::shop/a");
+///
+/// let policies = Policies::new().identity(&all);
+/// assert_eq!(evaluate(&request, &policies).outcome(), Outcome::Allowed);
+/// let policies = policies.session(&read);
+/// assert_eq!(evaluate(&request, &policies).outcome(), Outcome::ImplicitlyDenied);
+/// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// A statement allows the request, and none denies it.
-    Allow,
-    /// A statement denies the request.
-    ExplicitDeny,
-    /// No statement matches the request.
-    ImplicitDeny,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policies<'a> {
+    identity: &'a [PermissionPolicy],
+    resource: Option<&'a ResourcePolicy>,
+    trust: Option<&'a TrustPolicy>,
+    session: Option<&'a [PermissionPolicy]>,
+    boundaries: Option<&'a [PermissionPolicy]>,
+    service_control: Option<&'a [Vec<PermissionPolicy>]>,
+    resource_control: Option<&'a [Vec<ResourcePolicy>]>,
 }
 
-impl Decision {
-    /// Combines the decisions of two policies of one identity.
+impl<'a> Policies<'a> {
+    /// Creates a set without policies.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the identity policies of the user, or of the role.
     #[must_use]
-    pub fn and_also(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::ExplicitDeny, _) | (_, Self::ExplicitDeny) => Self::ExplicitDeny,
-            (Self::Allow, _) | (_, Self::Allow) => Self::Allow,
-            (Self::ImplicitDeny, Self::ImplicitDeny) => Self::ImplicitDeny,
-        }
+    pub fn identity(mut self, policies: &'a [PermissionPolicy]) -> Self {
+        self.identity = policies;
+        self
+    }
+
+    /// Sets the policy of the resource.
+    #[must_use]
+    pub fn resource(mut self, policy: &'a ResourcePolicy) -> Self {
+        self.resource = Some(policy);
+        self
+    }
+
+    /// Sets the trust policy of the role that the request assumes.
+    #[must_use]
+    pub fn trust(mut self, policy: &'a TrustPolicy) -> Self {
+        self.trust = Some(policy);
+        self
+    }
+
+    /// Sets the session policies. One that allows the request is enough.
+    #[must_use]
+    pub fn session(mut self, policies: &'a [PermissionPolicy]) -> Self {
+        self.session = Some(policies);
+        self
+    }
+
+    /// Sets the permissions boundaries. One that allows the request is enough.
+    #[must_use]
+    pub fn boundaries(mut self, policies: &'a [PermissionPolicy]) -> Self {
+        self.boundaries = Some(policies);
+        self
+    }
+
+    /// Sets the service control policies, by level of the organisation from its root to the
+    /// caller's account. On each level, one that allows the request is enough. They do not apply
+    /// to services, federated identities and anonymous callers.
+    #[must_use]
+    pub fn service_control(mut self, levels: &'a [Vec<PermissionPolicy>]) -> Self {
+        self.service_control = Some(levels);
+        self
+    }
+
+    /// Sets the resource control policies, by level of the organisation from its root to the
+    /// resource's account. They only deny: AWS attaches `RCPFullAWSAccess`, which allows
+    /// everything, to every level.
+    #[must_use]
+    pub fn resource_control(mut self, levels: &'a [Vec<ResourcePolicy>]) -> Self {
+        self.resource_control = Some(levels);
+        self
     }
 }
 
-impl PermissionPolicy {
-    /// Evaluates the policy for an action on a resource.
-    pub fn evaluate(&self, action: &str, resource: &str, context: &Context) -> Decision {
-        let mut decision = Decision::ImplicitDeny;
-        for statement in &self.document.statements {
-            let applies = statement.core.applies(action, context)
-                && statement.resources.holds(|pattern| pattern.matches(resource));
-            match (applies, statement.core.effect) {
-                (false, _) => {}
-                (true, Effect::Deny) => return Decision::ExplicitDeny,
-                (true, Effect::Allow) => decision = Decision::Allow,
-            }
-        }
-        decision
-    }
-}
-
-/// The caller of a request: a user, a session of a role, or a federated identity.
+/// The decision on a request.
 ///
 /// # Examples
 ///
 /// ```
-/// use rolecall_policy::Caller;
-/// let caller = Caller::user("111122223333", "arn:aws:iam::111122223333:user/ann");
-/// assert_eq!(caller.arn(), "arn:aws:iam::111122223333:user/ann");
+/// use rolecall_policy::{Caller, PermissionPolicy, Policies, Request, evaluate};
+/// let policies = [PermissionPolicy::parse(r#"{"Statement": {
+///     "Sid": "ReadShop", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop/*"
+/// }}"#)?];
+/// let ann = Caller::user("111122223333", "arn:aws:iam::111122223333:user/ann");
+/// let request = Request::new(ann, "s3:GetObject", "arn:aws:s3:::shop/a");
+/// let policies = Policies::new().identity(&policies);
+/// let decision = evaluate(&request, &policies);
+/// assert!(decision.is_allowed());
+/// assert_eq!(
+///     decision.explain().to_string(),
+///     "allowed: statement 1 (\"ReadShop\") of the identity policy allows s3:GetObject on \
+///      arn:aws:s3:::shop/a",
+/// );
+/// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    account: String,
-    arn: String,
-    kind: Kind,
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    outcome: Outcome,
+    reason: Reason,
+    request: &'a Request,
+    policies: Policies<'a>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
-    User,
-    RoleSession { role: String },
-    Federated,
-}
-
-impl Caller {
-    /// Creates a caller that is an IAM user, from the account id and the ARN of the user.
-    pub fn user(account: impl Into<String>, arn: impl Into<String>) -> Self {
-        Self { account: account.into(), arn: arn.into(), kind: Kind::User }
+impl Decision<'_> {
+    /// Returns whether the request is allowed.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
-    /// Creates a caller that is a session of a role, from the role's account id, ARN (with its
-    /// path) and name, and the session's name.
-    pub fn role_session(
-        account: impl Into<String>,
-        role: impl Into<String>,
-        role_name: &str,
-        session: &str,
-    ) -> Self {
-        let (account, role) = (account.into(), role.into());
-        let partition = role.split(':').nth(1).unwrap_or("aws");
-        let arn = format!("arn:{partition}:sts::{account}:assumed-role/{role_name}/{session}");
-        Self { account, arn, kind: Kind::RoleSession { role } }
+    /// Returns `true` if the request is allowed.
+    pub fn is_allowed(&self) -> bool {
+        self.outcome.is_allowed()
     }
 
-    /// Creates a caller that is an identity of an OIDC or SAML provider, from the provider's ARN.
-    pub fn federated(provider: impl Into<String>) -> Self {
-        Self { account: String::new(), arn: provider.into(), kind: Kind::Federated }
+    /// Returns the kind of policy that decided: the one that allows or denies the request, or, for
+    /// an implicit denial, the one that should allow it and does not. `None` if no policy decided,
+    /// as for `sts:GetCallerIdentity`.
+    pub fn decided_by(&self) -> Option<PolicyType> {
+        self.reason.policy_type()
     }
 
-    /// Returns the ARN of the user, of the role session, or of the identity provider.
-    pub fn arn(&self) -> &str {
-        &self.arn
-    }
-
-    /// Returns the caller's account id, which is empty for a federated caller.
-    pub fn account(&self) -> &str {
-        &self.account
-    }
-
-    /// How closely a principal of a trust policy names this caller.
-    fn named_by(&self, principal: &Principal) -> Option<Trust> {
-        let (trust, matches) = match (principal, &self.kind) {
-            (Principal::Federated(provider), Kind::Federated) => {
-                (Trust::Named, *provider == self.arn)
-            }
-            (_, Kind::Federated) => return None,
-            (Principal::Anyone, _) => (Trust::Anyone, true),
-            (Principal::Account(account), _) => (Trust::Delegated, *account == self.account),
-            (Principal::User(arn), Kind::User) => (Trust::Named, *arn == self.arn),
-            (Principal::Role(arn), Kind::RoleSession { role }) => (Trust::Named, arn == role),
-            (Principal::Session(arn), Kind::RoleSession { .. }) => (Trust::Named, *arn == self.arn),
-            _ => return None,
-        };
-        matches.then_some(trust)
+    /// Returns the explanation: every statement, and for those that do not match, the first
+    /// element that does not.
+    pub fn explain(&self) -> Explanation {
+        let mut statements = Vec::new();
+        decide(self.request, &self.policies, Knowledge::Complete, &mut |reported| {
+            statements.push(reported.describe(self.request));
+        });
+        Explanation::new(self.outcome, self.reason, self.request, statements)
     }
 }
 
-/// The decision of a trust policy on a caller.
+/// Decides a request.
+///
+/// It does not allocate.
 ///
 /// # Examples
 ///
 /// ```
-/// use rolecall_policy::Trust;
-/// assert!(Trust::Delegated.is_allowed() && !Trust::NotTrusted.is_allowed());
+/// use rolecall_policy::{Caller, Context, Outcome, Policies, Request, TrustPolicy, evaluate};
+/// let trust = TrustPolicy::parse(r#"{"Version": "2012-10-17", "Statement": {
+///     "Effect": "Allow",
+///     "Principal": {"AWS": "arn:aws:iam::111122223333:role/checkout"},
+///     "Action": "sts:AssumeRole",
+///     "Condition": {"StringEquals": {"sts:ExternalId": "shop-4711"}}
+/// }}"#)?;
+/// let checkout = Caller::parse("arn:aws:sts::111122223333:assumed-role/checkout/pod-1")?;
+/// let role = "arn:aws:iam::111122223333:role/orders";
+/// let request = Request::new(checkout, "sts:AssumeRole", role);
+/// let policies = Policies::new().trust(&trust);
+/// assert_eq!(
+///     evaluate(&request, &policies).explain().to_string(),
+///     "implicitly denied: no trust policy allows sts:AssumeRole on \
+///      arn:aws:iam::111122223333:role/orders; statement 1 does not match: StringEquals \
+///      sts:ExternalId expects \"shop-4711\", and the request does not have the key",
+/// );
+/// let request = request.context(Context::new().with("sts:ExternalId", "shop-4711"));
+/// assert_eq!(evaluate(&request, &policies).outcome(), Outcome::Allowed);
+/// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trust {
-    /// No statement allows the caller.
-    NotTrusted,
-    /// The caller's account is allowed. The caller's own policies must allow the action as well.
-    Delegated,
-    /// Every caller is allowed.
-    Anyone,
-    /// The caller itself is allowed by name.
-    Named,
-    /// A statement denies the caller.
-    ExplicitDeny,
+pub fn evaluate<'a>(request: &'a Request, policies: &Policies<'a>) -> Decision<'a> {
+    let (outcome, reason) = decide(request, policies, Knowledge::Complete, &mut |_| {});
+    Decision { outcome, reason, request, policies: *policies }
 }
 
-impl Trust {
-    /// Returns `true` if the trust policy allows the caller. The caller's own policies may have to
-    /// allow the action as well; see [`assume_role`].
-    pub const fn is_allowed(self) -> bool {
-        matches!(self, Self::Delegated | Self::Anyone | Self::Named)
-    }
+/// What the statements of one kind say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    denies: bool,
+    /// How closely the closest Allow names the caller.
+    allows: Option<Naming>,
 }
 
-impl TrustPolicy {
-    /// Evaluates the policy for a caller and an action, such as `sts:AssumeRole` or
-    /// `sts:AssumeRoleWithWebIdentity`.
-    ///
-    /// If several statements allow the caller, the most specific one decides.
-    pub fn evaluate(&self, caller: &Caller, action: &str, context: &Context) -> Trust {
-        let mut trust = Trust::NotTrusted;
-        for statement in &self.document.statements {
-            if !statement.core.applies(action, context) {
-                continue;
+/// Receives each statement.
+pub(crate) type Report<'o> = &'o mut dyn FnMut(Reported<'_>);
+
+struct Evaluation<'e, 'o> {
+    request: &'e Request,
+    has_boundary: bool,
+    knowledge: Knowledge<'e>,
+    report: Report<'o>,
+}
+
+impl Evaluation<'_, '_> {
+    fn document(
+        &mut self,
+        tally: &mut Tally,
+        place: (PolicyType, Option<usize>, usize),
+        document: &Document,
+    ) {
+        let (policy_type, level, policy) = place;
+        for (index, statement) in document.statements().iter().enumerate() {
+            let result =
+                match_statement(statement, self.request, self.has_boundary, self.knowledge);
+            if let Ok(naming) = result {
+                match statement.effect() {
+                    Effect::Deny => tally.denies = true,
+                    Effect::Allow => tally.allows = tally.allows.max(Some(naming)),
+                }
             }
-            let named = statement.principals.iter().filter_map(|p| caller.named_by(p)).max();
-            // A federated caller is allowed by its provider's name alone, and denied with all
-            // callers.
-            let everybody = statement.principals.contains(&Principal::Anyone);
-            match (named, statement.core.effect) {
-                (Some(_), Effect::Deny) => return Trust::ExplicitDeny,
-                (None, Effect::Deny) if everybody => return Trust::ExplicitDeny,
-                (Some(named), Effect::Allow) => trust = trust.max(named),
-                (None, _) => {}
+            (self.report)(Reported { policy_type, level, policy, index, statement, result });
+        }
+    }
+
+    fn permissions(&mut self, policy_type: PolicyType, policies: &[PermissionPolicy]) -> Tally {
+        let mut tally = Tally::default();
+        for (index, policy) in policies.iter().enumerate() {
+            self.document(&mut tally, (policy_type, None, index), policy.document());
+        }
+        tally
+    }
+
+    /// Each level must allow; any level may deny.
+    fn service_control(&mut self, levels: &[Vec<PermissionPolicy>]) -> Tally {
+        let mut all = Tally { denies: false, allows: Some(Naming::Exactly) };
+        for (level, policies) in levels.iter().enumerate() {
+            let mut tally = Tally::default();
+            for (index, policy) in policies.iter().enumerate() {
+                let place = (PolicyType::ServiceControl, Some(level), index);
+                self.document(&mut tally, place, policy.document());
+            }
+            all.denies |= tally.denies;
+            all.allows = all.allows.min(tally.allows);
+        }
+        // An organisation without a level allows nothing.
+        if levels.is_empty() { Tally::default() } else { all }
+    }
+
+    fn resource_control(&mut self, levels: &[Vec<ResourcePolicy>]) -> Tally {
+        let mut tally = Tally::default();
+        for (level, policies) in levels.iter().enumerate() {
+            for (index, policy) in policies.iter().enumerate() {
+                let place = (PolicyType::ResourceControl, Some(level), index);
+                self.document(&mut tally, place, policy.document());
             }
         }
-        trust
+        tally
     }
 }
 
-/// The decision on a call to assume a role, and the policy that prevents it.
-///
-/// # Examples
-///
-/// ```
-/// use rolecall_policy::Verdict;
-/// assert_eq!(Verdict::NotTrusted.to_string(), "the role's trust policy does not allow the caller");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// The caller may assume the role.
-    #[error("the caller may assume the role")]
-    Allowed,
-    /// The trust policy does not allow the caller.
-    #[error("the role's trust policy does not allow the caller")]
-    NotTrusted,
-    /// The trust policy denies the caller.
-    #[error("the role's trust policy denies the caller")]
-    TrustDenies,
-    /// The trust policy allows the caller, but the caller's own policies do not.
-    #[error("the caller's own policies do not allow sts:AssumeRole on the role")]
-    IdentityDoesNotAllow,
-    /// The caller's own policies deny the call.
-    #[error("the caller's own policies deny sts:AssumeRole on the role")]
-    IdentityDenies,
+/// Decides a request of whose condition keys so much is known.
+pub(crate) fn decide(
+    request: &Request,
+    policies: &Policies<'_>,
+    knowledge: Knowledge<'_>,
+    report: Report<'_>,
+) -> (Outcome, Reason) {
+    // The request is answered even if a policy denies it. (STS API Reference, GetCallerIdentity.)
+    if request.action.as_lower_case() == "sts:getcalleridentity" {
+        return (Outcome::Allowed, Reason::AlwaysAllowed);
+    }
+    let has_boundary = policies.boundaries.is_some();
+    let mut evaluation = Evaluation { request, has_boundary, knowledge, report };
+    let identity = evaluation.permissions(PolicyType::Identity, policies.identity);
+    let session = policies.session.map(|list| evaluation.permissions(PolicyType::Session, list));
+    let boundary =
+        policies.boundaries.map(|list| evaluation.permissions(PolicyType::Boundary, list));
+    let mut resource = Tally::default();
+    if let Some(policy) = policies.resource {
+        evaluation.document(&mut resource, (PolicyType::Resource, None, 0), policy.document());
+    }
+    let mut trust = Tally::default();
+    if let Some(policy) = policies.trust {
+        evaluation.document(&mut trust, (PolicyType::Trust, None, 0), policy.document());
+    }
+    let in_account = request.caller().account().is_some();
+    let service_control = match policies.service_control {
+        Some(levels) if in_account => Some(evaluation.service_control(levels)),
+        _ => None,
+    };
+    let resource_control =
+        policies.resource_control.map(|levels| evaluation.resource_control(levels));
+
+    // An explicit Deny wins, wherever it stands.
+    for (policy_type, tally) in [
+        (PolicyType::ServiceControl, service_control),
+        (PolicyType::ResourceControl, resource_control),
+        (PolicyType::Resource, Some(resource)),
+        (PolicyType::Trust, Some(trust)),
+        (PolicyType::Identity, Some(identity)),
+        (PolicyType::Boundary, boundary),
+        (PolicyType::Session, session),
+    ] {
+        if tally.is_some_and(|tally| tally.denies) {
+            return (Outcome::ExplicitlyDenied, Reason::DeniedBy(policy_type));
+        }
+    }
+    let silent = |tally: Option<Tally>| tally.is_some_and(|tally| tally.allows.is_none());
+    if silent(service_control) {
+        return not_allowed_by(PolicyType::ServiceControl);
+    }
+    let by_trust = policies.trust.is_some() || request.is_decided_by_trust();
+    let (side, granted) = if policies.trust.is_some() {
+        (PolicyType::Trust, trust.allows)
+    } else if by_trust && policies.resource.is_none() {
+        (PolicyType::Trust, None)
+    } else {
+        (PolicyType::Resource, resource.allows)
+    };
+    let own = Own {
+        by_identity: identity.allows.is_some() || request.caller().is_root(),
+        limited_by_session: silent(session),
+        limited_by_boundary: silent(boundary),
+    };
+    match request.caller().kind() {
+        // They have no policies of their own.
+        CallerKind::Service | CallerKind::Federated | CallerKind::Anonymous => match granted {
+            Some(_) => (Outcome::Allowed, Reason::AllowedBy(side)),
+            None => not_allowed_by(side),
+        },
+        CallerKind::Root if by_trust => (Outcome::ImplicitlyDenied, Reason::RootCannotAssumeRoles),
+        _ if request.is_same_account() => same_account(request, side, granted, own, by_trust),
+        _ => match (granted, own.missing()) {
+            (None, _) => not_allowed_by(side),
+            (Some(_), Some(missing)) => not_allowed_by(missing),
+            (Some(_), None) => (Outcome::Allowed, Reason::AllowedBy(side)),
+        },
+    }
 }
 
-/// Decides whether a caller may assume a role.
-///
-/// The trust policy must allow the caller, and the caller's own policies must allow the call. The
-/// latter is not required if the role is in the caller's account and its trust policy names the
-/// caller itself or every caller. A Deny on either side wins.
-///
-/// # Examples
-///
-/// ```
-/// use rolecall_policy::{Caller, Decision, Trust, Verdict, assume_role};
-/// let caller = Caller::user("111122223333", "arn:aws:iam::111122223333:user/ann");
-/// let in_account = |account| assume_role(&caller, account, Trust::Named, Decision::ImplicitDeny);
-/// assert_eq!(in_account("111122223333"), Verdict::Allowed);
-/// assert_eq!(in_account("444455556666"), Verdict::IdentityDoesNotAllow);
-/// ```
-pub fn assume_role(
-    caller: &Caller,
-    role_account: &str,
-    trust: Trust,
-    identity: Decision,
-) -> Verdict {
-    let same_account = caller.account() == role_account;
-    match (trust, identity) {
-        (Trust::ExplicitDeny, _) => Verdict::TrustDenies,
-        (Trust::NotTrusted, _) => Verdict::NotTrusted,
-        (_, Decision::ExplicitDeny) => Verdict::IdentityDenies,
-        (_, Decision::Allow) => Verdict::Allowed,
-        (Trust::Named | Trust::Anyone, Decision::ImplicitDeny) if same_account => Verdict::Allowed,
-        (_, Decision::ImplicitDeny) => Verdict::IdentityDoesNotAllow,
+fn not_allowed_by(policy_type: PolicyType) -> (Outcome, Reason) {
+    (Outcome::ImplicitlyDenied, Reason::NotAllowedBy(policy_type))
+}
+
+/// What the caller's own policies say.
+#[derive(Clone, Copy)]
+struct Own {
+    by_identity: bool,
+    limited_by_session: bool,
+    limited_by_boundary: bool,
+}
+
+impl Own {
+    /// Returns the kind of policy that keeps the caller's own policies from allowing the request.
+    fn missing(self) -> Option<PolicyType> {
+        if !self.by_identity {
+            Some(PolicyType::Identity)
+        } else if self.limited_by_boundary {
+            Some(PolicyType::Boundary)
+        } else {
+            self.limited_by_session.then_some(PolicyType::Session)
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROLE: &str = "arn:aws:iam::111122223333:role/team/checkout";
-    const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/checkout/pod";
-    const USER: &str = "arn:aws:iam::111122223333:user/ann";
-    const ROOT: &str = "arn:aws:iam::111122223333:root";
-
-    fn trust_of(effect: &str, principal: &str) -> TrustPolicy {
-        let json = format!(
-            r#"{{"Statement": {{"Effect": "{effect}", "Action": "sts:assumerole", "Principal": {principal}}}}}"#
-        );
-        TrustPolicy::parse(&json).unwrap()
+/// In one account, the resource's policy alone suffices if it names the caller, and the caller's
+/// own policies alone suffice, unless the request assumes a role: trust is always needed, and
+/// naming the account delegates to the caller's own policies.
+fn same_account(
+    request: &Request,
+    side: PolicyType,
+    granted: Option<Naming>,
+    own: Own,
+    by_trust: bool,
+) -> (Outcome, Reason) {
+    // What a grant overcomes depends on how closely it names the caller. A grant to a session
+    // itself is not limited by the policies around the role's permissions; a grant to a user is not
+    // limited by its boundary; a grant to a role is part of the role's permissions.
+    let is_user = matches!(request.caller().kind(), CallerKind::User);
+    let limited = match granted {
+        Some(Naming::Exactly) if is_user => own.limited_by_session,
+        Some(Naming::Exactly) => false,
+        Some(Naming::Role) => own.limited_by_session || own.limited_by_boundary,
+        Some(Naming::Account | Naming::Anyone) | None => true,
+    };
+    if !limited {
+        return (Outcome::Allowed, Reason::AllowedBy(side));
     }
-
-    fn session() -> Caller {
-        Caller::role_session("111122223333", ROLE, "checkout", "pod")
-    }
-
-    #[test]
-    fn principals_by_table() {
-        let user = Caller::user("111122223333", USER);
-        let aws = |arn: &str| format!(r#"{{"AWS": "{arn}"}}"#);
-        let other_role = "arn:aws:iam::111122223333:role/checkout";
-        for (principal, of_user, of_session) in [
-            (r#""*""#.to_owned(), Trust::Anyone, Trust::Anyone),
-            (aws("*"), Trust::Anyone, Trust::Anyone),
-            (aws("111122223333"), Trust::Delegated, Trust::Delegated),
-            (aws(ROOT), Trust::Delegated, Trust::Delegated),
-            (aws("444455556666"), Trust::NotTrusted, Trust::NotTrusted),
-            (aws(USER), Trust::Named, Trust::NotTrusted),
-            (aws(ROLE), Trust::NotTrusted, Trust::Named),
-            (aws(other_role), Trust::NotTrusted, Trust::NotTrusted),
-            (aws(SESSION), Trust::NotTrusted, Trust::Named),
-            (format!(r#"{{"AWS": ["{ROOT}", "{ROLE}"]}}"#), Trust::Delegated, Trust::Named),
-            (
-                r#"{"Federated": "cognito-identity.amazonaws.com"}"#.into(),
-                Trust::NotTrusted,
-                Trust::NotTrusted,
-            ),
-            (r#"{"Service": "ec2.amazonaws.com"}"#.into(), Trust::NotTrusted, Trust::NotTrusted),
-        ] {
-            let policy = trust_of("Allow", &principal);
-            let context = Context::new();
-            assert_eq!(policy.evaluate(&user, "sts:AssumeRole", &context), of_user, "{principal}");
-            assert_eq!(
-                policy.evaluate(&session(), "sts:AssumeRole", &context),
-                of_session,
-                "{principal}"
-            );
+    match (granted, own.missing()) {
+        (None, _) if by_trust => not_allowed_by(side),
+        (_, None) if request.caller().is_root() => (Outcome::Allowed, Reason::Root),
+        (_, None) => (Outcome::Allowed, Reason::AllowedBy(PolicyType::Identity)),
+        (Some(Naming::Role), Some(PolicyType::Identity)) if own.limited_by_boundary => {
+            not_allowed_by(PolicyType::Boundary)
         }
-    }
-
-    #[test]
-    fn another_action_is_not_trusted_and_a_deny_wins() {
-        let context = Context::new();
-        let policy = trust_of("Allow", r#""*""#);
-        let web = "sts:AssumeRoleWithWebIdentity";
-        assert_eq!(policy.evaluate(&session(), web, &context), Trust::NotTrusted);
-        let both = TrustPolicy::parse(&format!(
-            r#"{{"Statement": [
-                {{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {{"AWS": "{ROLE}"}}}},
-                {{"Effect": "Deny", "Action": "sts:*", "Principal": {{"AWS": "{ROOT}"}}}}
-            ]}}"#
-        ));
-        assert_eq!(
-            both.unwrap().evaluate(&session(), "sts:AssumeRole", &context),
-            Trust::ExplicitDeny
-        );
-    }
-
-    #[test]
-    fn a_federated_caller_is_named_by_its_provider_alone() {
-        let provider = "arn:aws:iam::111122223333:oidc-provider/shop.example/cluster";
-        let caller = Caller::federated(provider);
-        let policy = |principal: &str| {
-            TrustPolicy::parse(&format!(
-                r#"{{"Statement": {{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {principal}}}}}"#
-            ))
-            .unwrap()
-        };
-        let asks = |principal: &str| {
-            policy(principal).evaluate(&caller, "sts:AssumeRoleWithWebIdentity", &Context::new())
-        };
-        assert_eq!(asks(&format!(r#"{{"Federated": "{provider}"}}"#)), Trust::Named);
-        assert_eq!(asks(&format!(r#"{{"Federated": "{provider}/2"}}"#)), Trust::NotTrusted);
-        assert_eq!(asks(r#""*""#), Trust::NotTrusted);
-        assert_eq!(asks(r#"{"AWS": "111122223333"}"#), Trust::NotTrusted);
-        let denied = TrustPolicy::parse(&format!(
-            r#"{{"Statement": [
-                {{"Effect": "Allow", "Action": "sts:*", "Principal": {{"Federated": "{provider}"}}}},
-                {{"Effect": "Deny", "Action": "sts:*", "Principal": "*"}}
-            ]}}"#
-        ));
-        let context = Context::new();
-        let trust = denied.unwrap().evaluate(&caller, "sts:AssumeRoleWithWebIdentity", &context);
-        assert_eq!(trust, Trust::ExplicitDeny);
-    }
-
-    #[test]
-    fn both_sides_by_table() {
-        use Decision::{Allow, ExplicitDeny, ImplicitDeny};
-        let (same, other) = ("111122223333", "444455556666");
-        for (account, trust, identity, verdict) in [
-            (same, Trust::Named, ImplicitDeny, Verdict::Allowed),
-            (same, Trust::Anyone, ImplicitDeny, Verdict::Allowed),
-            (same, Trust::Delegated, ImplicitDeny, Verdict::IdentityDoesNotAllow),
-            (same, Trust::Delegated, Allow, Verdict::Allowed),
-            (same, Trust::Named, ExplicitDeny, Verdict::IdentityDenies),
-            (same, Trust::NotTrusted, Allow, Verdict::NotTrusted),
-            (same, Trust::ExplicitDeny, Allow, Verdict::TrustDenies),
-            (other, Trust::Named, ImplicitDeny, Verdict::IdentityDoesNotAllow),
-            (other, Trust::Anyone, ImplicitDeny, Verdict::IdentityDoesNotAllow),
-            (other, Trust::Named, Allow, Verdict::Allowed),
-            (other, Trust::Delegated, Allow, Verdict::Allowed),
-            (other, Trust::Named, ExplicitDeny, Verdict::IdentityDenies),
-            (other, Trust::NotTrusted, Allow, Verdict::NotTrusted),
-        ] {
-            assert_eq!(
-                assume_role(&session(), account, trust, identity),
-                verdict,
-                "{account} {trust:?} {identity:?}"
-            );
+        (Some(Naming::Role | Naming::Exactly), Some(PolicyType::Identity)) => {
+            not_allowed_by(PolicyType::Session)
         }
-    }
-
-    #[test]
-    fn permission_statements_by_table() {
-        let policy = PermissionPolicy::parse(
-            r#"{"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": ["sts:AssumeRole", "S3:get*"], "Resource": "arn:aws:iam::*:role/a/*"},
-                {"Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:aws:sqs:eu-west-1:111122223333:q"},
-                {"Effect": "Allow", "Action": "x:y", "NotResource": "arn:aws:x:::secret"},
-                {"Effect": "Deny", "Action": "*", "Resource": "arn:aws:iam::444455556666:role/a/root"}
-            ]}"#,
-        )
-        .unwrap();
-        for (action, resource, expected) in [
-            ("sts:AssumeRole", "arn:aws:iam::444455556666:role/a/b", Decision::Allow),
-            ("STS:ASSUMEROLE", "arn:aws:iam::444455556666:role/a/b", Decision::Allow),
-            ("sts:AssumeRole", "arn:aws:iam::444455556666:role/A/b", Decision::ImplicitDeny),
-            ("sts:AssumeRole", "arn:aws:iam::444455556666:role/a/root", Decision::ExplicitDeny),
-            ("s3:GetObject", "arn:aws:iam::1:role/a/b", Decision::Allow),
-            ("sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:q", Decision::Allow),
-            ("iam:PassRole", "arn:aws:sqs:eu-west-1:111122223333:q", Decision::ImplicitDeny),
-            ("x:y", "arn:aws:x:::open", Decision::Allow),
-            ("x:y", "arn:aws:x:::secret", Decision::ImplicitDeny),
-        ] {
-            assert_eq!(
-                policy.evaluate(action, resource, &Context::new()),
-                expected,
-                "{action} {resource}"
-            );
-        }
+        (_, Some(missing)) => not_allowed_by(missing),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rolecall_core::limits::{MAX_POLICY_ARNS, MAX_POLICY_TEXT, MAX_TAGS};
 use rolecall_core::{PolicyArn, SessionPolicy, SessionTags, SourceIdentity};
-use rolecall_policy::{Context, Decision, PermissionPolicy};
+use rolecall_policy::{Context, PermissionPolicy, PolicyKind};
 
 use crate::sts::{constraint, invalid, optional};
 use crate::wire::{Fault, Form};
@@ -24,16 +24,6 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    /// What the session policies say of a request; without any, they have nothing against it.
-    pub(crate) fn decision(&self, action: &str, resource: &str, context: &Context) -> Decision {
-        match &self.policies {
-            None => Decision::Allow,
-            Some(policies) => policies.iter().fold(Decision::ImplicitDeny, |decision, policy| {
-                decision.and_also(policy.evaluate(action, resource, context))
-            }),
-        }
-    }
-
     /// The condition keys that its requests have.
     pub(crate) fn context(&self, mut context: Context) -> Context {
         for (key, value) in &self.tags {
@@ -204,7 +194,7 @@ impl Asked {
         }
         let mut policies = Vec::new();
         if let Some(policy) = &self.policy {
-            let parsed = PermissionPolicy::parse(policy.as_str());
+            let parsed = PermissionPolicy::parse_as(PolicyKind::Session, policy.as_str());
             let malformed = |error: rolecall_policy::PolicyError| {
                 Fault::new(400, "MalformedPolicyDocument", error.to_string())
             };

@@ -45,7 +45,7 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// The caller's account.
     pub(crate) fn account(&self) -> &str {
-        self.key.owner.caller.account()
+        self.key.owner.account()
     }
 
     /// The request, of which each member must be known.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use rolecall_core::{ExternalId, InvalidParameter, RoleArn, SessionDuration, SessionName};
-use rolecall_policy::{Caller, Context, Decision, Trust, Verdict, assume_role as decide};
+use rolecall_policy::{Caller, Context, Policies};
 
 use axum::extract::Request;
 
@@ -164,19 +164,9 @@ fn assume_role(
         world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role".into()))?;
     let trusted = world.as_trusted(&key.owner, role);
     for action in ["sts:AssumeRole"].into_iter().chain(asked.actions(carried)) {
-        let trust = role
-            .trust
-            .as_ref()
-            .map_or(Trust::NotTrusted, |policy| policy.evaluate(&trusted, action, &context));
-        let identity = key.owner.role_decision(action, arn.as_str(), &context);
-        match decide(caller, arn.account().as_str(), trust, identity) {
-            Verdict::Allowed => {}
-            verdict => return Err(denied_to(action, verdict.to_string())),
-        }
-        // They narrow also what a trust policy gives to a role by its name.
-        if carried.decision(action, arn.as_str(), &context) != Decision::Allow {
-            return Err(denied_to(action, "the caller's session policies do not let it".into()));
-        }
+        let (own, trust) = (key.owner.policies(), role.trust.as_ref());
+        iam::authorize_trust(trusted.clone(), own, trust, action, &arn, &context)
+            .map_err(|reason| denied_to(action, reason))?;
     }
 
     let longest = role.max_session;
@@ -239,15 +229,9 @@ async fn assume_role_with_web_identity(
     let role = world.roles.get(arn.as_str()).ok_or_else(|| denied("there is no such role"))?;
     let caller = Caller::federated(&provider.arn);
     for action in [action].into_iter().chain(asked.actions(&nobody)) {
-        let trust = role
-            .trust
-            .as_ref()
-            .map_or(Trust::NotTrusted, |policy| policy.evaluate(&caller, action, &context));
-        if !trust.is_allowed() {
-            return Err(denied(&format!(
-                "the role's trust policy does not let the token {action}"
-            )));
-        }
+        let (own, trust) = (Policies::new(), role.trust.as_ref());
+        iam::authorize_trust(caller.clone(), own, trust, action, &arn, &context)
+            .map_err(|reason| denied(&reason))?;
     }
     check_max_session(duration, role.max_session)?;
     let carried = asked.granted(&nobody, arn.account().as_str(), &world)?;
@@ -268,7 +252,7 @@ fn caller_identity(key: &Key) -> String {
         "<Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>",
         escape(caller.arn()),
         escape(&key.owner.user_id),
-        caller.account()
+        key.owner.account()
     )
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use rolecall_core::{AccountId, MfaCode, MfaSerial, PolicyArn, RoleArn, SessionName};
-use rolecall_policy::{Caller, Context, Decision, PermissionPolicy};
+use rolecall_policy::{Caller, PermissionPolicy, Policies};
 
 pub use self::role::IamRole;
 pub(crate) use self::role::Role;
@@ -203,32 +203,18 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// What the caller's own policies say, and those of its session.
-    #[cfg(any(feature = "s3", feature = "secrets-manager", feature = "ecr"))]
-    pub(crate) fn identity_decision(
-        &self,
-        action: &str,
-        resource: &str,
-        context: &Context,
-    ) -> Decision {
-        let own = self.role_decision(action, resource, context);
-        match (own, self.carried.decision(action, resource, context)) {
-            (Decision::ExplicitDeny, _) | (_, Decision::ExplicitDeny) => Decision::ExplicitDeny,
-            (Decision::Allow, Decision::Allow) => Decision::Allow,
-            _ => Decision::ImplicitDeny,
-        }
+    /// The account id, which every owner of a key has.
+    pub(crate) fn account(&self) -> &str {
+        self.caller.account().unwrap_or_default()
     }
 
-    /// What the user's or the role's policies say.
-    pub(crate) fn role_decision(
-        &self,
-        action: &str,
-        resource: &str,
-        context: &Context,
-    ) -> Decision {
-        self.policies.iter().fold(Decision::ImplicitDeny, |decision, policy| {
-            decision.and_also(policy.evaluate(action, resource, context))
-        })
+    /// The caller's own policies, and those of its session.
+    pub(crate) fn policies(&self) -> Policies<'_> {
+        let policies = Policies::new().identity(&self.policies);
+        match &self.carried.policies {
+            Some(session) => policies.session(session),
+            None => policies,
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! IAM policies: builders for trust and permission policies, a parser and an evaluator.
+//! IAM policies: builders, a parser, an evaluator that explains its decisions, and lints.
 //!
-//! See the crate `rolecall-policy` for the whole language.
+//! See the crate `rolecall-policy` for the whole language, queries over accounts and Terraform.
 
 use rolecall_core::{InvalidParameter, SessionPolicy};
 pub use rolecall_policy::{
-    Caller, Condition, Context, Decision, EcrAccess, Effect, Pattern, PermissionPolicy,
-    PermissionPolicyBuilder, PolicyError, Principal, S3Access, SecretsAccess, Trust, TrustPolicy,
-    TrustPolicyBuilder, TrustedPrincipal, TrustedServiceAccount, Verdict, assume_role,
+    AllowedSessionTags, AssumeRoleAccess, Caller, Condition, Context, Decision, EcrAccess, Effect,
+    Explanation, Outcome, PermissionPolicy, PermissionPolicyBuilder, Policies, PolicyError,
+    PolicyKind, Principal, Request, ResourcePolicy, RevokedSessions, S3Access, SecretsAccess,
+    TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions, TrustedPodIdentity, TrustedPrincipal,
+    TrustedService, TrustedServiceAccount, TrustedWebIdentity, WebIdentityClaims, evaluate,
 };
 
 /// Converts a permission policy to a session policy, for [`Role::policy`](crate::Role::policy).

@@ -6,10 +6,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::json;
 use xshell::cmd;
 
-use super::MANIFEST;
+use super::{MANIFEST, write_figure};
 use crate::workspace::{Outcome, Workspace};
 
 const ROLECALL: &str = "minimal-rolecall";
@@ -82,15 +81,6 @@ fn parse_child_cpu(stat: &str) -> Outcome<f64> {
     Ok(next()? + next()?)
 }
 
-/// Returns the line of a figure, in the format of the benchmark programs.
-fn write_figure(name: &str, value: f64, most: f64) -> String {
-    // The rounded value is compared, so that a figure never seems to meet a goal that it missed.
-    let value = (value * 1000.0).round() / 1000.0;
-    let shown = if value.fract() == 0.0 { json!(value as i64) } else { json!(value) };
-    let (goal, ok) = (format!("<= {most}"), value <= most);
-    format!(r#"{{"name": "{name}", "value": {shown}, "goal": "{goal}", "ok": {ok}}}"#)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,16 +92,5 @@ mod tests {
         assert_eq!(parse_child_cpu(&stat).unwrap(), 33.0);
         assert!(parse_child_cpu("7 (a) S 1").is_err());
         assert!(read_child_cpu().unwrap() >= 0.0);
-    }
-
-    #[test]
-    fn figure_line_compares_the_rounded_value() {
-        for (value, line) in [
-            (1.0504, r#"{"name": "a", "value": 1.05, "goal": "<= 1.05", "ok": true}"#),
-            (1.0506, r#"{"name": "a", "value": 1.051, "goal": "<= 1.05", "ok": false}"#),
-            (-2.0, r#"{"name": "a", "value": -2, "goal": "<= 1.05", "ok": true}"#),
-        ] {
-            assert_eq!(write_figure("a", value, 1.05), line);
-        }
     }
 }

@@ -1,5 +1,7 @@
-use super::{Grant, Regional, Resource};
-use crate::parse::PolicyError;
+use super::partition::Placed;
+use super::permission::{Grant, Resource};
+use super::regional::Regional;
+use crate::error::PolicyError;
 
 /// Amazon ECR User Guide, "IAM permissions for pushing an image to an Amazon ECR private
 /// repository": six actions, among them one that reads images.
@@ -26,7 +28,27 @@ const DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 /// use rolecall_policy::{EcrAccess, PermissionPolicy};
 /// let access = EcrAccess::under("eu-west-1", ["shop/"])?.account("111122223333")?.pull();
 /// let policy = PermissionPolicy::builder().ecr(access).build()?;
-/// assert!(policy.to_json().contains("arn:aws:ecr:eu-west-1:111122223333:repository/shop/*"));
+/// assert_eq!(policy.to_json(), r#"{
+///   "Version": "2012-10-17",
+///   "Statement": [
+///     {
+///       "Sid": "EcrLogin",
+///       "Effect": "Allow",
+///       "Action": "ecr:GetAuthorizationToken",
+///       "Resource": "*"
+///     },
+///     {
+///       "Sid": "EcrImages",
+///       "Effect": "Allow",
+///       "Action": [
+///         "ecr:BatchCheckLayerAvailability",
+///         "ecr:BatchGetImage",
+///         "ecr:GetDownloadUrlForLayer"
+///       ],
+///       "Resource": "arn:aws:ecr:eu-west-1:111122223333:repository/shop/*"
+///     }
+///   ]
+/// }"#);
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -76,14 +98,16 @@ impl EcrAccess {
         Self(self.0.may(DELETE))
     }
 
+    pub(super) fn login() -> Grant {
+        Grant::allow("EcrLogin", vec!["ecr:GetAuthorizationToken"]).on(vec![Resource::All])
+    }
+
+    pub(super) fn placed(&self) -> Placed {
+        self.0.placed()
+    }
+
     pub(super) fn grants(self) -> [Grant; 2] {
-        let login = Grant {
-            sid: "EcrLogin",
-            actions: vec!["ecr:GetAuthorizationToken"],
-            resources: vec![Resource::All],
-            condition: None,
-            methods: "",
-        };
-        [login, self.0.grant("EcrImages", "ecr", "repository/", "push, pull or delete")]
+        let images = self.0.grant("EcrImages", "ecr", "repository/", "push, pull or delete");
+        [Self::login(), images]
     }
 }

@@ -1,5 +1,7 @@
-use super::{Grant, Resource, fault, prefixes};
-use crate::parse::PolicyError;
+use super::Test;
+use super::check::{fault, prefixes};
+use super::permission::{Grant, Resource};
+use crate::error::PolicyError;
 
 /// Access to an S3 bucket, or to the objects under prefixes in it.
 ///
@@ -10,8 +12,35 @@ use crate::parse::PolicyError;
 /// # Examples
 ///
 /// ```
-/// use rolecall_policy::S3Access;
+/// use rolecall_policy::{PermissionPolicy, S3Access};
 /// let orders = S3Access::under("shop-data", ["orders/"])?.list().read().write();
+/// let policy = PermissionPolicy::builder().s3(orders).build()?;
+/// assert_eq!(policy.to_json(), r#"{
+///   "Version": "2012-10-17",
+///   "Statement": [
+///     {
+///       "Sid": "S3ListBucket",
+///       "Effect": "Allow",
+///       "Action": "s3:ListBucket",
+///       "Resource": "arn:aws:s3:::shop-data",
+///       "Condition": {
+///         "StringLike": {
+///           "s3:prefix": "orders/*"
+///         }
+///       }
+///     },
+///     {
+///       "Sid": "S3Objects",
+///       "Effect": "Allow",
+///       "Action": [
+///         "s3:GetObject",
+///         "s3:PutObject"
+///       ],
+///       "Resource": "arn:aws:s3:::shop-data/orders/*"
+///     }
+///   ]
+/// }"#);
+///
 /// let error = S3Access::under("shop-data", ["orders"]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
@@ -24,8 +53,10 @@ use crate::parse::PolicyError;
 #[must_use]
 pub struct S3Access {
     bucket: String,
-    /// Empty: the whole bucket.
-    prefixes: Vec<String>,
+    /// What the keys begin with, each a pattern.
+    patterns: Vec<String>,
+    /// The condition on listings, if there are prefixes.
+    listing: Vec<Test>,
     list: bool,
     objects: Vec<&'static str>,
 }
@@ -37,13 +68,17 @@ impl S3Access {
     /// # Errors
     ///
     /// Returns [`PolicyError`] if `bucket` is not a bucket name, if there is no prefix, or if a
-    /// prefix does not end in `/` or contains a wildcard.
+    /// prefix does not end in `/` or contains a wildcard, a policy variable or a character that
+    /// IAM does not accept in policies.
     pub fn under<P: Into<String>>(
         bucket: &str,
         under: impl IntoIterator<Item = P>,
     ) -> Result<Self, PolicyError> {
         let whole = Self::whole_bucket(bucket)?;
-        Ok(Self { prefixes: prefixes(under, |c| !c.is_control())?, ..whole })
+        let prefixes = prefixes(under, |_| true)?;
+        let patterns: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+        let listing = vec![Test::new("StringLike", "s3:prefix", patterns.clone())];
+        Ok(Self { patterns, listing, ..whole })
     }
 
     /// Creates access to all objects in a bucket. No action is allowed yet.
@@ -52,21 +87,24 @@ impl S3Access {
     ///
     /// Returns [`PolicyError`] if `bucket` is not a bucket name.
     pub fn whole_bucket(bucket: &str) -> Result<Self, PolicyError> {
-        let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let known =
-            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
-        let bytes = bucket.as_bytes();
-        let good = (3..=63).contains(&bytes.len())
-            && bytes.iter().copied().all(known)
-            && end(bytes.first())
-            && end(bytes.last());
+        let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let good = (3..=63).contains(&bucket.len())
+            && bucket.chars().all(|c| alphanumeric(c) || matches!(c, '.' | '-'))
+            && bucket.starts_with(alphanumeric)
+            && bucket.ends_with(alphanumeric)
+            && !bucket.contains("..");
         if !good {
-            let rule = "expected 3 to 63 lower case letters, digits, dots and hyphens, with a letter \
-                        or digit at both ends";
-            return Err(fault("bucket", format!("{bucket:?} is not a bucket name: {rule}")));
+            let rule = "hint: use 3 to 63 lower case letters, digits, dots and hyphens, with a \
+                        letter or digit at both ends";
+            return Err(fault("bucket", format!("{bucket:?} is not a bucket name; {rule}")));
         }
-        let bucket = bucket.to_owned();
-        Ok(Self { bucket, prefixes: Vec::new(), list: false, objects: Vec::new() })
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            patterns: vec!["*".to_owned()],
+            listing: Vec::new(),
+            list: false,
+            objects: Vec::new(),
+        })
     }
 
     /// Allows listing keys: `s3:ListBucket`. With prefixes, only listings of those prefixes.
@@ -98,30 +136,19 @@ impl S3Access {
     }
 
     pub(super) fn grants(self) -> Vec<Grant> {
-        let Self { bucket, prefixes, list, objects } = self;
-        let patterns: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+        let Self { bucket, patterns, listing, list, objects } = self;
         let mut grants = Vec::new();
         if list {
-            grants.push(Grant {
-                sid: "S3ListBucket",
-                actions: vec!["s3:ListBucket"],
-                resources: vec![Resource::Arn(format!("s3:::{bucket}"))],
-                condition: (!patterns.is_empty())
-                    .then(|| ("StringLike", "s3:prefix", patterns.clone())),
-                methods: "",
-            });
+            let resource = Resource::InPartition(format!("s3:::{bucket}"));
+            let grant = Grant::allow("S3ListBucket", vec!["s3:ListBucket"]).on(vec![resource]);
+            grants.push(Grant { tests: listing, ..grant });
         }
         if !list || !objects.is_empty() {
-            let everything = vec!["*".to_owned()];
-            let patterns = if patterns.is_empty() { everything } else { patterns };
-            let resource = |pattern| Resource::Arn(format!("s3:::{bucket}/{pattern}"));
-            grants.push(Grant {
-                sid: "S3Objects",
-                actions: objects,
-                resources: patterns.into_iter().map(resource).collect(),
-                condition: None,
-                methods: "list, read, write or delete",
-            });
+            let resource =
+                |pattern: String| Resource::InPartition(format!("s3:::{bucket}/{pattern}"));
+            let resources = patterns.into_iter().map(resource).collect();
+            let methods = "list, read, write or delete";
+            grants.push(Grant { methods, ..Grant::allow("S3Objects", objects).on(resources) });
         }
         grants
     }

@@ -1,5 +1,7 @@
-use super::{Grant, Regional};
-use crate::parse::PolicyError;
+use super::partition::Placed;
+use super::permission::Grant;
+use super::regional::Regional;
+use crate::error::PolicyError;
 
 /// Access to the secrets whose names begin with one of several prefixes, in one Region.
 ///
@@ -9,12 +11,27 @@ use crate::parse::PolicyError;
 /// # Examples
 ///
 /// ```
-/// use rolecall_policy::{Context, Decision, PermissionPolicy, SecretsAccess};
-/// let access = SecretsAccess::under("eu-west-1", ["shop/", "common/"])?.read();
+/// use rolecall_policy::{PermissionPolicy, SecretsAccess};
+/// let access = SecretsAccess::under("eu-west-1", ["shop/", "common/"])?;
+/// let access = access.account("111122223333")?.read();
 /// let policy = PermissionPolicy::builder().secrets(access).build()?;
-/// let secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:common/tls-a1B2c3";
-/// let decision = policy.evaluate("secretsmanager:GetSecretValue", secret, &Context::new());
-/// assert_eq!(decision, Decision::Allow);
+/// assert_eq!(policy.to_json(), r#"{
+///   "Version": "2012-10-17",
+///   "Statement": [
+///     {
+///       "Sid": "Secrets",
+///       "Effect": "Allow",
+///       "Action": [
+///         "secretsmanager:DescribeSecret",
+///         "secretsmanager:GetSecretValue"
+///       ],
+///       "Resource": [
+///         "arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/*",
+///         "arn:aws:secretsmanager:eu-west-1:111122223333:secret:common/*"
+///       ]
+///     }
+///   ]
+/// }"#);
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -54,6 +71,10 @@ impl SecretsAccess {
     /// Allows creating secrets and writing their values: `CreateSecret` and `PutSecretValue`.
     pub fn write(self) -> Self {
         Self(self.0.may(&["secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"]))
+    }
+
+    pub(super) fn placed(&self) -> Placed {
+        self.0.placed()
     }
 
     pub(super) fn grant(self) -> Grant {

@@ -1,9 +1,18 @@
-use super::{account, fault, one_of};
-use crate::condition::Condition;
-use crate::model::{
-    Document, Effect, Principal, StatementCore, TrustPolicy, TrustStatement, Version, is_account,
-};
-use crate::parse::PolicyError;
+use super::check::fault;
+use super::github::TrustedGitHubActions;
+use super::partition;
+use super::pod_identity::TrustedPodIdentity;
+use super::principal::TrustedPrincipal;
+use super::service::TrustedService;
+use super::service_account::TrustedServiceAccount;
+use super::session_rules::Step;
+use super::web_identity::TrustedWebIdentity;
+use super::{Draft, document};
+use crate::error::PolicyError;
+use crate::limits::PolicyKind;
+use crate::model::Effect;
+use crate::policy::TrustPolicy;
+use crate::principal::Principal;
 
 impl TrustPolicy {
     /// Creates a builder of a trust policy.
@@ -18,7 +27,7 @@ impl TrustPolicy {
     /// # Ok::<(), rolecall_policy::PolicyError>(())
     /// ```
     pub fn builder() -> TrustPolicyBuilder {
-        TrustPolicyBuilder { statements: Vec::new() }
+        TrustPolicyBuilder { partition: None, trusted: Vec::new() }
     }
 }
 
@@ -27,228 +36,166 @@ impl TrustPolicy {
 /// # Examples
 ///
 /// ```
-/// use rolecall_policy::TrustPolicy;
+/// use rolecall_policy::{TrustPolicy, TrustedPrincipal, TrustedService};
+/// let policy = TrustPolicy::builder()
+///     .principal(TrustedPrincipal::role("arn:aws-cn:iam::111122223333:role/checkout")?)
+///     .service(TrustedService::ec2())
+///     .build()?;
+/// assert_eq!(policy.to_json(), r#"{
+///   "Version": "2012-10-17",
+///   "Statement": [
+///     {
+///       "Effect": "Allow",
+///       "Principal": {
+///         "AWS": "arn:aws-cn:iam::111122223333:role/checkout"
+///       },
+///       "Action": "sts:AssumeRole"
+///     },
+///     {
+///       "Effect": "Allow",
+///       "Principal": {
+///         "Service": "ec2.amazonaws.com.cn"
+///       },
+///       "Action": "sts:AssumeRole"
+///     }
+///   ]
+/// }"#);
+///
 /// let error = TrustPolicy::builder().build().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "policy: no principal is trusted; hint: call principal or service_account",
+///     "policy: no principal is trusted; hint: call principal, service_account, web_identity, \
+///      github_actions, pod_identity or service",
 /// );
+/// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TrustPolicyBuilder {
-    statements: Vec<TrustStatement>,
+    partition: Option<String>,
+    trusted: Vec<Trusted>,
+}
+
+#[derive(Clone, Debug)]
+enum Trusted {
+    Principal(TrustedPrincipal),
+    WebIdentity(TrustedWebIdentity),
+    PodIdentity(TrustedPodIdentity),
+    Service(TrustedService),
 }
 
 impl TrustPolicyBuilder {
+    /// Sets the partition of the role. Defaults to the partition that the ARNs in the policy belong
+    /// to, or `aws`. It decides the names of services.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `partition` is not the name of a partition.
+    pub fn partition(mut self, partition: &str) -> Result<Self, PolicyError> {
+        self.partition = Some(partition::parse(partition)?);
+        Ok(self)
+    }
+
     /// Adds an account, a user or a role, which may call `sts:AssumeRole`.
     pub fn principal(self, trusted: TrustedPrincipal) -> Self {
-        let TrustedPrincipal { principal, external_id } = trusted;
-        self.statement("sts:AssumeRole", principal, external_id.into_iter().collect())
+        self.trust(Trusted::Principal(trusted))
     }
 
     /// Adds a Kubernetes service account, which may call `sts:AssumeRoleWithWebIdentity`.
     pub fn service_account(self, trusted: TrustedServiceAccount) -> Self {
-        let TrustedServiceAccount { provider, subject, audience } = trusted;
-        let action = "sts:AssumeRoleWithWebIdentity";
-        self.statement(action, Principal::Federated(provider), vec![subject, audience])
+        self.web_identity(trusted.0)
     }
 
-    fn statement(mut self, action: &str, principal: Principal, conditions: Vec<Condition>) -> Self {
-        self.statements.push(TrustStatement {
-            core: StatementCore {
-                sid: None,
-                effect: Effect::Allow,
-                actions: one_of([action]),
-                conditions,
-            },
-            principals: vec![principal],
-        });
+    /// Adds workflows of GitHub Actions, which may call `sts:AssumeRoleWithWebIdentity`.
+    pub fn github_actions(self, trusted: TrustedGitHubActions) -> Self {
+        self.web_identity(trusted.0)
+    }
+
+    /// Adds an identity of an OIDC provider, which may call `sts:AssumeRoleWithWebIdentity`.
+    pub fn web_identity(self, trusted: TrustedWebIdentity) -> Self {
+        self.trust(Trusted::WebIdentity(trusted))
+    }
+
+    /// Adds pods that EKS Pod Identity gives the role to.
+    pub fn pod_identity(self, trusted: TrustedPodIdentity) -> Self {
+        self.trust(Trusted::PodIdentity(trusted))
+    }
+
+    /// Adds an AWS service, which may call `sts:AssumeRole`.
+    pub fn service(self, trusted: TrustedService) -> Self {
+        self.trust(Trusted::Service(trusted))
+    }
+
+    fn trust(mut self, trusted: Trusted) -> Self {
+        self.trusted.push(trusted);
         self
     }
 
-    /// Builds the policy.
+    /// Builds the policy, with the default size limit of a trust policy.
     ///
     /// # Errors
     ///
-    /// Returns [`PolicyError`] if no principal was added.
+    /// Returns [`PolicyError`] as [`build_as`](Self::build_as) does.
     pub fn build(self) -> Result<TrustPolicy, PolicyError> {
-        if self.statements.is_empty() {
-            return Err(fault(
-                "policy",
-                "no principal is trusted; hint: call principal or service_account",
-            ));
+        self.build_as(PolicyKind::Trust)
+    }
+
+    /// Builds the policy, with the size limit of a kind: [`PolicyKind::Trust`] or
+    /// [`PolicyKind::TrustRaised`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if no principal was added, if ARNs belong to different partitions,
+    /// if the policy is larger than the kind allows, or if `kind` is not a kind of trust policy.
+    pub fn build_as(self, kind: PolicyKind) -> Result<TrustPolicy, PolicyError> {
+        if kind.has_resource() {
+            return Err(fault("kind", format!("{} is not a trust policy", kind.name())));
         }
-        let statements = self.statements;
-        let document = Document { version: Version::V2012, id: None, statements };
-        Ok(TrustPolicy { document })
+        if self.trusted.is_empty() {
+            let hint = "hint: call principal, service_account, web_identity, github_actions, \
+                        pod_identity or service";
+            return Err(fault("policy", format!("no principal is trusted; {hint}")));
+        }
+        let placed: Vec<_> = self.trusted.iter().filter_map(Trusted::placed).collect();
+        let partition = partition::resolve(self.partition.as_deref(), &placed)?;
+        let mut drafts = Vec::new();
+        for trusted in self.trusted {
+            drafts.extend(trusted.drafts(&partition)?);
+        }
+        let hint = "trust fewer principals, or let AWS raise the quota and build the policy as \
+                    PolicyKind::TrustRaised";
+        document(kind, drafts, hint).map(TrustPolicy::from_document)
     }
 }
 
-/// An account, a user or a role that a trust policy trusts, optionally with an external id.
-///
-/// # Examples
-///
-/// ```
-/// use rolecall_policy::TrustedPrincipal;
-/// let partner = TrustedPrincipal::account("111122223333")?.external_id("shop-4711")?;
-/// let all = "arn:aws:iam::111122223333:role/*";
-/// let error = TrustedPrincipal::role(all).unwrap_err();
-/// assert_eq!(error.to_string(), format!("role: {all:?} contains a wildcard"));
-/// # Ok::<(), rolecall_policy::PolicyError>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct TrustedPrincipal {
-    principal: Principal,
-    external_id: Option<Condition>,
-}
-
-impl TrustedPrincipal {
-    /// Creates the principal of an account, by its id.
-    ///
-    /// It stands for every user and role of that account whose own policies allow `sts:AssumeRole`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if `id` does not have 12 digits.
-    pub fn account(id: &str) -> Result<Self, PolicyError> {
-        account(id).map(Principal::Account).map(Self::of)
-    }
-
-    /// Creates the principal of a user, by its ARN.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if `arn` is not the ARN of a user.
-    pub fn user(arn: &str) -> Result<Self, PolicyError> {
-        match Principal::aws(arn) {
-            Ok(user @ Principal::User(_)) => Ok(Self::of(user)),
-            Ok(_) => Err(fault("user", format!("{arn:?} is not the ARN of a user"))),
-            Err(error) => Err(error.at("user")),
+impl Trusted {
+    fn placed(&self) -> Option<partition::Placed> {
+        match self {
+            Self::Principal(trusted) => trusted.placed(),
+            Self::WebIdentity(trusted) => trusted.placed(),
+            Self::PodIdentity(trusted) => trusted.placed(),
+            Self::Service(trusted) => trusted.placed(),
         }
     }
 
-    /// Creates the principal of all sessions of a role, by the role's ARN.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if `arn` is not the ARN of a role.
-    pub fn role(arn: &str) -> Result<Self, PolicyError> {
-        match Principal::aws(arn) {
-            Ok(role @ Principal::Role(_)) => Ok(Self::of(role)),
-            Ok(_) => Err(fault("role", format!("{arn:?} is not the ARN of a role"))),
-            Err(error) => Err(error.at("role")),
-        }
-    }
-
-    fn of(principal: Principal) -> Self {
-        Self { principal, external_id: None }
-    }
-
-    /// Requires this external id. Set one for every third party: it prevents the confused deputy
-    /// problem.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if `id` is empty or contains a policy variable.
-    pub fn external_id(mut self, id: &str) -> Result<Self, PolicyError> {
-        self.external_id = Some(equals("external id", "sts:ExternalId", id)?);
-        Ok(self)
+    fn drafts(self, partition: &str) -> Result<Vec<Draft>, PolicyError> {
+        let (principal, steps) = match self {
+            Self::Principal(trusted) => trusted.steps(),
+            Self::WebIdentity(trusted) => trusted.steps(),
+            Self::PodIdentity(trusted) => return Ok(vec![trusted.draft()]),
+            Self::Service(trusted) => return Ok(vec![trusted.draft(partition)?]),
+        };
+        Ok(steps.into_iter().map(|step| allow(&principal, step)).collect())
     }
 }
 
-/// A Kubernetes service account whose tokens a trust policy trusts.
-///
-/// The policy checks the cluster, the namespace, the name and the audience.
-///
-/// (IAM User Guide, "Create a role for OpenID Connect federation"; EKS User Guide, "IAM roles for
-/// service accounts".)
-///
-/// # Examples
-///
-/// ```
-/// use rolecall_policy::{TrustPolicy, TrustedServiceAccount};
-/// let issuer = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
-/// let provider = format!("arn:aws:iam::111122223333:oidc-provider/{issuer}");
-/// let checkout = TrustedServiceAccount::new(&provider, "shop", "checkout")?;
-/// let policy = TrustPolicy::builder().service_account(checkout).build()?;
-/// assert!(policy.to_json().contains("system:serviceaccount:shop:checkout"));
-/// # Ok::<(), rolecall_policy::PolicyError>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct TrustedServiceAccount {
-    provider: String,
-    subject: Condition,
-    audience: Condition,
-}
-
-impl TrustedServiceAccount {
-    /// Creates a trusted service account from the ARN of the cluster's OIDC provider, the
-    /// namespace, and the name of the service account. The audience defaults to
-    /// `sts.amazonaws.com`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if `provider` is not the ARN of an OIDC provider, or if `namespace`
-    /// or `name` is not a Kubernetes name.
-    pub fn new(provider: &str, namespace: &str, name: &str) -> Result<Self, PolicyError> {
-        let issuer = issuer(provider)?;
-        let namespace = dns_name("namespace", namespace, 63)?;
-        let name = dns_name("service account", name, 253)?;
-        let subject = format!("system:serviceaccount:{namespace}:{name}");
-        Ok(Self {
-            provider: provider.to_owned(),
-            subject: equals("subject", &format!("{issuer}:sub"), &subject)?,
-            audience: equals("audience", &format!("{issuer}:aud"), "sts.amazonaws.com")?,
-        })
+fn allow(principal: &Principal, Step { action, tests }: Step) -> Draft {
+    Draft {
+        sid: None,
+        effect: Effect::Allow,
+        principal: Some(principal.clone()),
+        actions: vec![action],
+        resources: None,
+        tests,
     }
-
-    /// Sets the audience of the tokens. Defaults to `sts.amazonaws.com`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if `audience` is empty or contains a policy variable.
-    pub fn audience(mut self, audience: &str) -> Result<Self, PolicyError> {
-        self.audience = equals("audience", self.audience.key(), audience)?;
-        Ok(self)
-    }
-}
-
-/// The issuer of an OIDC provider, without its scheme: what its condition keys begin with.
-fn issuer(provider: &str) -> Result<&str, PolicyError> {
-    let fields: Vec<&str> = provider.splitn(6, ':').collect();
-    let issuer = match fields.as_slice() {
-        &["arn", _, "iam", "", account, resource] if is_account(account) => {
-            resource.strip_prefix("oidc-provider/")
-        }
-        _ => None,
-    };
-    issuer.filter(|issuer| !issuer.is_empty() && !issuer.contains(['*', '?', '$'])).ok_or_else(
-        || {
-            let form = "arn:aws:iam::<account>:oidc-provider/<issuer without https://>";
-            let what = format!("{provider:?} is not the ARN of an OIDC provider: expected {form}");
-            fault("OIDC provider", what)
-        },
-    )
-}
-
-fn dns_name<'a>(what: &str, name: &'a str, longest: usize) -> Result<&'a str, PolicyError> {
-    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    if name.is_empty() || name.len() > longest || !name.bytes().all(known) {
-        let rule = format!(
-            "expected 1 to {longest} lower case letters, digits, hyphens and dots, without wildcards"
-        );
-        return Err(fault(what, format!("{name:?} is not a Kubernetes name: {rule}")));
-    }
-    Ok(name)
-}
-
-fn equals(what: &str, key: &str, value: &str) -> Result<Condition, PolicyError> {
-    if value.is_empty() || value.contains("${") {
-        let why = "is empty or contains ${, which starts a policy variable";
-        return Err(fault(what, format!("{value:?} {why}")));
-    }
-    Condition::new("StringEquals", key, [value]).map_err(|error| error.at(what))
 }

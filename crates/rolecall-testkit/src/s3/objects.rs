@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rolecall_policy::Decision;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use s3s::dto::{
@@ -63,7 +62,8 @@ impl Objects {
         let may_list = caller.is_some_and(|key| {
             let context = iam::context_of(key);
             let resource = bucket_arn(bucket);
-            key.owner.identity_decision("s3:ListBucket", &resource, &context) == Decision::Allow
+            let account = key.owner.account();
+            iam::authorize(key, "s3:ListBucket", &resource, account, &context).is_ok()
         });
         if may_list {
             return Err(fault(S3ErrorCode::NoSuchKey, "The specified key does not exist."));

@@ -1,0 +1,118 @@
+//! The lints of `Action` and `NotAction`.
+
+use super::catalog::nearest_prefix;
+use super::cover::covered;
+use super::location::ElementPath;
+use super::registry::{
+    ALLOW_WITH_NOT_ACTION, FULL_ACCESS, INVALID_ACTION, INVALID_SERVICE_IN_ACTION,
+    REDUNDANT_ACTION, SERVICE_WILDCARD, WILDCARD_IN_SERVICE_PREFIX,
+};
+use super::view::{ActionView, Report, StatementView};
+use super::{PolicyKind, StatementLint};
+
+pub(super) const STATEMENT: &[StatementLint] =
+    &[existence, not_action, full_access, service_wildcard, redundant];
+
+/// A pattern that matches no action.
+fn existence(statement: &StatementView<'_>, report: &mut Report) {
+    let severity = statement.options.unknown_actions;
+    for (index, action) in statement.actions.iter().enumerate() {
+        let (place, text) = (statement.action(index), action.pattern.as_str());
+        let Some(prefix) = action.pattern.service() else { continue };
+        if prefix.contains(['*', '?']) {
+            let message =
+                format!("{text:?} matches no action: a wildcard stands for no service prefix");
+            let fix = "name the service, or write * for all actions";
+            report.add(WILDCARD_IN_SERVICE_PREFIX, place, message, fix);
+            continue;
+        }
+        if report.is_full() || !action.matched.is_empty() {
+            continue;
+        }
+        let Some(service) = action.service else {
+            let message = format!("the service prefix {prefix:?} does not exist");
+            let fix = match nearest_prefix(prefix) {
+                Some(nearest) => format!("write {nearest}"),
+                None => "check the prefix in the Service Authorization Reference".to_owned(),
+            };
+            report.add_as(severity, INVALID_SERVICE_IN_ACTION, place, message, fix);
+            continue;
+        };
+        let (verb, name) = if action.has_wildcard() {
+            ("matches no action", None)
+        } else {
+            let name = action.pattern.name().map(|name| name.as_str());
+            ("is not an action", name.and_then(|name| service.nearest_action(name)))
+        };
+        let message = format!("{text:?} {verb} of {}", service.title());
+        let fix = match name {
+            Some(nearest) => format!("write {}:{nearest}", service.prefix()),
+            None => "check the name in the Service Authorization Reference".to_owned(),
+        };
+        report.add_as(severity, INVALID_ACTION, place, message, fix);
+    }
+}
+
+fn not_action(statement: &StatementView<'_>, report: &mut Report) {
+    if statement.is_allow() && statement.has_not_action() && !statement.is_guardrail() {
+        report.add(
+            ALLOW_WITH_NOT_ACTION,
+            ElementPath::Actions(statement.index),
+            "the statement allows all actions but these, also those that AWS will add",
+            "list the actions in Action, or deny these",
+        );
+    }
+}
+
+/// The kinds of policies in which a wide Allow grants something. A session policy and a service
+/// control policy only limit what others grant.
+fn grants(statement: &StatementView<'_>) -> bool {
+    statement.is_allow()
+        && !statement.has_not_action()
+        && statement.options.kind != PolicyKind::Session
+        && !statement.is_guardrail()
+}
+
+fn full_access(statement: &StatementView<'_>, report: &mut Report) {
+    let is_unconditional = statement.statement.conditions.is_empty();
+    if !grants(statement) || !is_unconditional || !statement.has_all_resources() {
+        return;
+    }
+    if let Some(index) = statement.actions.iter().position(ActionView::is_all) {
+        report.add(
+            FULL_ACCESS,
+            statement.action(index),
+            "the statement allows all actions on all resources",
+            "list the actions that are needed, and their resources",
+        );
+    }
+}
+
+fn service_wildcard(statement: &StatementView<'_>, report: &mut Report) {
+    if !grants(statement) || statement.is_trust() {
+        return;
+    }
+    for (index, action) in statement.actions.iter().enumerate() {
+        let (Some(service), Some("*")) =
+            (action.service, action.pattern.name().map(|it| it.as_str()))
+        else {
+            continue;
+        };
+        let message = format!("all actions of {} are allowed", service.title());
+        let fix = "list the actions that are needed";
+        report.add(SERVICE_WILDCARD, statement.action(index), message, fix);
+    }
+}
+
+fn redundant(statement: &StatementView<'_>, report: &mut Report) {
+    let patterns = &statement.statement.actions.patterns;
+    // A star stands for actions of all services, and a prefix has no wildcards.
+    let texts: Vec<String> = patterns.iter().map(|it| it.as_str().to_lowercase()).collect();
+    for (index, outer) in covered(&texts) {
+        let (Some(inner), Some(outer)) = (patterns.get(index), patterns.get(outer)) else {
+            continue;
+        };
+        let message = format!("{:?} is contained in {:?}", inner.as_str(), outer.as_str());
+        report.add(REDUNDANT_ACTION, statement.action(index), message, "remove it");
+    }
+}

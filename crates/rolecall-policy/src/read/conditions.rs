@@ -1,0 +1,104 @@
+//! The reader of the element `Condition`.
+
+use super::path::Path;
+use super::reader::{Parsed, Reader, Stop};
+use crate::condition::{Condition, Operator, SetOperator, key_fault};
+use crate::json::{Json, Member, Value};
+use crate::pattern::Version;
+
+impl Reader<'_> {
+    pub(super) fn conditions(
+        &self,
+        path: &Path<'_>,
+        json: Json<'_>,
+        version: Version,
+    ) -> Parsed<Vec<Condition>> {
+        let mut conditions: Vec<Condition> = Vec::new();
+        let mut operators: Vec<Operator> = Vec::new();
+        let mut all = true;
+        for member in self.members(path, json, "DATA_TYPE_MISMATCH")?.members {
+            let path = path.key(&member.key);
+            let first = conditions.len();
+            let block = self.operator(&path, &member, &mut operators).and_then(|operator| {
+                Ok((operator, self.members(&path, member.value, "DATA_TYPE_MISMATCH")?))
+            });
+            let Some((operator, block)) = self.collect(block)? else {
+                all = false;
+                continue;
+            };
+            for member in block.members {
+                let same = conditions.get(first..).unwrap_or_default();
+                match self.collect(self.condition(&path, operator, member, version, same))? {
+                    Some(condition) => conditions.push(condition),
+                    None => all = false,
+                }
+            }
+        }
+        if all { Ok(conditions) } else { Err(Stop::Collected) }
+    }
+
+    fn operator(
+        &self,
+        path: &Path<'_>,
+        member: &Member<'_>,
+        earlier: &mut Vec<Operator>,
+    ) -> Parsed<Operator> {
+        let operator = Operator::parse(&member.key).or_else(|fault| {
+            let null = member.key.to_ascii_lowercase().ends_with("nullifexists");
+            let code = if null { "NULL_WITH_IF_EXISTS" } else { "INVALID_CONDITION_OPERATOR" };
+            self.fail(path, member.offset, code, fault)
+        })?;
+        if earlier.contains(&operator) {
+            let message = format!("the operator {operator} stands here in two spellings");
+            return self.fail(path, member.offset, "DUPLICATE_KEYS_WITH_DIFFERENT_CASE", message);
+        }
+        earlier.push(operator);
+        Ok(operator)
+    }
+
+    /// Reads the condition on one key. `same` are the earlier conditions of its operator.
+    fn condition(
+        &self,
+        path: &Path<'_>,
+        operator: Operator,
+        member: Member<'_>,
+        version: Version,
+        same: &[Condition],
+    ) -> Parsed<Condition> {
+        let path = path.key(&member.key);
+        if let Some(fault) = key_fault(&member.key) {
+            return self.fail(&path, member.offset, "INVALID_CONDITION_KEY_FORMAT", fault);
+        }
+        let empty = match operator.set_operator() {
+            Some(SetOperator::ForAllValues) => "EMPTY_ARRAY_CONDITION_FORALLVALUES",
+            Some(SetOperator::ForAnyValue) => "EMPTY_ARRAY_CONDITION_FORANYVALUE",
+            None if operator.is_if_exists() => "EMPTY_ARRAY_CONDITION_IFEXISTS",
+            None => "EMPTY_ARRAY_CONDITION",
+        };
+        let values = self.one_or_many(&path, member.value, empty, |path, json| {
+            self.condition_value(path, json)
+        })?;
+        let at = self.located(member.offset);
+        let condition = Condition::compile(operator, &member.key, values, version, at);
+        let key = condition.lower_case_key();
+        if same.iter().any(|other| other.lower_case_key() == key) {
+            let message = format!("the key {:?} stands here in two spellings", member.key);
+            return self.fail(&path, member.offset, "DUPLICATE_KEYS_WITH_DIFFERENT_CASE", message);
+        }
+        Ok(condition)
+    }
+
+    /// A string, or a number or boolean in its JSON spelling.
+    fn condition_value(&self, path: &Path<'_>, json: Json<'_>) -> Parsed<Box<str>> {
+        let kind = json.kind();
+        Ok(match json.value {
+            Value::String(text) => text.into_owned().into_boxed_str(),
+            Value::Number(text) => text.into(),
+            Value::Bool(value) => value.to_string().into_boxed_str(),
+            _ => {
+                let message = format!("expected a string, a number or a boolean, found {kind}");
+                return self.fail(path, json.offset, "DATA_TYPE_MISMATCH", message);
+            }
+        })
+    }
+}

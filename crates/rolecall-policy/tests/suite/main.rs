@@ -1,0 +1,15 @@
+//! The integration tests of this crate.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod arrangement;
+mod cases;
+mod comparison;
+mod corpora;
+mod generate;
+mod left_out;
+mod naive;
+mod properties;
+mod table;
+#[cfg(feature = "terraform")]
+mod terraform;
