@@ -37,9 +37,9 @@ use crate::role_extras::{Extras, RareFields};
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 ///
-/// With the feature `serde`, a role can be part of a configuration file. Serialization is lossless: a role with
-/// provided contexts, which are short-lived secrets, fails to serialize. Unknown keys are an error.
-/// A key whose value is `null` counts as absent.
+/// With the feature `serde`, a role can be part of a configuration file. Serialization is lossless:
+/// a role with provided contexts, which are short-lived secrets, fails to serialize. Unknown keys
+/// are an error. A key whose value is `null` counts as absent.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {

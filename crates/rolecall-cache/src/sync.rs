@@ -30,8 +30,8 @@ mod real {
             tokio::runtime::Handle::try_current().ok().map(Self)
         }
 
-        // What is started is boxed: Tokio's code for a task is compiled for each type of it, in each
-        // crate.
+        // What is started is boxed: Tokio's code for a task is compiled for each type of it, in
+        // each crate.
         pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Task {
             self.spawn_boxed(Box::pin(work))
         }

@@ -31,6 +31,10 @@ impl<'a> Json<'a> {
     /// Parses a text that contains one value.
     ///
     /// Strings are validated when they are read: see [`as_text`](Self::as_text).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidJson`] if the syntax of the text is not valid.
     pub fn parse(text: &'a [u8]) -> Result<Self, InvalidJson> {
         let mut scanner = Scanner { text, at: 0 };
         scanner.skip_white_space();

@@ -325,8 +325,8 @@ impl StsClient {
             .identity_cache(self.0.no_cache.clone()))
     }
 
-    /// Converts the result of a call. `secrets` are values of the request, which an error of STS may
-    /// quote.
+    /// Converts the result of a call. `secrets` are values of the request, which an error of STS
+    /// may quote.
     fn convert<T: Into<U>, U, E>(
         &self,
         result: Result<T, SdkError<E>>,

@@ -214,7 +214,7 @@ impl Queue {
         let lapsed =
             self.granted.extract_if(.., |_, call| call.grant.as_ref().is_some_and(is_unclaimed));
         for (ticket, call) in lapsed {
-            // Their share of the rate is that of a time that is over: the calls start anew.
+            // Their share of the rate is that of a time that is over: the calls start over.
             self.in_flight = self.in_flight.saturating_sub(1);
             self.lapsed.insert(ticket, Call { grant: None, ..call });
         }
