@@ -97,15 +97,15 @@ fn unknown(key: &str, lower_case: &str) -> (&'static Lint, String, String) {
     }
 }
 
-/// Conditions that no request for some of the actions meets.
+/// Conditions on keys that no request for some, or for any, of the actions carries.
 fn presence(statement: &StatementView<'_>, report: &mut Report) {
     // The actions of a control policy are often wider than what its condition is about.
     if statement.has_all_actions() || statement.options.kind == PolicyKind::ResourceControl {
         return;
     }
     for (index, condition) in statement.conditions() {
-        if !requires_key(condition) || report.is_full() {
-            continue;
+        if report.is_full() {
+            return;
         }
         let key = condition.key();
         let kind = Kind::of(key);
@@ -119,16 +119,26 @@ fn presence(statement: &StatementView<'_>, report: &mut Report) {
         let effect = if statement.is_allow() { "allows" } else { "denies" };
         let carried = keys::find(key).map(|key| key.carrier);
         if without.len() == known.count() {
-            let requests = carried.map_or("", Carrier::describe);
-            let of = if requests.is_empty() { String::new() } else { format!(", only {requests}") };
+            let of = match carried.map(Carrier::describe) {
+                Some(requests) => format!("; {requests} do"),
+                None => String::new(),
+            };
             let message = format!("no request for the actions carries {key}{of}");
-            let fix = format!("test a key that they carry: the statement {effect} nothing");
-            // The reference does not list all keys of a service, so this is less certain.
+            let fix = match requires_key(condition) {
+                true => format!("test a key that they carry: the statement {effect} nothing"),
+                false => "remove the condition, which is always met".to_owned(),
+            };
+            // The reference does not list all keys of a service, so this is less certain. A
+            // condition that is always met may be meant for requests of the future.
             let severity = match kind {
-                Kind::Service => Severity::Warning,
-                _ => CONDITION_KEY_NEVER_PRESENT.severity,
+                Kind::Request if requires_key(condition) => CONDITION_KEY_NEVER_PRESENT.severity,
+                _ => Severity::Warning,
             };
             report.add_as(severity, CONDITION_KEY_NEVER_PRESENT, place, message, fix);
+            continue;
+        }
+        // A condition that other requests meet without the key is meant for some actions only.
+        if !requires_key(condition) {
             continue;
         }
         let names: Vec<&str> = without.iter().take(3).map(|it| it.pattern.as_str()).collect();

@@ -5,8 +5,9 @@ use super::location::Source;
 use super::options::LintOptions;
 use super::registry::Lint;
 use super::{finding, grammar, run, sort};
+use crate::limits::PolicyKind;
 use crate::lines::Lines;
-use crate::read::{Fault, Inspected, inspect};
+use crate::read::{Fault, Inspected, check_size, inspect};
 
 /// Lints the text of a policy. Returns the findings in the order of the text.
 ///
@@ -30,7 +31,9 @@ pub fn lint_document(options: impl Into<LintOptions>, json: &str) -> Vec<Finding
     if let Some(parsed) = parsed {
         let source = Source { json: parsed, lines: Lines::of(json) };
         grammar::lint(&source, options.kind, &mut findings);
-        let Some(document) = document else { return findings };
+        // A document beyond every quota is no policy, and its lints would take long.
+        let is_policy = check_size(PolicyKind::AwsManaged, json).is_ok();
+        let Some(document) = document.filter(|_| is_policy) else { return findings };
         findings.extend(run(&document, &options).into_iter().map(|reported| {
             let location = reported.place.in_text(&document, &indices, &source);
             finding(reported, location)
@@ -48,8 +51,12 @@ fn refused(fault: Fault) -> Finding {
         Some((message, hint)) => (message.to_owned(), hint.to_owned()),
         None => (error.message, lint.map(|lint| lint.fix).unwrap_or_default().to_owned()),
     };
-    // A lint that also reports what the parser accepts has no fix of its own.
-    let fix = if fix.is_empty() { "write it in the expected form".to_owned() } else { fix };
+    // These lints also report what the parser accepts, each with its own fix.
+    let fix = match code {
+        "INVALID_ACTION" if fix.is_empty() => "write an action such as s3:GetObject".to_owned(),
+        _ if fix.is_empty() => "write a name such as ec2.amazonaws.com".to_owned(),
+        _ => fix,
+    };
     let severity = Severity::Error;
     Finding { code, severity, location: error.location, position: error.position, message, fix }
 }

@@ -5,11 +5,11 @@ use super::finding::Severity;
 use super::keys::{self, Carrier, Caution};
 use super::location::ElementPath;
 use super::registry::{
-    ALLOW_WITH_NOT_PRINCIPAL, INVALID_ROLE_REFERENCE, INVALID_USER_REFERENCE,
-    RECOMMENDED_CONDITION_KEY_FOR_SERVICE_PRINCIPAL, REDUNDANT_PRINCIPAL_IN_ROLE_TRUST_POLICY,
-    RESTRICT_ACCESS_TO_SERVICE_PRINCIPAL, ROLE_TRUST_POLICY_SYNTAX_ERROR_NOTPRINCIPAL,
-    THIRD_PARTY_WITHOUT_EXTERNAL_ID, UNSUPPORTED_CONDITION_KEY_FOR_SERVICE_PRINCIPAL,
-    WILDCARD_PRINCIPAL,
+    ALLOW_WITH_NOT_PRINCIPAL, DENY_WITH_NOT_PRINCIPAL, INVALID_ROLE_REFERENCE,
+    INVALID_USER_REFERENCE, RECOMMENDED_CONDITION_KEY_FOR_SERVICE_PRINCIPAL,
+    REDUNDANT_PRINCIPAL_IN_ROLE_TRUST_POLICY, RESTRICT_ACCESS_TO_SERVICE_PRINCIPAL,
+    ROLE_TRUST_POLICY_SYNTAX_ERROR_NOTPRINCIPAL, THIRD_PARTY_WITHOUT_EXTERNAL_ID,
+    UNSUPPORTED_CONDITION_KEY_FOR_SERVICE_PRINCIPAL, WILDCARD_PRINCIPAL,
 };
 use super::values::narrows;
 use super::view::{PolicyView, Report, StatementView};
@@ -35,6 +35,10 @@ fn not_principal(statement: &StatementView<'_>, report: &mut Report) {
         let message = "the statement allows everyone but these, also callers without credentials";
         let fix = "list the principals in Principal";
         report.add(ALLOW_WITH_NOT_PRINCIPAL, place, message, fix);
+    } else {
+        let message = "NotPrincipal excepts no session of a role whose role is all that it names";
+        let fix = "write Principal \"*\", and except callers by ArnNotEquals on aws:PrincipalArn";
+        report.add(DENY_WITH_NOT_PRINCIPAL, place, message, fix);
     }
 }
 

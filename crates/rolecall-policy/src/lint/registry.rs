@@ -371,6 +371,7 @@ lints! {
         ALLOW_WITH_UNSUPPORTED_TAG_CONDITION_KEY_FOR_SERVICE:
             "An Allow depends on a tag key that a service does not support: it is void there.",
         CONFIRM_AUDIENCE_CLAIM_TYPE: "The claim `aud` is compared with a set operator.",
+        DENY_WITH_NOT_PRINCIPAL: "A statement denies everyone except some principals.",
         EMPTY_OBJECT_CONDITION: "Condition, or the block of an operator, is an empty object.",
         EMPTY_SID_VALUE: "A Sid is empty.",
         EQUIVALENT_TO_NULL_FALSE: "A condition says no more than that a key is present.",

@@ -78,7 +78,7 @@ fn missing(policy: &PolicyView<'_>, report: &mut Report) {
             continue;
         }
         for (index, view) in statement.actions.iter().enumerate() {
-            let [action] = view.matched.as_slice() else { continue };
+            let [action] = &*view.matched else { continue };
             if view.has_wildcard() || report.is_full() {
                 continue;
             }

@@ -3,7 +3,7 @@
 use super::registry::{
     DYNAMODB_ATTRIBUTES_WITHOUT_SELECT, ECR_PULL_WITHOUT_DOWNLOAD_URL, SECRET_ARN_WITHOUT_SUFFIX,
 };
-use super::view::{PolicyView, Report, StatementView};
+use super::view::{ActionView, PolicyView, Report, StatementView};
 use super::{PolicyLint, StatementLint};
 use crate::arn::Arn;
 
@@ -57,13 +57,14 @@ fn attributes(statement: &StatementView<'_>, report: &mut Report) {
     if !statement.is_allow() || statement.tests("dynamodb:select") {
         return;
     }
-    let reads = statement.named_actions().any(|action| {
-        let numbers = action.service().key_numbers("dynamodb:Select");
-        action.service().prefix() == "dynamodb" && action.has_key(&numbers)
-    });
-    let limits = |key: &str| key == "dynamodb:attributes";
+    let select = |action: &&ActionView<'_>| {
+        let dynamodb = action.service.filter(|service| service.prefix() == "dynamodb");
+        let numbers = dynamodb.map(|service| service.key_numbers("dynamodb:Select"));
+        numbers.is_some_and(|numbers| action.matched.iter().any(|it| it.has_key(&numbers)))
+    };
     for (index, condition) in statement.conditions() {
-        if reads && limits(condition.lower_case_key()) {
+        let limits = condition.lower_case_key() == "dynamodb:attributes";
+        if limits && !statement.has_not_action() && statement.actions.iter().any(|it| select(&it)) {
             report.add(
                 DYNAMODB_ATTRIBUTES_WITHOUT_SELECT,
                 statement.condition(index),

@@ -1,6 +1,8 @@
 //! A policy as the lints see it, and the report that they write.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::catalog::{self, Action, Glob, ResourceType, Service};
 use super::finding::Severity;
@@ -20,9 +22,15 @@ pub(super) struct PolicyView<'a> {
 
 impl<'a> PolicyView<'a> {
     pub(super) fn new(document: &'a Document, options: &'a LintOptions) -> Self {
+        let mut matched = Matched::default();
         let statements = document.statements.iter().enumerate();
         let statements = statements
-            .map(|(index, statement)| StatementView::new(index, statement, document, options))
+            .map(|(index, statement)| {
+                let actions = statement.actions.patterns.iter();
+                let actions = actions.map(|pattern| matched.view(pattern)).collect();
+                let (globs, kinds) = (OnceCell::new(), RefCell::default());
+                StatementView { index, statement, document, options, actions, globs, kinds }
+            })
             .collect();
         Self { document, statements }
     }
@@ -52,19 +60,31 @@ pub(super) struct ActionView<'a> {
     /// The service of its prefix, if it exists. `*` has none.
     pub(super) service: Option<&'static Service>,
     /// The actions that it matches. Empty for `*`, since each lint treats all actions alike.
-    pub(super) matched: Vec<Action>,
+    pub(super) matched: Rc<[Action]>,
 }
 
-impl<'a> ActionView<'a> {
-    fn new(pattern: &'a ActionPattern) -> Self {
-        let service = pattern.service().and_then(catalog::service);
-        let matched = match (service, pattern.name()) {
-            (Some(service), Some(name)) => service.matching_actions(name),
-            _ => Vec::new(),
-        };
-        Self { pattern, service, matched }
-    }
+/// The actions that patterns match. Equal patterns share them, which bounds the memory for a
+/// document that repeats `ec2:*`.
+#[derive(Default)]
+struct Matched<'a>(HashMap<(&'a str, &'a str), Rc<[Action]>>);
 
+impl<'a> Matched<'a> {
+    fn view(&mut self, pattern: &'a ActionPattern) -> ActionView<'a> {
+        let service = pattern.service().and_then(catalog::service);
+        let matched = match (service, pattern.service(), pattern.name()) {
+            (Some(service), Some(prefix), Some(name)) => {
+                let key = (prefix, name.as_str());
+                let known =
+                    self.0.entry(key).or_insert_with(|| service.matching_actions(name).into());
+                Rc::clone(known)
+            }
+            _ => Rc::default(),
+        };
+        ActionView { pattern, service, matched }
+    }
+}
+
+impl ActionView<'_> {
     /// Returns `true` for `*`.
     pub(super) fn is_all(&self) -> bool {
         self.pattern.service().is_none()
@@ -77,17 +97,6 @@ impl<'a> ActionView<'a> {
 }
 
 impl<'a> StatementView<'a> {
-    fn new(
-        index: usize,
-        statement: &'a Statement,
-        document: &'a Document,
-        options: &'a LintOptions,
-    ) -> Self {
-        let actions = statement.actions.patterns.iter().map(ActionView::new).collect();
-        let (globs, kinds) = (OnceCell::new(), RefCell::default());
-        Self { index, statement, document, options, actions, globs, kinds }
-    }
-
     pub(super) fn is_allow(&self) -> bool {
         self.statement.effect == Effect::Allow
     }
@@ -111,12 +120,6 @@ impl<'a> StatementView<'a> {
         let action = crate::model::Action::parse(action);
         let mut patterns = self.statement.actions.patterns.iter();
         patterns.any(|pattern| pattern.matches_action(&action)) != self.has_not_action()
-    }
-
-    /// Returns the actions that the statement names, by name or by patterns other than `*`.
-    pub(super) fn named_actions(&self) -> impl Iterator<Item = Action> {
-        let actions = if self.has_not_action() { &[] } else { self.actions.as_slice() };
-        actions.iter().flat_map(|action| action.matched.iter().copied())
     }
 
     /// Returns `true` if the statement is about all actions, but for those that it excepts.

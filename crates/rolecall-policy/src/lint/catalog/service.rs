@@ -163,6 +163,7 @@ impl Action {
     }
 
     /// Returns the service that the action belongs to.
+    #[cfg(test)]
     pub(crate) fn service(self) -> &'static Service {
         self.service
     }
