@@ -4,26 +4,30 @@ use crate::error::Position;
 
 /// Where the lines of a text begin, and how many characters come before each block of it.
 ///
-/// A position then costs two binary searches at most, and the reading of two blocks: a document of
-/// many megabytes may stand on one line.
+/// A position then costs a binary search, and the reading of two blocks: a document of many
+/// megabytes may stand on one line. In an ASCII text, every byte is a character, and no block is
+/// read.
 pub(crate) struct Lines<'a> {
     text: &'a str,
+    is_ascii: bool,
     starts: Vec<usize>,
-    /// The number of characters before each multiple of [`BLOCK`].
+    /// The number of characters before each multiple of [`BLOCK`]. Empty for an ASCII text.
     characters: Vec<usize>,
 }
 
-const BLOCK: usize = 1_024;
+const BLOCK: usize = 128;
 
 impl<'a> Lines<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
-        let blocks = text.as_bytes().chunks(BLOCK).scan(0, |before, block| {
+        let is_ascii = text.is_ascii();
+        let counted = if is_ascii { &[] } else { text.as_bytes() };
+        let blocks = counted.chunks(BLOCK).scan(0, |before, block| {
             let here = *before;
             *before += count_characters(block);
             Some(here)
         });
-        Self { text, starts: starts.collect(), characters: blocks.collect() }
+        Self { text, is_ascii, starts: starts.collect(), characters: blocks.collect() }
     }
 
     /// Returns the position of a byte offset.
@@ -38,6 +42,9 @@ impl<'a> Lines<'a> {
     /// Grows with the offset.
     fn characters_before(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
+        if self.is_ascii {
+            return offset;
+        }
         // The end of a text of whole blocks belongs to the last of them.
         let block = (offset / BLOCK).min(self.characters.len().saturating_sub(1));
         let rest = self.text.as_bytes().get(block * BLOCK..offset).unwrap_or_default();
