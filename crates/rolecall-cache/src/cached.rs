@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::entry::{Entry, OVERDUE_GRACE, Origin, Request, Shared};
 use crate::observed::Observed;
 use crate::refresh::Refresh;
-use crate::sdk::retry::InvalidSessionAnswer;
+use crate::session_use::{InvalidSessionAnswer, ReportSessionUse, sealed};
 use crate::status::Status;
 use crate::sync::Arc;
 use crate::timer::Timer;
@@ -417,6 +417,22 @@ impl<P: ProvideSession + ?Sized> ProvideCredentials for CachedProvider<P> {
                 provider::Result::Ok(session.credentials().clone())
             }),
         }
+    }
+}
+
+impl<P: ProvideSession + ?Sized> sealed::Sealed for CachedProvider<P> {}
+
+impl<P: ProvideSession + ?Sized> ReportSessionUse for CachedProvider<P> {
+    fn report_invalid(&self, access_key_id: &str, reason: InvalidSession) -> InvalidSessionAnswer {
+        CachedProvider::report_invalid(self, access_key_id, reason)
+    }
+
+    fn suspicion(&self) -> u64 {
+        self.0.suspicion()
+    }
+
+    fn report_accepted(&self, access_key_id: &str, suspicion: u64) {
+        self.0.accept(access_key_id, suspicion);
     }
 }
 

@@ -105,6 +105,7 @@ mod refresh;
 #[cfg(test)]
 mod script;
 mod sdk;
+mod session_use;
 mod status;
 #[cfg(feature = "serde")]
 mod status_serde;
@@ -118,7 +119,8 @@ pub use refresh::Refresh;
 #[doc(hidden)]
 pub use sdk::builder_check as __builder_check;
 pub use sdk::identity_cache::{IdentityCache, IdentityCacheBuilder, identity_cache};
-pub use sdk::retry::{InvalidSessionAnswer, InvalidSessionRetry, ReportSessionUse};
+pub use sdk::retry::InvalidSessionRetry;
+pub use session_use::{InvalidSessionAnswer, ReportSessionUse};
 pub use status::{State, Status};
 
 // Compiles the examples of the README with the documentation tests.

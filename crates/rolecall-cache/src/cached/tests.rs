@@ -9,7 +9,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::*;
 use crate::script::{HOUR, IN_ADVISORY_WINDOW, IN_MANDATORY_WINDOW, Response, ScriptedProvider};
-use crate::sdk::retry::ReportSessionUse;
 use crate::status::State;
 
 mod deferred;

@@ -1,9 +1,8 @@
 //! What a service's rejection of the cached session changes.
 
-use rolecall_core::{InvalidSession, Moment};
+use rolecall_core::InvalidSession;
 
 use super::machine::{Cacheable, Machine, Now};
-use super::schedule::{INVALIDATION_QUIET_TIME, invalidation_spacing};
 
 /// What an invalidation changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,14 +13,6 @@ pub(crate) enum Invalidation {
     Repeated,
     /// The session is so new that the service may not know it yet.
     TooRecent,
-}
-
-/// The distance between fetches that invalidations cause.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spacing {
-    pub(super) opens_at: Moment,
-    count: u32,
-    last_invalidation: Moment,
 }
 
 impl<S: Cacheable, E: Clone> Machine<S, E> {
@@ -59,25 +50,5 @@ impl<S: Cacheable, E: Clone> Machine<S, E> {
     pub(crate) fn is_suspected(&self) -> bool {
         let invalidated = self.cached.as_ref().and_then(|cached| cached.invalidated);
         invalidated == Some(InvalidSession::Unknown)
-    }
-}
-
-impl Spacing {
-    pub(super) fn none() -> Self {
-        Self { opens_at: Moment::ZERO, count: 0, last_invalidation: Moment::ZERO }
-    }
-
-    /// Charges a fetch that an invalidation caused and that brought a session.
-    pub(super) fn charge(&mut self, now: Moment) {
-        self.opens_at = now + invalidation_spacing(self.count);
-        self.count = self.count.saturating_add(1);
-    }
-
-    /// Starts over after [`INVALIDATION_QUIET_TIME`] without a rejection.
-    fn record_invalidation(&mut self, now: Moment) {
-        if now >= self.opens_at.max(self.last_invalidation) + INVALIDATION_QUIET_TIME {
-            self.count = 0;
-        }
-        self.last_invalidation = now;
     }
 }

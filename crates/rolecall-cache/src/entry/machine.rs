@@ -27,10 +27,10 @@ use rolecall_core::{FetchMode, InvalidSession, Moment};
 
 use super::fetched::{Failure, Fetched};
 use super::gate::Gate;
-use super::invalidation::Spacing;
 use super::schedule::{
     AFTER_SUCCESS, EXPIRATION_TOLERANCE, Windows, background_pause, foreground_pause, recheck_after,
 };
+use super::spacing::Spacing;
 
 /// A time on both clocks: the one that deadlines count on, and the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! A cache entry: the async part around the [state machine](machine).
 
+mod check;
 mod decide;
 mod error;
 mod fetch;
@@ -12,6 +13,7 @@ mod obtain;
 mod report;
 mod schedule;
 mod snapshot;
+mod spacing;
 
 use rolecall_core::{Clock, FetchMode, SessionError};
 use tokio::sync::watch;

@@ -13,7 +13,7 @@ use super::obtain::Outcome;
 #[cfg(any(feature = "pool", test))]
 use super::snapshot::REMOVED;
 use super::{Entry, Shared};
-use crate::sdk::retry::InvalidSessionAnswer;
+use crate::session_use::InvalidSessionAnswer;
 use crate::status::Status;
 use crate::sync::{Arc, Ordering};
 

@@ -23,7 +23,7 @@ use self::resolver::{Resolved, Resolver, resolves_credentials};
 use crate::entry::{Entry, Request, Shared};
 use crate::observed::Observed;
 use crate::refresh::Refresh;
-use crate::sdk::retry::InvalidSessionAnswer;
+use crate::session_use::{InvalidSessionAnswer, ReportSessionUse, sealed};
 use crate::status::Status;
 use crate::sync::{Arc, ArcSwapOption, AtomicU64, Mutex, Ordering, PoisonError};
 use crate::timer::Timer;
@@ -444,6 +444,22 @@ impl IdentityCacheBuilder {
 #[cfg(not(shuttle))]
 #[cfg(test)]
 mod tests;
+
+impl sealed::Sealed for IdentityCache {}
+
+impl ReportSessionUse for IdentityCache {
+    fn report_invalid(&self, access_key_id: &str, reason: InvalidSession) -> InvalidSessionAnswer {
+        IdentityCache::report_invalid(self, access_key_id, reason)
+    }
+
+    fn suspicion(&self) -> u64 {
+        IdentityCache::suspicion(self)
+    }
+
+    fn report_accepted(&self, access_key_id: &str, suspicion: u64) {
+        IdentityCache::report_accepted(self, access_key_id, suspicion);
+    }
+}
 
 #[cfg(shuttle)]
 #[cfg(test)]

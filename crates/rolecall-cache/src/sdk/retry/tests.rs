@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 
 use super::*;
+use crate::session_use::sealed;
 
 #[test]
 fn access_key_id_is_read_from_the_signature() {
