@@ -7,6 +7,7 @@ mod cases;
 mod comparison;
 mod corpora;
 mod generate;
+mod independent;
 mod left_out;
 mod naive;
 mod properties;
