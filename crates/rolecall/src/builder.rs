@@ -5,9 +5,9 @@ mod shared;
 use std::fmt;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
 use rolecall_cache::Refresh;
 use rolecall_core::{
     Clock, Environment, ErrorKind, Observer, ProvideSession, SdkProvider, SessionError, SessionName,

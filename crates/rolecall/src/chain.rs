@@ -1,8 +1,12 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "aws-config")]
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
+#[cfg(feature = "aws-config")]
 use aws_config::{ConfigLoader, Region as SdkRegion};
+#[cfg(feature = "aws-config")]
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use rolecall_assume_role::{AssumeRoleProvider, ProvideMfaCode, Role};
 use rolecall_cache::{CachedProvider, Refresh};
@@ -10,10 +14,14 @@ use rolecall_core::{
     Clock, ErrorLocation, FetchContext, FetchMode, Observer, ProvideSession, Session, SessionError,
     SessionName,
 };
-use rolecall_sts::{CallerIdentity, Region, SignerRetry, StsClient, invalid_signer};
+#[cfg(feature = "aws-config")]
+use rolecall_sts::Region;
+use rolecall_sts::{CallerIdentity, SignerRetry, StsClient, invalid_signer};
 
 use crate::ChainBuilder;
+#[cfg(feature = "aws-config")]
 use crate::config_loader::sdk_config;
+#[cfg(feature = "aws-config")]
 use crate::http_client::default_http_client;
 
 /// Base credentials and the roles assumed on top of them.
@@ -53,6 +61,7 @@ pub(crate) struct Shared {
     /// other base credentials without a hop works without it.
     pub(crate) sts: Result<StsClient, SessionError>,
     /// The Region of the SDK configurations of the chain.
+    #[cfg(feature = "aws-config")]
     pub(crate) region: Option<Region>,
     pub(crate) clock: Clock,
     pub(crate) session_name: SessionName,
@@ -60,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// Shared by the SDK configurations of the chain: a client each would open connections of its
     /// own for every configuration.
+    #[cfg(feature = "aws-config")]
     pub(crate) http: OnceLock<SharedHttpClient>,
 }
 
@@ -196,10 +206,12 @@ impl Chain {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "aws-config")]
     pub fn sdk_config(&self) -> ConfigLoader {
         self.sdk_config_for(self.provider())
     }
 
+    #[cfg(feature = "aws-config")]
     pub(crate) fn sdk_config_for(&self, provider: CachedProvider) -> ConfigLoader {
         let http = self.shared.http.get_or_init(default_http_client);
         let loader = sdk_config(provider).http_client(http.clone());
@@ -209,6 +221,7 @@ impl Chain {
         }
     }
 
+    #[cfg(feature = "aws-config")]
     fn region(&self) -> Option<SdkRegion> {
         Some(SdkRegion::new(self.shared.region.as_ref()?.as_str().to_owned()))
     }

@@ -39,6 +39,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `aws-config` | yes | [`sdk_config`], [`Chain::sdk_config`], [`RolePool::sdk_config`] |
 //! | `pool` | yes | [`RolePool`], [`SessionPool`](cache::SessionPool) |
 //! | `policy` | yes | the module [`policy`] |
 //! | `serde` | yes | serde's traits for [`Role`], the [`params`] and [`Status`](cache::Status) |
@@ -59,8 +60,10 @@
 //!
 //! The public API contains types of these crates of the AWS SDK, all in their version 1:
 //!
-//! - `aws-config`: `SdkConfig` ([`ChainBuilder::configure`], [`ChainBuilder::from_sdk_config`]) and
-//!   `ConfigLoader` ([`sdk_config`], [`Chain::sdk_config`], [`RolePool::sdk_config`]).
+//! - `aws-types`, and `aws-config`, which re-exports it: `SdkConfig` ([`ChainBuilder::configure`],
+//!   [`ChainBuilder::from_sdk_config`]).
+//! - `aws-config`: `ConfigLoader` ([`sdk_config`], [`Chain::sdk_config`],
+//!   [`RolePool::sdk_config`]).
 //! - `aws-credential-types`: `Credentials` and `ProvideCredentials`, which [`provider`] re-exports,
 //!   and `CredentialsError`, the error of [`CachedProvider`] as a `ProvideCredentials`.
 //! - `aws-smithy-runtime-api`: `HttpClient` ([`ChainBuilder::http_client`]), and the traits that the
@@ -70,6 +73,7 @@
 // document all features.
 #![cfg_attr(
     not(all(
+        feature = "aws-config",
         feature = "pool",
         feature = "policy",
         feature = "metrics",
@@ -82,9 +86,11 @@
 mod base;
 mod builder;
 mod chain;
+#[cfg(feature = "aws-config")]
 mod config_loader;
 #[cfg(feature = "default-chain")]
 mod default_chain;
+#[cfg(feature = "aws-config")]
 mod http_client;
 mod lazy;
 pub mod manual;
@@ -101,6 +107,7 @@ mod role_pool;
 
 pub use builder::{ChainBuilder, from_env};
 pub use chain::Chain;
+#[cfg(feature = "aws-config")]
 pub use config_loader::sdk_config;
 #[cfg(feature = "pool")]
 pub use role_pool::{RolePool, RolePoolBuilder};

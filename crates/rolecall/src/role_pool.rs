@@ -3,6 +3,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+#[cfg(feature = "aws-config")]
 use aws_config::ConfigLoader;
 use rolecall_assume_role::{AssumeRoleProvider, Role};
 use rolecall_cache::{
@@ -154,6 +155,7 @@ impl RolePool {
     ///
     /// As with [`Chain::sdk_config`], the configuration has the chain's Region and no second
     /// identity cache. All configurations of one pool and its chain share an HTTP client.
+    #[cfg(feature = "aws-config")]
     pub fn sdk_config(&self, role: &Role) -> ConfigLoader {
         self.chain.sdk_config_for(self.role(role))
     }

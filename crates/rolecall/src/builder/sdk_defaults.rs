@@ -1,7 +1,7 @@
 //! Settings that are copied from an SDK configuration.
 
-use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use rolecall_core::SessionError;
 use rolecall_sts::{EndpointOverrides, Region};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
+use aws_types::SdkConfig;
 use rolecall_cache::Refresh;
 use rolecall_core::{Clock, Environment, Observer, SessionName};
 use rolecall_sts::{RateLimit, Region, StsClient};

@@ -1,8 +1,11 @@
 //! The settings that all hops share: the STS client and its endpoint.
 
+#[cfg(feature = "aws-config")]
 use std::sync::OnceLock;
 
 use rolecall_core::{ErrorKind, SessionError, SessionName};
+#[cfg(feature = "aws-config")]
+use rolecall_sts::Region;
 use rolecall_sts::{Endpoint, StsClient};
 
 use super::ChainBuilder;
@@ -18,22 +21,42 @@ impl ChainBuilder {
                 None => Err(no_region()),
             },
         };
+        #[cfg(feature = "aws-config")]
+        let region = self.sdk_config_region(&sts)?;
+        let session_name = self.default_session_name()?;
+        let clock = match (&sts, self.clock) {
+            (Ok(sts), _) => sts.clock().clone(),
+            (Err(_), clock) => clock.unwrap_or_default(),
+        };
+        #[cfg(feature = "aws-config")]
+        let http = self.http_client.or_else(|| self.sdk_defaults.http_client().cloned());
+        let Self { refresh, observer, .. } = self;
+        Ok(Shared {
+            sts,
+            #[cfg(feature = "aws-config")]
+            region,
+            clock,
+            session_name,
+            refresh,
+            observer,
+            #[cfg(feature = "aws-config")]
+            http: http.map_or_else(OnceLock::new, OnceLock::from),
+        })
+    }
+
+    /// Returns the Region of the SDK configurations of the chain.
+    #[cfg(feature = "aws-config")]
+    fn sdk_config_region(
+        &self,
+        sts: &Result<StsClient, SessionError>,
+    ) -> Result<Option<Region>, SessionError> {
         // The client of the caller may be in another Region than the services that the program
         // uses. The Region of the program's own SDK configuration is the better default for those.
         let region = match &self.sts_client {
             Some(_) => self.sdk_defaults.region()?,
             None => None,
         };
-        let region = region.or_else(|| Some(sts.as_ref().ok()?.endpoint().region().clone()));
-        let session_name = self.default_session_name()?;
-        let clock = match (&sts, self.clock) {
-            (Ok(sts), _) => sts.clock().clone(),
-            (Err(_), clock) => clock.unwrap_or_default(),
-        };
-        let http = self.http_client.or_else(|| self.sdk_defaults.http_client().cloned());
-        let http = http.map_or_else(OnceLock::new, OnceLock::from);
-        let Self { refresh, observer, .. } = self;
-        Ok(Shared { sts, region, clock, session_name, refresh, observer, http })
+        Ok(region.or_else(|| Some(sts.as_ref().ok()?.endpoint().region().clone())))
     }
 
     /// Returns the name of sessions for which nothing more specific sets one: that of the builder,
