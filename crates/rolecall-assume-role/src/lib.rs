@@ -20,19 +20,13 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! # Features
-//!
-//! - `serde` implements `Serialize` and `Deserialize` for [`Role`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod mfa;
 mod provider;
 mod role;
 mod role_extras;
-#[cfg(feature = "serde")]
 mod role_serde;
-#[cfg(feature = "serde")]
 mod unique_keys;
 
 pub use mfa::ProvideMfaCode;

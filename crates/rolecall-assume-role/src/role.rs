@@ -37,12 +37,11 @@ use crate::role_extras::{Extras, RareFields};
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
 ///
-/// With the feature `serde`, a role can be part of a configuration file. Serialization is lossless:
-/// a role with provided contexts, which are short-lived secrets, fails to serialize. Unknown keys
+/// A role can be part of a configuration file, by serde. Serialization is lossless: a role with
+/// provided contexts, which are short-lived secrets, fails to serialize. Unknown keys
 /// are an error. A key whose value is `null` counts as absent.
 ///
 /// ```
-/// # #[cfg(feature = "serde")] {
 /// let role: rolecall_assume_role::Role = serde_json::from_str(r#"{
 ///     "arn": "arn:aws:iam::444455556666:role/orders",
 ///     "external_id": "shop-4711",
@@ -51,15 +50,10 @@ use crate::role_extras::{Extras, RareFields};
 ///     "transitive_tag_keys": ["Tenant"]
 /// }"#)?;
 /// assert_eq!(role.get_external_id().map(|id| id.as_str()), Some("shop-4711"));
-/// # }
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Deserialize),
-    serde(try_from = "crate::role_serde::RoleFile")
-)]
+#[derive(Clone, serde::Deserialize)]
+#[serde(try_from = "crate::role_serde::RoleFile")]
 pub struct Role(Arc<Inner>);
 
 #[derive(Clone)]

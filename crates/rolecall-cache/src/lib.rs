@@ -90,7 +90,6 @@
 //! # Cargo features
 //!
 //! - `pool` (default): [`SessionPool`], which retains entries in moka.
-//! - `serde`: `Serialize` for [`Status`], [`State`] and [`PoolStatus`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Without `pool`, the links to SessionPool have no target.
 #![cfg_attr(not(feature = "pool"), allow(rustdoc::broken_intra_doc_links))]
@@ -107,7 +106,6 @@ mod script;
 mod sdk;
 mod session_use;
 mod status;
-#[cfg(feature = "serde")]
 mod status_serde;
 mod sync;
 mod timer;

@@ -282,7 +282,7 @@ impl<K> fmt::Debug for SessionPool<K> {
 ///
 /// # Serialization
 ///
-/// With the feature `serde`, `PoolStatus` implements `Serialize`: an object with the fields of this
+/// `PoolStatus` implements serde's `Serialize`: an object with the fields of this
 /// struct and `entries`, the number of entries. The keys of `by_state` are the [names](State::name)
 /// of the states, and `last_error` is the [report](SessionError::report) of the error or `null`.
 ///

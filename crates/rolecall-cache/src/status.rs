@@ -10,7 +10,7 @@ use rolecall_core::SessionError;
 ///
 /// # Serialization
 ///
-/// With the feature `serde`, `Status` implements `Serialize`: an object with the fields of this
+/// `Status` implements serde's `Serialize`: an object with the fields of this
 /// struct. Times are RFC 3339 strings in UTC, in whole seconds, such as `2026-01-02T03:04:05Z`.
 /// `state` is the [name](State::name) of the state, and `last_error` is the
 /// [report](SessionError::report) of the error, a string that contains no secret. Fields without a

@@ -36,8 +36,6 @@
 //! # Features
 //!
 //! - `metrics` adds `Metrics`, an [`Observer`] that records events with the crate `metrics`.
-//! - `serde` implements `Serialize` and `Deserialize` for the parameters of STS, except for those
-//!   that are secrets.
 //! - `test-util` adds `ManualClock`, a clock that tests advance.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -46,8 +44,6 @@ mod clock;
 mod environment;
 mod error;
 mod invalid_session;
-#[doc(hidden)]
-pub mod json;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observer;

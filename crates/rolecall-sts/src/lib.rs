@@ -19,10 +19,6 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! # Features
-//!
-//! - `serde` implements `Serialize` and `Deserialize` for [`Region`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod classify;

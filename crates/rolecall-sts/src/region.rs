@@ -21,8 +21,8 @@ use rolecall_core::InvalidParameter;
 /// assert!(Region::parse("Frankfurt").is_err());
 /// # Ok::<(), rolecall_core::InvalidParameter>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "String"))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Region(String);
 
 /// Prefixes of the codes of each partition's Regions. All other Regions are in `aws`. (Partitions
@@ -148,7 +148,6 @@ impl AsRef<str> for Region {
     }
 }
 
-#[cfg(feature = "serde")]
 impl serde::Serialize for Region {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
@@ -215,7 +214,6 @@ mod tests {
         assert_eq!(Region::try_from(String::from("eu-west-1")), Ok(region.clone()));
     }
 
-    #[cfg(feature = "serde")]
     #[test]
     fn region_round_trips_through_serde() {
         let region = Region::parse("eu-west-1").unwrap();

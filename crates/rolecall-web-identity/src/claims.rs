@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -5,7 +6,8 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rolecall_core::json::Json;
+use serde::Deserialize;
+use serde_json::Value;
 
 /// The claims of a token whose signature was not verified.
 ///
@@ -84,91 +86,65 @@ pub struct GitHubClaims {
     pub environment: Option<String>,
 }
 
+/// The payload of a JWT. A claim that occurs twice makes it unreadable: which of the two its issuer
+/// meant is not known.
+#[derive(Deserialize)]
+struct Payload {
+    iss: Option<String>,
+    sub: Option<String>,
+    aud: Option<Audience>,
+    exp: Option<f64>,
+    iat: Option<f64>,
+    nbf: Option<f64>,
+    // Other issuers may use these names for claims of another form. As typed fields, they would
+    // make the whole payload unreadable, and `iss` and `sub` with it.
+    #[serde(rename = "kubernetes.io")]
+    kubernetes: Option<Value>,
+    #[serde(rename = "https://aws.amazon.com/source_identity")]
+    source_identity: Option<Value>,
+    #[serde(rename = "https://aws.amazon.com/tags")]
+    tags: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The claims of a GitHub token, without those of [`Payload`].
+#[derive(Deserialize)]
+struct GitHubPayload {
+    repository: String,
+    #[serde(rename = "ref")]
+    git_ref: Option<String>,
+    job_workflow_ref: Option<String>,
+    environment: Option<String>,
+}
+
 /// The session tags that a token sets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 struct TagClaims {
-    /// Sorted by key.
-    principal_tags: Vec<(String, Vec<String>)>,
+    principal_tags: BTreeMap<String, Vec<String>>,
     transitive_tag_keys: Vec<String>,
 }
 
-/// The claims of a JWT.
-struct Payload<'a>(Vec<(String, Json<'a>)>);
-
-impl<'a> Payload<'a> {
-    /// Returns the claim, `Some(None)` if it is absent or `null`, and `None` if `read` cannot read
-    /// it or if it occurs twice: which of the two its issuer meant is not known.
-    fn claim<T>(&self, name: &str, read: fn(Json<'a>) -> Option<T>) -> Option<Option<T>> {
-        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| *value);
-        match (values.next(), values.next()) {
-            (None, _) => Some(None),
-            (Some(value), None) if value.is_null() => Some(None),
-            (Some(value), None) => read(value).map(Some),
-            (Some(_), Some(_)) => None,
-        }
-    }
-
-    /// Returns a claim that any issuer may use for values of another form. They do not make the
-    /// whole payload unreadable, and `iss` and `sub` with it.
-    fn any_claim(&self, name: &str) -> Option<Option<Json<'a>>> {
-        self.claim(name, Some)
-    }
-
-    fn text(&self, name: &str) -> Option<Option<String>> {
-        self.claim(name, Json::as_text)
-    }
-
-    /// `exp` may be any number, also a negative or a huge one. The cast saturates.
-    fn seconds(&self, name: &str) -> Option<Option<u64>> {
-        self.claim(name, |number| Some(number.as_f64()? as u64))
-    }
-}
-
-fn read_audiences(claim: Json<'_>) -> Option<Vec<String>> {
-    match claim.as_text() {
-        Some(one) => Some(vec![one]),
-        None => read_texts(claim),
-    }
-}
-
-fn read_texts(list: Json<'_>) -> Option<Vec<String>> {
-    list.elements()?.into_iter().map(Json::as_text).collect()
-}
-
-fn read_kubernetes(claim: Json<'_>) -> Option<KubernetesClaims> {
-    let name = |object: &str| claim.get(object)?.get("name")?.as_text();
+fn read_kubernetes(claim: &Value) -> Option<KubernetesClaims> {
+    let name = |object: &str| claim[object]["name"].as_str().map(str::to_owned);
     Some(KubernetesClaims {
-        namespace: claim.get("namespace")?.as_text()?,
+        namespace: claim["namespace"].as_str()?.to_owned(),
         service_account: name("serviceaccount"),
         pod: name("pod"),
         node: name("node"),
     })
 }
 
-fn read_github(payload: &Payload<'_>) -> Option<GitHubClaims> {
-    Some(GitHubClaims {
-        repository: payload.text("repository")??,
-        git_ref: payload.text("ref")?,
-        job_workflow_ref: payload.text("job_workflow_ref")?,
-        environment: payload.text("environment")?,
-    })
-}
-
-fn read_tags(claim: Json<'_>) -> Option<TagClaims> {
-    let mut tags = TagClaims::default();
-    if let Some(keys) = claim.get("transitive_tag_keys") {
-        tags.transitive_tag_keys = read_texts(keys)?;
-    }
-    if let Some(principal_tags) = claim.get("principal_tags") {
-        for (key, values) in principal_tags.members()? {
-            let (list, values) = (&mut tags.principal_tags, read_texts(values)?);
-            match list.binary_search_by(|(other, _)| other.cmp(&key)) {
-                Ok(at) => list[at].1 = values,
-                Err(at) => list.insert(at, (key, values)),
-            }
-        }
-    }
-    Some(tags)
+fn read_github(payload: &[u8]) -> Option<GitHubClaims> {
+    let GitHubPayload { repository, git_ref, job_workflow_ref, environment } =
+        serde_json::from_slice(payload).ok()?;
+    Some(GitHubClaims { repository, git_ref, job_workflow_ref, environment })
 }
 
 impl UnverifiedClaims {
@@ -178,23 +154,25 @@ impl UnverifiedClaims {
         let mut parts = token.split('.');
         let encoded = parts.nth(1)?;
         let json = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
-        let payload = Payload(Json::parse(&json).ok()?.members()?);
+        let payload: Payload = serde_json::from_slice(&json).ok()?;
+        // `exp` may be any number, also a negative or a huge one. The cast saturates.
+        let seconds = |number: Option<f64>| number.map(|seconds| seconds as u64);
+        let tags = payload.tags.and_then(|tags| serde_json::from_value(tags).ok());
         Some(Self {
-            issuer: payload.text("iss")?,
-            subject: payload.text("sub")?,
-            audiences: payload.claim("aud", read_audiences)?.unwrap_or_default(),
-            expires_at: payload.seconds("exp")?,
-            issued_at: payload.seconds("iat")?,
-            not_before: payload.seconds("nbf")?,
-            kubernetes: payload.any_claim("kubernetes.io")?.and_then(read_kubernetes),
-            github: read_github(&payload),
-            source_identity: payload
-                .any_claim("https://aws.amazon.com/source_identity")?
-                .and_then(Json::as_text),
-            tags: payload
-                .any_claim("https://aws.amazon.com/tags")?
-                .and_then(read_tags)
-                .unwrap_or_default(),
+            issuer: payload.iss,
+            subject: payload.sub,
+            audiences: match payload.aud {
+                None => Vec::new(),
+                Some(Audience::One(one)) => vec![one],
+                Some(Audience::Many(many)) => many,
+            },
+            expires_at: seconds(payload.exp),
+            issued_at: seconds(payload.iat),
+            not_before: seconds(payload.nbf),
+            kubernetes: payload.kubernetes.as_ref().and_then(read_kubernetes),
+            github: read_github(&json),
+            source_identity: payload.source_identity.and_then(|id| id.as_str().map(str::to_owned)),
+            tags: tags.unwrap_or_default(),
         })
     }
 

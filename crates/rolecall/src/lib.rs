@@ -42,7 +42,6 @@
 //! | `aws-config` | yes | [`sdk_config`], [`Chain::sdk_config`], [`RolePool::sdk_config`] |
 //! | `pool` | yes | [`RolePool`], [`SessionPool`](cache::SessionPool) |
 //! | `policy` | yes | the module [`policy`] |
-//! | `serde` | yes | serde's traits for [`Role`], the [`params`] and [`Status`](cache::Status) |
 //! | `default-chain` | no | profiles, container and instance credentials in [`from_env`] |
 //! | `sso` | no | profiles of IAM Identity Center (with `default-chain`) |
 //! | `login` | no | profiles of `aws login` (with `default-chain`) |

@@ -112,14 +112,12 @@ impl fmt::Display for SessionDuration {
     }
 }
 
-#[cfg(feature = "serde")]
 impl serde::Serialize for SessionDuration {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u32(self.0)
     }
 }
 
-#[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for SessionDuration {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = <u64 as serde::Deserialize>::deserialize(deserializer)?;

@@ -7,7 +7,6 @@ pub mod limits;
 mod mfa;
 mod policy;
 mod tags;
-#[cfg(feature = "serde")]
 mod tags_serde;
 mod text;
 
@@ -191,14 +190,12 @@ macro_rules! text_parameter {
             }
         }
 
-        #[cfg(feature = "serde")]
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
             }
         }
 
-        #[cfg(feature = "serde")]
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let value = String::deserialize(deserializer)?;
@@ -217,7 +214,6 @@ fn length_fault(characters: usize) -> String {
     }
 }
 
-#[cfg(feature = "serde")]
 #[cfg(test)]
 mod conversion_tests;
 #[cfg(test)]

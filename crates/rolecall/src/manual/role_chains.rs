@@ -49,8 +49,8 @@
 //! For tags and source identities, the role's trust policy must also allow `sts:TagSession` and
 //! `sts:SetSourceIdentity`. If STS denies one of these actions, the error names it.
 //!
-//! With the default feature `serde`, `Role` implements serde's `Serialize` and `Deserialize`: roles
-//! can be part of a configuration file.
+//! `Role` implements serde's `Serialize` and `Deserialize`: roles can be part of a configuration
+//! file.
 //!
 //! # Lifetimes
 //!

@@ -58,7 +58,6 @@ fn pool_and_entry_agree_on_health_in_every_state() {
     }
 }
 
-#[cfg(feature = "serde")]
 #[test]
 fn pool_status_serializes_all_counts() {
     let (status, _) = statuses(State::Stale, 1, None);

@@ -3,7 +3,6 @@
 use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextMut;
 use aws_smithy_types::error::ErrorMetadata;
 use rolecall_core::InvalidSession;
-use rolecall_core::json::Json;
 
 /// Largest body that is searched for a code, in bytes. Errors of AWS services are far smaller.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -39,9 +38,9 @@ fn of_body(body: &str) -> Option<String> {
     if let Some((_, rest)) = body.split_once("<Code>") {
         return rest.split_once("</Code>").map(|(code, _)| code.trim().to_owned());
     }
-    let body = Json::parse(body.as_bytes()).ok()?;
-    let code = body.get("__type").or_else(|| body.get("code"))?.as_text()?;
-    Some(bare(&code).to_owned())
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    let code = body.get("__type").or_else(|| body.get("code"))?.as_str()?;
+    Some(bare(code).to_owned())
 }
 
 /// Strips what the JSON protocols put around a code: `namespace#code:url`.
