@@ -11,11 +11,11 @@
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
-use rolecall_policy::{Explanation, Outcome, Simulation};
+use rolecall_policy::{Explanation, Outcome, Simulation, SimulationId};
 
 #[derive(serde::Serialize)]
 struct Answer {
-    id: Option<String>,
+    id: Option<SimulationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,20 +61,19 @@ fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> io::Re
 }
 
 fn answer(line: &[u8], explain: bool) -> Answer {
-    let failed = |id, error| Answer { id, decision: None, explanation: None, error: Some(error) };
-    let Ok(text) = std::str::from_utf8(line) else {
-        return failed(None, "the line is not valid UTF-8".to_owned());
-    };
-    match Simulation::parse(text) {
+    match Simulation::from_slice(line) {
         Ok(simulation) => {
             let decision = simulation.evaluate();
             Answer {
-                id: simulation.id().map(str::to_owned),
+                id: simulation.id().cloned(),
                 decision: Some(decision.outcome()),
                 explanation: explain.then(|| decision.explain()),
                 error: None,
             }
         }
-        Err(error) => failed(Simulation::id_of(text), error.to_string()),
+        Err(error) => {
+            let (id, error) = (Simulation::find_id(line), Some(error.to_string()));
+            Answer { id, decision: None, explanation: None, error }
+        }
     }
 }

@@ -48,6 +48,11 @@ impl Context {
         self.0.get(lower_case_key).map(Vec::as_slice).filter(|values| !values.is_empty())
     }
 
+    /// Returns `true` for a key that was set, also without values.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.0.contains_key(&key.to_lowercase())
+    }
+
     /// Returns the keys, in lower case, and their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0.iter().map(|(key, values)| (key.as_str(), values.as_slice()))

@@ -76,6 +76,7 @@ mod limits;
 mod lines;
 mod lint;
 mod model;
+mod node;
 mod oidc_provider;
 mod pattern;
 mod policy;
@@ -114,7 +115,7 @@ pub use policy::{PermissionPolicy, ResourcePolicy, TrustPolicy};
 pub use principal::Principal;
 pub use request::Request;
 pub use session::SessionPolicySize;
-pub use simulate::Simulation;
+pub use simulate::{Simulation, SimulationId};
 pub use token::{CheckedAction, TokenCheck, WebIdentityClaims};
 
 // Compiles the examples of the README, one of which needs the feature, with the doc tests.

@@ -3,6 +3,7 @@
 //! (IAM User Guide, "Grammar of the IAM JSON policy language".)
 
 mod conditions;
+mod document;
 mod path;
 mod reader;
 
@@ -11,7 +12,8 @@ use crate::json::{Json, JsonError, count_without_white_space, line_and_column};
 use crate::limits::{MAX_DOCUMENT_BYTES, PolicyKind};
 use crate::lines::Lines;
 use crate::model::Document;
-use reader::{ReadDocument, Reader, Stop};
+use document::ReadDocument;
+use reader::{Reader, Stop};
 
 /// What a document does not conform to, with the code of the lint that reports it.
 #[derive(Debug)]
@@ -123,18 +125,18 @@ pub(crate) fn inspect(kind: PolicyKind, text: &str) -> Inspected<'_> {
 
 /// Reads a document from bytes.
 pub(crate) fn read_slice(kind: PolicyKind, bytes: &[u8]) -> Result<Document, PolicyError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => read(kind, text),
-        Err(error) => {
-            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let text = std::str::from_utf8(valid).unwrap_or_default();
-            Err(PolicyError {
-                location: String::new(),
-                position: Some(position(text, text.len())),
-                message: "not valid UTF-8".to_owned(),
-            })
-        }
-    }
+    read(kind, utf8("", bytes)?)
+}
+
+/// Returns the text of bytes that are UTF-8. `location` is that of an error.
+pub(crate) fn utf8<'a>(location: &str, bytes: &'a [u8]) -> Result<&'a str, PolicyError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let text = std::str::from_utf8(valid).unwrap_or_default();
+        let position = Some(position(text, text.len()));
+        let message = "not valid UTF-8".to_owned();
+        PolicyError { location: location.to_owned(), position, message }
+    })
 }
 
 /// Compares a document with the quota of its kind.

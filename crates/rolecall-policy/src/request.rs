@@ -17,7 +17,7 @@ use crate::model::Action;
 /// assert_eq!(request.account_of_resource(), Some("444455556666"));
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub(crate) caller: Caller,
     pub(crate) action: Action,

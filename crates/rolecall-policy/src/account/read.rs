@@ -8,13 +8,13 @@ use super::decode::percent_decode;
 use super::details::{AccountDetails, Identity, PolicyName, Role};
 use crate::arn::Arn;
 use crate::error::PolicyError;
-use crate::json::{Json, JsonError, Member, Value};
+use crate::json::{Json, JsonError, Value};
 use crate::limits::PolicyKind;
-use crate::lines::Lines;
 use crate::model::Document;
+use crate::node::{Node, Object, Parsed, Source};
 use crate::policy::{PermissionPolicy, TrustPolicy};
 use crate::principal::Principal;
-use crate::read::{json_error, read_value, read_value_in};
+use crate::read::read_value;
 
 /// The longest description that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1_048_576;
@@ -24,27 +24,19 @@ const MAX_ENTITIES: usize = 50_000;
 const EXPORT: &str = "hint: run aws iam get-account-authorization-details without --filter, \
                       --query and --max-items";
 
-type Parsed<T> = Result<T, PolicyError>;
-
 pub(super) fn read(text: &str) -> Parsed<AccountDetails> {
-    if text.len() > MAX_BYTES {
-        let message = format!("{} bytes; the most that is read is {MAX_BYTES}", text.len());
-        return Err(PolicyError::new("description", message));
-    }
+    let source = Source::new("description", text);
     let mut reader = Reader {
-        lines: Lines::of(text),
         account: None,
         managed: HashMap::new(),
         groups: HashMap::new(),
         uses: HashMap::new(),
         arns: HashSet::new(),
     };
-    let json = Json::parse(text).map_err(|error| json_error(text, error))?;
-    reader.details(json)
+    reader.details(source.parse(MAX_BYTES)?)
 }
 
-struct Reader<'t> {
-    lines: Lines<'t>,
+struct Reader {
     account: Option<String>,
     managed: HashMap<String, Managed>,
     groups: HashMap<String, Attached>,
@@ -68,178 +60,100 @@ struct Attached {
     names: Vec<PolicyName>,
 }
 
-/// The members of an object, taken out one by one.
-struct Members<'a> {
-    members: Vec<Member<'a>>,
-    offset: usize,
-}
-
-impl<'a> Members<'a> {
-    /// A member that is `null` counts as absent.
-    fn take(&mut self, key: &str) -> Option<Json<'a>> {
-        let index = self.members.iter().position(|member| member.key == key)?;
-        let value = self.members.swap_remove(index).value;
-        (value.value != Value::Null).then_some(value)
+/// Takes a list out of an object. An absent list is empty.
+fn list<'t, 's>(members: &mut Object<'t, 's>, key: &str) -> Parsed<Vec<Node<'t, 's>>> {
+    let Some(node) = members.take(key) else { return Ok(Vec::new()) };
+    match &node.json.value {
+        Value::List(items) if items.len() > MAX_ENTITIES => {
+            let length = items.len();
+            Err(node.error(format!("{length} items; the most that is read is {MAX_ENTITIES}")))
+        }
+        _ => Ok(node.items()?.collect()),
     }
 }
 
-impl<'a> Reader<'_> {
-    fn error(&self, location: &str, offset: usize, message: impl Into<String>) -> PolicyError {
-        let position = Some(self.lines.position(offset));
-        PolicyError { location: location.to_owned(), position, message: message.into() }
-    }
-
-    fn members(&self, location: &str, json: Json<'a>) -> Parsed<Members<'a>> {
-        let kind = json.kind();
-        match json.value {
-            Value::Object(members) => Ok(Members { members, offset: json.offset }),
-            _ => {
-                let message = format!("expected an object, found {kind}");
-                Err(self.error(location, json.offset, message))
-            }
-        }
-    }
-
-    fn string(&self, location: &str, members: &mut Members<'a>, key: &str) -> Parsed<String> {
-        match self.optional_string(location, members, key)? {
-            Some(text) => Ok(text),
-            None => Err(self.error(location, members.offset, format!("{key} is missing"))),
-        }
-    }
-
-    fn optional_string(
-        &self,
-        location: &str,
-        members: &mut Members<'a>,
-        key: &str,
-    ) -> Parsed<Option<String>> {
-        let Some(json) = members.take(key) else { return Ok(None) };
-        let kind = json.kind();
-        match json.value {
-            Value::String(text) => Ok(Some(text.into_owned())),
-            _ => {
-                let message = format!("expected a string, found {kind}");
-                Err(self.error(&format!("{location}.{key}"), json.offset, message))
-            }
-        }
-    }
-
-    /// Returns the items of a list with the location of each, or none if the list is absent.
-    fn list(
-        &self,
-        location: &str,
-        members: &mut Members<'a>,
-        key: &str,
-    ) -> Parsed<Vec<(String, Json<'a>)>> {
-        let Some(json) = members.take(key) else { return Ok(Vec::new()) };
-        let location = if location.is_empty() { key.into() } else { format!("{location}.{key}") };
-        let kind = json.kind();
-        let message = match json.value {
-            Value::List(items) if items.len() <= MAX_ENTITIES => {
-                let items = items.into_iter().enumerate();
-                return Ok(items
-                    .map(|(index, item)| (format!("{location}[{index}]"), item))
-                    .collect());
-            }
-            Value::List(items) => {
-                format!("{} items; the most that is read is {MAX_ENTITIES}", items.len())
-            }
-            _ => format!("expected a list, found {kind}"),
-        };
-        Err(self.error(&location, json.offset, message))
-    }
-
-    fn details(&mut self, json: Json<'a>) -> Parsed<AccountDetails> {
-        let mut members = self.members("description", json)?;
-        let truncated =
-            matches!(members.take("IsTruncated"), Some(Json { value: Value::Bool(true), .. }));
-        if truncated || members.take("NextToken").is_some() || members.take("Marker").is_some() {
-            let message = format!("this is one page of several; {EXPORT}");
-            return Err(self.error("description", members.offset, message));
+impl Reader {
+    fn details(&mut self, node: Node<'_, '_>) -> Parsed<AccountDetails> {
+        let mut members = node.object()?;
+        let truncated = members.take("IsTruncated").map(|node| node.json.value);
+        if truncated == Some(Value::Bool(true))
+            || members.take("NextToken").is_some()
+            || members.take("Marker").is_some()
+        {
+            return Err(members.error(format!("this is one page of several; {EXPORT}")));
         }
         let keys = ["Policies", "GroupDetailList", "UserDetailList", "RoleDetailList"];
-        for key in keys {
-            if !members.members.iter().any(|member| member.key == key) {
-                let message = format!("{key} is missing; {EXPORT}");
-                return Err(self.error("description", members.offset, message));
-            }
+        if let Some(key) = keys.into_iter().find(|key| !members.has(key)) {
+            return Err(members.error(format!("{key} is missing; {EXPORT}")));
         }
-        let [policies, groups, users, roles] = keys.map(|key| self.list("", &mut members, key));
-        for (location, json) in policies? {
-            self.managed_policy(&location, json)?;
+        let [policies, groups, users, roles] = keys.map(|key| list(&mut members, key));
+        for node in policies? {
+            self.managed_policy(node)?;
         }
-        for (location, json) in groups? {
-            self.group(&location, json)?;
+        for node in groups? {
+            self.group(node)?;
         }
         let mut identities = Vec::new();
-        for (location, json) in users? {
-            identities.push(self.identity(&location, json, "User")?);
+        for node in users? {
+            identities.push(self.identity(node, "User")?);
         }
-        for (location, json) in roles? {
-            identities.push(self.identity(&location, json, "Role")?);
+        for node in roles? {
+            identities.push(self.identity(node, "Role")?);
         }
         let Some(account) = self.account.take() else {
-            let message = "no user, group, role or policy tells the account id";
-            return Err(self.error("description", members.offset, message));
+            return Err(members.error("no user, group, role or policy tells the account id"));
         };
         Ok(AccountDetails { account, identities, gaps: self.gaps() })
     }
 
-    fn managed_policy(&mut self, location: &str, json: Json<'a>) -> Parsed<()> {
-        let mut members = self.members(location, json)?;
-        let offset = members.offset;
-        let arn = self.string(location, &mut members, "Arn")?;
-        let name = self.optional_string(location, &mut members, "PolicyName")?;
+    fn managed_policy(&mut self, node: Node<'_, '_>) -> Parsed<()> {
+        let mut members = node.object()?;
+        let arn = members.text("Arn")?;
+        let name = members.optional_text("PolicyName")?;
         let name = name.or_else(|| arn.rsplit('/').next().map(str::to_owned)).unwrap_or_default();
         let of_aws = Arn::parse(&arn).is_some_and(|arn| arn.account == "aws");
         let kind = if of_aws { PolicyKind::AwsManaged } else { PolicyKind::Managed };
         if !of_aws {
-            self.owned(location, offset, &arn)?;
+            self.owned(&members, &arn)?;
         }
-        let default = self.optional_string(location, &mut members, "DefaultVersionId")?;
+        let default = members.optional_text("DefaultVersionId")?;
         let counts = ["AttachmentCount", "PermissionsBoundaryUsageCount"].map(|key| match members
             .take(key)
-            .map(|json| json.value)
+            .map(|node| node.json.value)
         {
             Some(Value::Number(text)) => text.parse().unwrap_or(0),
             _ => 0,
         });
-        let mut document = None;
-        for (location, json) in self.list(location, &mut members, "PolicyVersionList")? {
-            let mut version = self.members(&location, json)?;
-            let id = self.optional_string(&location, &mut version, "VersionId")?;
-            let is_default = match version.take("IsDefaultVersion").map(|json| json.value) {
+        let mut policy = None;
+        for node in list(&mut members, "PolicyVersionList")? {
+            let mut version = node.object()?;
+            let id = version.optional_text("VersionId")?;
+            let is_default = match version.take("IsDefaultVersion").map(|node| node.json.value) {
                 Some(Value::Bool(is_default)) => is_default,
                 _ => id.is_some() && id == default,
             };
-            if !is_default {
-                continue;
+            if is_default {
+                let document = document(version.require("Document")?, kind)?;
+                policy = Some(PermissionPolicy::from_document(document));
             }
-            let location = format!("{location}.Document");
-            let Some(json) = version.take("Document") else {
-                return Err(self.error(&location, version.offset, "Document is missing"));
-            };
-            document = Some(self.document(&location, kind, json)?);
         }
-        let Some(document) = document else {
+        let Some(policy) = policy else {
             let message = format!("the policy {arn:?} has no default version; {EXPORT}");
-            return Err(self.error(location, offset, message));
+            return Err(members.error(message));
         };
-        self.unique(location, offset, &arn)?;
-        let policy = PermissionPolicy::from_document(document);
+        self.unique(&members, &arn)?;
         let name = PolicyName { name, arn: Some(arn.clone()), group: None };
         self.managed.insert(arn, Managed { name, policy, counts });
         Ok(())
     }
 
-    fn group(&mut self, location: &str, json: Json<'a>) -> Parsed<()> {
-        let mut members = self.members(location, json)?;
-        let offset = members.offset;
-        let arn = self.string(location, &mut members, "Arn")?;
-        self.owned(location, offset, &arn)?;
-        self.unique(location, offset, &arn)?;
-        let name = self.string(location, &mut members, "GroupName")?;
-        let mut attached = self.attached(location, &mut members, "GroupPolicyList")?;
+    fn group(&mut self, node: Node<'_, '_>) -> Parsed<()> {
+        let mut members = node.object()?;
+        let arn = members.text("Arn")?;
+        self.owned(&members, &arn)?;
+        self.unique(&members, &arn)?;
+        let name = members.text("GroupName")?;
+        let mut attached = self.attached(&mut members, "GroupPolicyList")?;
         for policy in &mut attached.names {
             policy.group = Some(name.clone());
         }
@@ -247,79 +161,57 @@ impl<'a> Reader<'_> {
         Ok(())
     }
 
-    fn identity(&mut self, location: &str, json: Json<'a>, kind: &str) -> Parsed<Identity> {
-        let mut members = self.members(location, json)?;
-        let offset = members.offset;
-        let arn = self.string(location, &mut members, "Arn")?;
-        let is_kind = match Principal::aws(&arn) {
-            Ok(Principal::User(_)) => kind == "User",
-            Ok(Principal::Role(_)) => kind == "Role",
-            _ => false,
-        };
-        if !is_kind {
-            let message = format!("{arn:?} is not the ARN of a {}", kind.to_lowercase());
-            return Err(self.error(&format!("{location}.Arn"), offset, message));
-        }
-        let account = self.owned(location, offset, &arn)?;
-        self.unique(location, offset, &arn)?;
-        let name = self.string(location, &mut members, &format!("{kind}Name"))?;
-        let id = self.optional_string(location, &mut members, &format!("{kind}Id"))?;
-        let path = self.optional_string(location, &mut members, "Path")?;
-        let mut attached = self.attached(location, &mut members, &format!("{kind}PolicyList"))?;
-        for (location, json) in self.list(location, &mut members, "GroupList")? {
-            let group = match &json.value {
-                Value::String(name) => self.groups.get(name.as_ref()),
-                _ => return Err(self.error(&location, json.offset, "expected a group's name")),
+    fn identity(&mut self, node: Node<'_, '_>, kind: &str) -> Parsed<Identity> {
+        let mut members = node.object()?;
+        let arn = members.require("Arn")?.parse_text(|arn| {
+            let is_kind = match Principal::aws(arn) {
+                Ok(Principal::User(_)) => kind == "User",
+                Ok(Principal::Role(_)) => kind == "Role",
+                _ => false,
             };
-            let Some(group) = group else {
-                let message = format!("the group is not in GroupDetailList; {EXPORT}");
-                return Err(self.error(&location, json.offset, message));
-            };
+            let message = || format!("{arn:?} is not the ARN of a {}", kind.to_lowercase());
+            is_kind.then(|| arn.to_owned()).ok_or_else(message)
+        })?;
+        let account = self.owned(&members, &arn)?;
+        self.unique(&members, &arn)?;
+        let name = members.text(&format!("{kind}Name"))?;
+        let id = members.optional_text(&format!("{kind}Id"))?;
+        let path = members.optional_text("Path")?;
+        let mut attached = self.attached(&mut members, &format!("{kind}PolicyList"))?;
+        for node in list(&mut members, "GroupList")? {
+            let group = node.parse_text(|name| {
+                let group = self.groups.get(name);
+                group.ok_or_else(|| format!("the group is not in GroupDetailList; {EXPORT}"))
+            })?;
             attached.policies.extend(group.policies.iter().cloned());
             attached.names.extend(group.names.iter().cloned());
         }
-        let boundary = self.boundary(location, &mut members)?;
-        let tags = self.tags(location, &mut members)?;
-        let role = match members.take("AssumeRolePolicyDocument") {
-            _ if kind == "User" => None,
-            None => {
-                let message = "AssumeRolePolicyDocument is missing";
-                return Err(self.error(location, offset, message));
-            }
-            Some(json) => {
-                let location = format!("{location}.AssumeRolePolicyDocument");
-                let document = self.document(&location, PolicyKind::Trust, json)?;
-                let is_service_linked =
-                    path.is_some_and(|path| path.starts_with("/aws-service-role/"));
-                Some(Role::new(TrustPolicy::from_document(document), is_service_linked))
-            }
+        let boundary = self.boundary(&mut members)?;
+        let tags = tags(&mut members)?;
+        let role = if kind == "Role" {
+            let trust = document(members.require("AssumeRolePolicyDocument")?, PolicyKind::Trust)?;
+            let is_service_linked = path.is_some_and(|path| path.starts_with("/aws-service-role/"));
+            Some(Role::new(TrustPolicy::from_document(trust), is_service_linked))
+        } else {
+            None
         };
         let Attached { policies, names } = attached;
         Ok(Identity { arn, account, name, id, role, tags, policies, names, boundary })
     }
 
-    fn attached(
-        &mut self,
-        location: &str,
-        members: &mut Members<'a>,
-        inline: &str,
-    ) -> Parsed<Attached> {
+    fn attached(&mut self, members: &mut Object<'_, '_>, inline: &str) -> Parsed<Attached> {
         let mut attached = Attached::default();
-        for (location, json) in self.list(location, members, inline)? {
-            let mut policy = self.members(&location, json)?;
-            let name = self.string(&location, &mut policy, "PolicyName")?;
-            let Some(json) = policy.take("PolicyDocument") else {
-                return Err(self.error(&location, policy.offset, "PolicyDocument is missing"));
-            };
-            let location = format!("{location}.PolicyDocument");
-            let document = self.document(&location, PolicyKind::Inline, json)?;
+        for node in list(members, inline)? {
+            let mut policy = node.object()?;
+            let name = policy.text("PolicyName")?;
+            let document = document(policy.require("PolicyDocument")?, PolicyKind::Inline)?;
             attached.policies.push(PermissionPolicy::from_document(document));
             attached.names.push(PolicyName::new(name));
         }
-        for (location, json) in self.list(location, members, "AttachedManagedPolicies")? {
-            let mut policy = self.members(&location, json)?;
-            let arn = self.string(&location, &mut policy, "PolicyArn")?;
-            let (policy, name) = self.managed(&location, policy.offset, arn, 0)?;
+        for node in list(members, "AttachedManagedPolicies")? {
+            let mut policy = node.object()?;
+            let arn = policy.text("PolicyArn")?;
+            let (policy, name) = self.managed(&policy, arn, 0)?;
             attached.policies.push(policy);
             attached.names.push(name);
         }
@@ -329,14 +221,13 @@ impl<'a> Reader<'_> {
     /// Returns a managed policy, and counts its use.
     fn managed(
         &mut self,
-        location: &str,
-        offset: usize,
+        attachment: &Object<'_, '_>,
         arn: String,
         use_index: usize,
     ) -> Parsed<(PermissionPolicy, PolicyName)> {
         let Some(managed) = self.managed.get(&arn) else {
             let message = format!("the policy {arn:?} is not in Policies; {EXPORT}");
-            return Err(self.error(location, offset, message));
+            return Err(attachment.error(message));
         };
         let found = (managed.policy.clone(), managed.name.clone());
         if let Some(count) = self.uses.entry(arn).or_default().get_mut(use_index) {
@@ -347,71 +238,35 @@ impl<'a> Reader<'_> {
 
     fn boundary(
         &mut self,
-        location: &str,
-        members: &mut Members<'a>,
+        members: &mut Object<'_, '_>,
     ) -> Parsed<Option<([PermissionPolicy; 1], PolicyName)>> {
-        let Some(json) = members.take("PermissionsBoundary") else { return Ok(None) };
-        let location = format!("{location}.PermissionsBoundary");
-        let mut boundary = self.members(&location, json)?;
-        let arn = self.string(&location, &mut boundary, "PermissionsBoundaryArn")?;
-        let (policy, name) = self.managed(&location, boundary.offset, arn, 1)?;
+        let Some(node) = members.take("PermissionsBoundary") else { return Ok(None) };
+        let mut boundary = node.object()?;
+        let arn = boundary.text("PermissionsBoundaryArn")?;
+        let (policy, name) = self.managed(&boundary, arn, 1)?;
         Ok(Some(([policy], name)))
     }
 
-    fn tags(&self, location: &str, members: &mut Members<'a>) -> Parsed<Vec<(String, String)>> {
-        let tags = self.list(location, members, "Tags")?.into_iter();
-        tags.map(|(location, json)| {
-            let mut tag = self.members(&location, json)?;
-            let key = self.string(&location, &mut tag, "Key")?;
-            Ok((key, self.optional_string(&location, &mut tag, "Value")?.unwrap_or_default()))
-        })
-        .collect()
-    }
-
     /// Checks that an ARN is of the account that the others are of, and returns the account.
-    fn owned(&mut self, location: &str, offset: usize, arn: &str) -> Parsed<String> {
+    fn owned(&mut self, entity: &Object<'_, '_>, arn: &str) -> Parsed<String> {
         let Some(found) = Arn::parse(arn).map(|arn| arn.account).filter(|it| !it.is_empty()) else {
-            return Err(self.error(location, offset, format!("{arn:?} is not an ARN of IAM")));
+            return Err(entity.error(format!("{arn:?} is not an ARN of IAM")));
         };
         let account = self.account.get_or_insert_with(|| found.to_owned()).clone();
         if account != found {
-            let message = format!(
+            return Err(entity.error(format!(
                 "{arn:?} is not of account {account}, as what stands before it is; hint: parse \
                  the description of each account by itself"
-            );
-            return Err(self.error(location, offset, message));
+            )));
         }
         Ok(account)
     }
 
-    fn unique(&mut self, location: &str, offset: usize, arn: &str) -> Parsed<()> {
+    fn unique(&mut self, entity: &Object<'_, '_>, arn: &str) -> Parsed<()> {
         if self.arns.insert(arn.to_owned()) {
             return Ok(());
         }
-        Err(self.error(location, offset, format!("{arn:?} is described twice")))
-    }
-
-    fn document(&self, location: &str, kind: PolicyKind, json: Json<'a>) -> Parsed<Document> {
-        let join = |inner: &str| match inner {
-            "" => location.to_owned(),
-            inner => format!("{location}.{inner}"),
-        };
-        let Value::String(text) = &json.value else {
-            return read_value_in(kind, &self.lines, json).map_err(|error| {
-                let location = join(&error.location);
-                PolicyError { location, ..error }
-            });
-        };
-        let decoded = percent_decode(text)
-            .map_err(|fault| self.error(location, json.offset, format!("the document {fault}")))?;
-        let parsed = Json::parse(&decoded).map_err(|JsonError { message, .. }| {
-            self.error(location, json.offset, format!("not valid JSON in the string: {message}"))
-        })?;
-        read_value(kind, &decoded, parsed).map_err(|error| {
-            let inner = error.position.map(|at| format!(" (at {at} of the string's document)"));
-            let message = error.message + &inner.unwrap_or_default();
-            self.error(&join(&error.location), json.offset, message)
-        })
+        Err(entity.error(format!("{arn:?} is described twice")))
     }
 
     /// Compares how often the managed policies say that they are used with the uses that were read.
@@ -432,4 +287,28 @@ impl<'a> Reader<'_> {
         gaps.sort();
         gaps
     }
+}
+
+fn tags(members: &mut Object<'_, '_>) -> Parsed<Vec<(String, String)>> {
+    let tags = list(members, "Tags")?.into_iter();
+    tags.map(|node| {
+        let mut tag = node.object()?;
+        Ok((tag.text("Key")?, tag.optional_text("Value")?.unwrap_or_default()))
+    })
+    .collect()
+}
+
+/// Reads a document, which is an object, or a string that contains one.
+fn document(node: Node<'_, '_>, kind: PolicyKind) -> Parsed<Document> {
+    let Value::String(text) = &node.json.value else { return node.document(kind) };
+    let decoded =
+        percent_decode(text).map_err(|fault| node.error(format!("the document {fault}")))?;
+    let parsed = Json::parse(&decoded).map_err(|JsonError { message, .. }| {
+        node.error(format!("not valid JSON in the string: {message}"))
+    })?;
+    read_value(kind, &decoded, parsed).map_err(|error| {
+        let inner = error.position.map(|at| format!(" (at {at} of the string's document)"));
+        let message = error.message + &inner.unwrap_or_default();
+        PolicyError { location: error.location, ..node.error(message) }.within(&node.location)
+    })
 }

@@ -3,7 +3,7 @@
 use super::path::Path;
 use super::reader::{Parsed, Reader, Stop};
 use crate::condition::{Condition, Operator, SetOperator, key_fault};
-use crate::json::{Json, Member, Value};
+use crate::json::{Json, Member};
 use crate::pattern::Version;
 
 impl Reader<'_> {
@@ -16,7 +16,7 @@ impl Reader<'_> {
         let mut conditions: Vec<Condition> = Vec::new();
         let mut operators: Vec<Operator> = Vec::new();
         let mut all = true;
-        for member in self.members(path, json, "DATA_TYPE_MISMATCH")?.members {
+        for member in self.members(path, json, "DATA_TYPE_MISMATCH")?.list {
             let path = path.key(&member.key);
             let first = conditions.len();
             let block = self.operator(&path, &member, &mut operators).and_then(|operator| {
@@ -26,7 +26,7 @@ impl Reader<'_> {
                 all = false;
                 continue;
             };
-            for member in block.members {
+            for member in block.list {
                 let same = conditions.get(first..).unwrap_or_default();
                 match self.collect(self.condition(&path, operator, member, version, same))? {
                     Some(condition) => conditions.push(condition),
@@ -75,9 +75,11 @@ impl Reader<'_> {
             None if operator.is_if_exists() => "EMPTY_ARRAY_CONDITION_IFEXISTS",
             None => "EMPTY_ARRAY_CONDITION",
         };
-        let values = self.one_or_many(&path, member.value, empty, |path, json| {
-            self.condition_value(path, json)
-        })?;
+        let read = |path: &Path<'_>, json: Json<'_>| match json.into_scalar() {
+            Ok(text) => Ok(text.into_owned().into_boxed_str()),
+            Err(error) => self.fail_as(path, error, "DATA_TYPE_MISMATCH"),
+        };
+        let values = self.one_or_many(&path, member.value, empty, read)?;
         let at = self.located(member.offset);
         let condition = Condition::compile(operator, &member.key, values, version, at);
         let key = condition.lower_case_key();
@@ -86,19 +88,5 @@ impl Reader<'_> {
             return self.fail(&path, member.offset, "DUPLICATE_KEYS_WITH_DIFFERENT_CASE", message);
         }
         Ok(condition)
-    }
-
-    /// A string, or a number or boolean in its JSON spelling.
-    fn condition_value(&self, path: &Path<'_>, json: Json<'_>) -> Parsed<Box<str>> {
-        let kind = json.kind();
-        Ok(match json.value {
-            Value::String(text) => text.into_owned().into_boxed_str(),
-            Value::Number(text) => text.into(),
-            Value::Bool(value) => value.to_string().into_boxed_str(),
-            _ => {
-                let message = format!("expected a string, a number or a boolean, found {kind}");
-                return self.fail(path, json.offset, "DATA_TYPE_MISMATCH", message);
-            }
-        })
     }
 }

@@ -127,6 +127,7 @@ fn codes_and_summaries_are_well_formed() {
 fn codes_of_the_parser_are_in_the_table() {
     let sources = [
         include_str!("../../read.rs"),
+        include_str!("../../read/document.rs"),
         include_str!("../../read/reader.rs"),
         include_str!("../../read/conditions.rs"),
         include_str!("../../limits.rs"),
