@@ -4,11 +4,17 @@
 //! pattern times text steps: a text between two stars is searched for from left to right, and what
 //! was found is never given back, which is right because the stars match any text.
 
+mod compile;
+mod segments;
 mod unknown;
 
 use std::fmt;
 
 use crate::context::Context;
+use compile::Compiler;
+use segments::matches_segments;
+
+pub(crate) use compile::split_fields;
 
 /// A text with the wildcards `*` (any number of characters, including `/` and `:`) and `?` (one
 /// character), and, where the policy's version has them, policy variables such as
@@ -43,7 +49,7 @@ pub struct Pattern {
 /// ```
 /// assert_eq!(rolecall_policy::Version::V2012.as_str(), "2012-10-17");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Version {
     /// `2008-10-17`, which has no policy variables. Also the version of a document that names none.
@@ -59,6 +65,12 @@ impl Version {
             Self::V2008 => "2008-10-17",
             Self::V2012 => "2012-10-17",
         }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -178,9 +190,7 @@ impl Pattern {
             Some(0) if text == "*" => Shape::Any,
             Some(at) if at + 1 == text.len() && text.ends_with('*') => Shape::Prefix,
             Some(_) => {
-                let mut compiler = Compiler::default();
-                compiler.compile(text, syntax);
-                let Compiler { segments, variables, .. } = compiler;
+                let (segments, variables) = Compiler::default().compile(text, syntax);
                 let shape = Shape::Segments(segments);
                 return Self { text: text.into(), shape, variables };
             }
@@ -279,236 +289,6 @@ impl fmt::Display for Pattern {
         f.write_str(&self.text)
     }
 }
-
-/// Splits the text of a pattern at the first colons that are not part of a variable, into at most
-/// `N` fields. Returns `None` if there are fewer.
-pub(crate) fn split_fields<const N: usize>(text: &str, syntax: Syntax) -> Option<[&str; N]> {
-    let mut fields = [""; N];
-    let (mut rest, mut start) = (text, 0);
-    for (index, field) in fields.iter_mut().enumerate() {
-        if index + 1 == N {
-            *field = text.get(start..)?;
-            break;
-        }
-        loop {
-            match rest.chars().next()? {
-                ':' => {
-                    let colon = text.len() - rest.len();
-                    *field = text.get(start..colon)?;
-                    start = colon + 1;
-                    rest = text.get(start..)?;
-                    break;
-                }
-                c => {
-                    let variable = variable_at(rest, syntax).map(|(_, after)| after);
-                    rest = variable.or_else(|| rest.get(c.len_utf8()..))?;
-                }
-            }
-        }
-    }
-    Some(fields)
-}
-
-/// What stands between the braces of a variable or escape at the start of `text`, and the rest.
-fn variable_at(text: &str, syntax: Syntax) -> Option<(&str, &str)> {
-    let inner = if syntax.variables { text.strip_prefix("${") } else { None };
-    inner?.split_once('}')
-}
-
-struct Compiler {
-    segments: Vec<Vec<Piece>>,
-    variables: Vec<Variable>,
-    /// Literal text that is not yet a piece.
-    literal: String,
-}
-
-impl Default for Compiler {
-    fn default() -> Self {
-        Self { segments: vec![Vec::new()], variables: Vec::new(), literal: String::new() }
-    }
-}
-
-impl Compiler {
-    fn compile(&mut self, text: &str, syntax: Syntax) {
-        let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            if let Some((inner, after)) = variable_at(rest, syntax) {
-                rest = after;
-                match inner {
-                    "*" | "?" | "$" => self.literal.push_str(inner),
-                    _ => self.push_variable(Variable::parse(inner)),
-                }
-                continue;
-            }
-            rest = rest.get(c.len_utf8()..).unwrap_or_default();
-            match c {
-                '*' if syntax.wildcards => self.push_star(),
-                '?' if syntax.wildcards => self.push_question_mark(),
-                _ => self.literal.push(c),
-            }
-        }
-        self.flush();
-    }
-
-    fn push(&mut self, piece: Piece) {
-        if let Some(segment) = self.segments.last_mut() {
-            segment.push(piece);
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.literal.is_empty() {
-            let literal = std::mem::take(&mut self.literal);
-            self.push(Piece::Literal(literal.into()));
-        }
-    }
-
-    fn push_star(&mut self) {
-        self.flush();
-        // A star after a star adds nothing, and would leave an empty segment between them.
-        let after_star = self.segments.len() > 1 && self.segments.last().is_some_and(Vec::is_empty);
-        if !after_star {
-            self.segments.push(Vec::new());
-        }
-    }
-
-    fn push_question_mark(&mut self) {
-        self.flush();
-        let last = self.segments.last_mut().and_then(|segment| segment.last_mut());
-        if let Some(Piece::Characters(count)) = last {
-            *count += 1;
-        } else {
-            self.push(Piece::Characters(1));
-        }
-    }
-
-    fn push_variable(&mut self, variable: Variable) {
-        self.flush();
-        let known = self.variables.iter().position(|known| *known == variable);
-        let index = known.unwrap_or_else(|| {
-            self.variables.push(variable);
-            self.variables.len() - 1
-        });
-        self.push(Piece::Variable(index));
-    }
-}
-
-fn matches_segments(segments: &[Vec<Piece>], text: &str, values: &Values<'_>) -> bool {
-    let Some((first, others)) = segments.split_first() else { return text.is_empty() };
-    let Some(mut rest) = strip_start(first, text, values) else { return false };
-    let Some((last, middle)) = others.split_last() else { return rest.is_empty() };
-    // The end is taken off before the middle is searched for, so that they cannot overlap.
-    let Some(before_last) = strip_end(last, rest, values) else { return false };
-    rest = before_last;
-    for segment in middle {
-        match strip_found(segment, rest, values) {
-            Some(after) => rest = after,
-            None => return false,
-        }
-    }
-    true
-}
-
-/// The text after the pieces, if it starts with them.
-fn strip_start<'t>(pieces: &[Piece], text: &'t str, values: &Values<'_>) -> Option<&'t str> {
-    let mut rest = text;
-    for piece in pieces {
-        rest = match piece {
-            Piece::Literal(literal) => rest.strip_prefix(&**literal)?,
-            Piece::Variable(index) => rest.strip_prefix(values.get(*index))?,
-            Piece::Characters(count) => {
-                let mut chars = rest.chars();
-                chars.nth(count - 1)?;
-                chars.as_str()
-            }
-        };
-    }
-    Some(rest)
-}
-
-/// The text before the pieces, if it ends with them.
-fn strip_end<'t>(pieces: &[Piece], text: &'t str, values: &Values<'_>) -> Option<&'t str> {
-    let mut rest = text;
-    for piece in pieces.iter().rev() {
-        rest = match piece {
-            Piece::Literal(literal) => rest.strip_suffix(&**literal)?,
-            Piece::Variable(index) => rest.strip_suffix(values.get(*index))?,
-            Piece::Characters(count) => {
-                let mut chars = rest.chars();
-                chars.nth_back(count - 1)?;
-                chars.as_str()
-            }
-        };
-    }
-    Some(rest)
-}
-
-/// A segment of so many pieces is compared piece by piece at each position of the text. A longer
-/// one is laid out first, so that the comparison is a loop over numbers.
-const FEW_PIECES: usize = 8;
-
-/// The text after the leftmost occurrence of the pieces.
-fn strip_found<'t>(pieces: &[Piece], text: &'t str, values: &Values<'_>) -> Option<&'t str> {
-    if pieces.len() > FEW_PIECES {
-        return strip_found_of_many(pieces, text, values);
-    }
-    let anchor = match pieces.first() {
-        None => return Some(text),
-        Some(Piece::Literal(literal)) => &**literal,
-        Some(Piece::Variable(index)) => values.get(*index),
-        Some(Piece::Characters(_)) => "",
-    };
-    let mut start = 0;
-    loop {
-        // The search for a literal is linear in the text, so it goes first.
-        start += text.get(start..)?.find(anchor)?;
-        let here = text.get(start..)?;
-        if let Some(after) = strip_start(pieces, here, values) {
-            return Some(after);
-        }
-        start += here.chars().next()?.len_utf8();
-    }
-}
-
-/// The text after the leftmost occurrence of many pieces. It allocates.
-fn strip_found_of_many<'t>(
-    pieces: &[Piece],
-    text: &'t str,
-    values: &Values<'_>,
-) -> Option<&'t str> {
-    // A character of the pattern and a mask, which is zero for `?`. Comparing by masks has no
-    // branch, so that the compiler compares several characters at once.
-    let (mut wanted, mut masks) = (Vec::new(), Vec::new());
-    for piece in pieces {
-        let literal = match piece {
-            Piece::Literal(literal) => &**literal,
-            Piece::Variable(index) => values.get(*index),
-            Piece::Characters(count) => {
-                wanted.resize(wanted.len() + count, 0);
-                masks.resize(masks.len() + count, 0);
-                continue;
-            }
-        };
-        wanted.extend(literal.chars().map(u32::from));
-        masks.resize(wanted.len(), u32::MAX);
-    }
-    let characters: Vec<u32> = text.chars().map(u32::from).collect();
-    if wanted.is_empty() {
-        return Some(text);
-    }
-    let found = characters.windows(wanted.len()).position(|window| {
-        let blocks = window.chunks(BLOCK).zip(wanted.chunks(BLOCK)).zip(masks.chunks(BLOCK));
-        blocks.into_iter().all(|((window, wanted), masks)| {
-            let pairs = window.iter().zip(wanted).zip(masks);
-            pairs.fold(0, |differing, ((c, wanted), mask)| differing | ((c ^ wanted) & mask)) == 0
-        })
-    })?;
-    let end = text.char_indices().map(|(at, _)| at).nth(found + wanted.len());
-    text.get(end.unwrap_or(text.len())..)
-}
-
-/// How many characters are compared before the result is looked at.
-const BLOCK: usize = 64;
 
 #[cfg(test)]
 mod tests;
