@@ -3,9 +3,11 @@
 use super::finding::Finding;
 use super::location::Source;
 use super::registry::{
-    EMPTY_OBJECT_CONDITION, INVALID_CONDITION_DATA_TYPE, Lint,
+    EMPTY_ARRAY_CONDITION, EMPTY_ARRAY_CONDITION_FORALLVALUES, EMPTY_ARRAY_CONDITION_FORANYVALUE,
+    EMPTY_ARRAY_CONDITION_IFEXISTS, EMPTY_OBJECT_CONDITION, INVALID_CONDITION_DATA_TYPE, Lint,
     ROLE_TRUST_POLICY_UNSUPPORTED_WILDCARD_IN_PRINCIPAL,
 };
+use crate::condition::{Operator, SetOperator};
 use crate::json::{Json, Member, Value};
 use crate::limits::PolicyKind;
 
@@ -84,6 +86,11 @@ impl Walk<'_, '_> {
             }
             for key in members(&operator.value) {
                 let Value::List(values) = &key.value.value else { continue };
+                if values.is_empty() {
+                    let (lint, message, fix) = empty_values(&operator.key);
+                    let path = format!("{path}.{}", key.key);
+                    self.add(lint, path, key.value.offset, message, fix);
+                }
                 let mut kinds: Vec<&str> = values.iter().map(Json::kind).collect();
                 kinds.dedup();
                 if kinds.len() > 1 {
@@ -97,5 +104,35 @@ impl Walk<'_, '_> {
                 }
             }
         }
+    }
+}
+
+/// What a condition without values says, by its operator.
+fn empty_values(operator: &str) -> (&'static Lint, &'static str, &'static str) {
+    let null = "add a value, or test with Null that the key is absent";
+    let Ok(operator) = Operator::parse(operator) else {
+        return (EMPTY_ARRAY_CONDITION, "the condition has no value", "add a value");
+    };
+    match operator.set_operator() {
+        Some(SetOperator::ForAllValues) => (
+            EMPTY_ARRAY_CONDITION_FORALLVALUES,
+            "the condition has no value, and is met only without the key",
+            null,
+        ),
+        Some(SetOperator::ForAnyValue) => (
+            EMPTY_ARRAY_CONDITION_FORANYVALUE,
+            "the condition has no value, and is never met",
+            "add a value, or remove the statement",
+        ),
+        None if operator.is_if_exists() => (
+            EMPTY_ARRAY_CONDITION_IFEXISTS,
+            "the condition has no value, and is met only without the key",
+            null,
+        ),
+        None => (
+            EMPTY_ARRAY_CONDITION,
+            "the condition has no value to compare with",
+            "add a value, or remove the condition",
+        ),
     }
 }

@@ -77,18 +77,6 @@ lints! {
         EMPTY_ARRAY_ACTION:
             "Action or NotAction is an empty list." =>
             "name an action, or remove the statement",
-        EMPTY_ARRAY_CONDITION:
-            "A condition has an empty list of values." =>
-            "add a value, or remove the condition",
-        EMPTY_ARRAY_CONDITION_FORALLVALUES:
-            "ForAllValues has an empty list of values." =>
-            "add a value, or test with Null that the key is absent",
-        EMPTY_ARRAY_CONDITION_FORANYVALUE:
-            "ForAnyValue has an empty list of values." =>
-            "add a value, or remove the statement",
-        EMPTY_ARRAY_CONDITION_IFEXISTS:
-            "An operator with IfExists has an empty list of values." =>
-            "add a value, or test with Null that the key is absent",
         EMPTY_ARRAY_PRINCIPAL:
             "A kind of principal has an empty list." =>
             "name a principal, or remove the kind",
@@ -372,6 +360,10 @@ lints! {
             "An Allow depends on a tag key that a service does not support: it is void there.",
         CONFIRM_AUDIENCE_CLAIM_TYPE: "The claim `aud` is compared with a set operator.",
         DENY_WITH_NOT_PRINCIPAL: "A statement denies everyone except some principals.",
+        EMPTY_ARRAY_CONDITION: "A condition has an empty list of values.",
+        EMPTY_ARRAY_CONDITION_FORALLVALUES: "ForAllValues has an empty list of values.",
+        EMPTY_ARRAY_CONDITION_FORANYVALUE: "ForAnyValue has an empty list of values.",
+        EMPTY_ARRAY_CONDITION_IFEXISTS: "An operator with IfExists has an empty list of values.",
         EMPTY_OBJECT_CONDITION: "Condition, or the block of an operator, is an empty object.",
         EMPTY_SID_VALUE: "A Sid is empty.",
         EQUIVALENT_TO_NULL_FALSE: "A condition says no more than that a key is present.",

@@ -2,7 +2,7 @@
 
 use super::path::Path;
 use super::reader::{Parsed, Reader, Stop};
-use crate::condition::{Condition, Operator, SetOperator, key_fault};
+use crate::condition::{Condition, Operator, key_fault};
 use crate::json::{Json, Member};
 use crate::pattern::Version;
 
@@ -69,17 +69,12 @@ impl Reader<'_> {
         if let Some(fault) = key_fault(&member.key) {
             return self.fail(&path, member.offset, "INVALID_CONDITION_KEY_FORMAT", fault);
         }
-        let empty = match operator.set_operator() {
-            Some(SetOperator::ForAllValues) => "EMPTY_ARRAY_CONDITION_FORALLVALUES",
-            Some(SetOperator::ForAnyValue) => "EMPTY_ARRAY_CONDITION_FORANYVALUE",
-            None if operator.is_if_exists() => "EMPTY_ARRAY_CONDITION_IFEXISTS",
-            None => "EMPTY_ARRAY_CONDITION",
-        };
-        let read = |path: &Path<'_>, json: Json<'_>| match json.into_scalar() {
+        // IAM accepts a condition without values. (IAM User Guide, "IAM policy validation check
+        // reference": empty array condition.)
+        let values = self.each(&path, member.value, |path, json| match json.into_scalar() {
             Ok(text) => Ok(text.into_owned().into_boxed_str()),
             Err(error) => self.fail_as(path, error, "DATA_TYPE_MISMATCH"),
-        };
-        let values = self.one_or_many(&path, member.value, empty, read)?;
+        })?;
         let at = self.located(member.offset);
         let condition = Condition::compile(operator, &member.key, values, version, at);
         let key = condition.lower_case_key();
