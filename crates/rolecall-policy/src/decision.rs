@@ -91,6 +91,8 @@ pub(crate) enum Reason {
     Root,
     /// The root user cannot assume roles.
     RootCannotAssumeRoles,
+    /// The identity provider is registered in another account than the role's.
+    ForeignProvider,
     AllowedBy(PolicyType),
     DeniedBy(PolicyType),
     NotAllowedBy(PolicyType),
@@ -99,7 +101,10 @@ pub(crate) enum Reason {
 impl Reason {
     pub(crate) fn policy_type(self) -> Option<PolicyType> {
         match self {
-            Self::AlwaysAllowed | Self::Root | Self::RootCannotAssumeRoles => None,
+            Self::AlwaysAllowed
+            | Self::Root
+            | Self::RootCannotAssumeRoles
+            | Self::ForeignProvider => None,
             Self::AllowedBy(of) | Self::DeniedBy(of) | Self::NotAllowedBy(of) => Some(of),
         }
     }

@@ -192,6 +192,7 @@ impl Decision<'_> {
 /// assert_eq!(evaluate(&request, &policies).outcome(), Outcome::Allowed);
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
+#[must_use]
 pub fn evaluate<'a>(request: &'a Request, policies: &Policies<'a>) -> Decision<'a> {
     let (outcome, reason) = decide(request, policies, Knowledge::Complete, &mut |_| {});
     Decision { outcome, reason, request, policies: *policies }
@@ -337,6 +338,10 @@ pub(crate) fn decide(
         limited_by_boundary: silent(boundary),
     };
     match request.caller().kind() {
+        // STS looks for the provider in the role's account alone.
+        CallerKind::Federated if by_trust && request.has_foreign_provider() => {
+            (Outcome::ImplicitlyDenied, Reason::ForeignProvider)
+        }
         // They have no policies of their own.
         CallerKind::Service | CallerKind::Federated | CallerKind::Anonymous => match granted {
             Some(_) => (Outcome::Allowed, Reason::AllowedBy(side)),

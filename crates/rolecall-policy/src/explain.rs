@@ -230,6 +230,13 @@ impl Explanation {
             Reason::AlwaysAllowed => (None, format!("{} needs no permission", request.action())),
             Reason::Root => (None, format!("the root user may call {of} in its account")),
             Reason::RootCannotAssumeRoles => (None, "the root user cannot assume roles".to_owned()),
+            Reason::ForeignProvider => {
+                let role = request.account_of_resource().unwrap_or_default();
+                let provider = request.caller().arn();
+                let hint = format!("hint: create the provider in account {role}");
+                let fault = "the identity provider is of another account than the role";
+                (None, format!("{fault}: {provider}; {hint}"))
+            }
             Reason::AllowedBy(of_type) => {
                 (Some(of_type), format!("{} allows {of}", deciding(of_type, Effect::Allow)))
             }

@@ -1,5 +1,5 @@
 use crate::arn::{Arn, is_account};
-use crate::caller::Caller;
+use crate::caller::{Caller, CallerKind};
 use crate::context::Context;
 use crate::model::Action;
 
@@ -86,6 +86,14 @@ impl Request {
     /// Returns `true` if the caller belongs to the account that owns the resource.
     pub(crate) fn is_same_account(&self) -> bool {
         self.caller.account().is_some() && self.caller.account() == self.account_of_resource()
+    }
+
+    /// Returns `true` if the caller is an identity of a provider of another account than the
+    /// resource's. Well-known providers have no account.
+    pub(crate) fn has_foreign_provider(&self) -> bool {
+        let provider = Arn::parse(self.caller.arn()).map(|arn| arn.account);
+        matches!(self.caller.kind(), CallerKind::Federated)
+            && provider.zip(self.account_of_resource()).is_some_and(|(of, role)| of != role)
     }
 
     /// Returns `true` for the actions that a role's trust policy decides: those that assume a role,

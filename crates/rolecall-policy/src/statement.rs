@@ -76,8 +76,11 @@ fn match_principals(
         // An account does not name its users and roles, so they are not excepted by it. A Deny also
         // applies to every caller that has a permissions boundary, whatever it excepts. (IAM User
         // Guide, "IAM JSON policy elements: NotPrincipal".)
-        let excepted = closest.is_some_and(|naming| naming >= Naming::Role)
-            || (closest.is_some() && request.caller.is_root());
+        let excepted = match closest {
+            Some(Naming::Account) => request.caller.is_root(),
+            Some(Naming::Anyone | Naming::Role | Naming::Exactly) => true,
+            None => false,
+        };
         let applies = !excepted || (effect == Effect::Deny && has_boundary);
         // An Allow for all but some names no caller closer than `"*"` does.
         let federated = matches!(request.caller.kind(), CallerKind::Federated);

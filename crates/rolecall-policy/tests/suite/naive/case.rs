@@ -116,11 +116,21 @@ impl<'a> Request<'a> {
     /// "`resource_account` absent: take it from the resource's ARN; if that has none (S3), assume
     /// the caller's account."
     pub(super) fn is_same_account(&self) -> bool {
+        self.is_resource_of(self.caller.account)
+    }
+
+    fn is_resource_of(&self, owner: &str) -> bool {
         let from_arn = self.resource.split(':').nth(4).filter(|account| !account.is_empty());
         match self.resource_account.or(from_arn) {
             None => true,
-            Some(account) => account == self.caller.account,
+            Some(account) => account == owner,
         }
+    }
+
+    /// "The OIDC provider must be registered in the role's account." A well-known provider is
+    /// registered in none.
+    pub(super) fn is_in_account_of_provider(&self) -> bool {
+        self.caller.name.split(':').nth(4).is_none_or(|account| self.is_resource_of(account))
     }
 }
 

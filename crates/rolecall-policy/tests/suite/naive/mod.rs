@@ -84,6 +84,7 @@ fn belongs_to_account(caller: &Caller<'_>) -> bool {
 fn is_allowed(request: &Request<'_>, policies: &Policies<'_>) -> bool {
     match request.caller.kind {
         // Services, web identities and anonymous callers "need only the resource/trust policy".
+        Kind::WebIdentity if request.is_trust() && !request.is_in_account_of_provider() => false,
         Kind::Service | Kind::Anonymous | Kind::WebIdentity => {
             !resource_namings(request, policies).is_empty()
         }
