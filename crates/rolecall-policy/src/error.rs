@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 /// An error returned when a policy, or a part of it, cannot be parsed or built.
@@ -111,11 +112,21 @@ impl PartialEq for Located {
 
 impl Eq for Located {}
 
-/// The value as an error message shows it: quoted, and cut if it is long.
+/// The value as a message shows it: quoted, and cut if it is long.
 pub(crate) fn excerpt(value: &str) -> String {
-    const LONGEST: usize = 300;
-    match value.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?}...", value.get(..end).unwrap_or_default()),
+    match cut(value) {
+        Some(head) => format!("{head:?}..."),
         None => format!("{value:?}"),
     }
+}
+
+/// The value as a message shows it without quotes: cut if it is long.
+pub(crate) fn shortened(value: &str) -> Cow<'_, str> {
+    cut(value).map_or(Cow::Borrowed(value), |head| Cow::Owned(format!("{head}...")))
+}
+
+/// The first characters of a value that is too long for a message.
+fn cut(value: &str) -> Option<&str> {
+    const LONGEST: usize = 300;
+    value.char_indices().nth(LONGEST).and_then(|(end, _)| value.get(..end))
 }

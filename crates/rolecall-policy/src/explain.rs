@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::caller::Naming;
+use crate::caller::{CallerKind, Naming};
 use crate::condition::{Condition, ConditionResult};
 use crate::decision::{Outcome, PolicyType, Reason};
+use crate::error::{excerpt, shortened};
 use crate::model::{Effect, Statement};
 use crate::request::Request;
 use crate::statement::Mismatch;
@@ -15,6 +16,33 @@ use crate::statement::Mismatch;
 ///
 /// `Display` writes a sentence, [`table`](Self::table) a line for each statement, and the type
 /// implements `Serialize`.
+///
+/// # Values of the request
+///
+/// An explanation contains values of condition keys, such as the external id that a trust policy
+/// expects: show it to those who may read the policies. The sentence and the table cut values after
+/// 300 characters and show three of many; the fields, and what is serialised, have all of them.
+///
+/// # Serialised form
+///
+/// The members bear the names of the fields, an [`Outcome`] its name, and a [`PolicyType`] its name
+/// in snake case. Members may be added in a minor version.
+///
+/// ```json
+/// {
+///   "outcome": "ImplicitlyDenied",
+///   "decided_by": "trust",
+///   "reason": "no trust policy allows sts:AssumeRole on arn:aws:iam::111122223333:role/orders; ..",
+///   "statements": [{
+///     "policy_type": "trust", "policy": 0, "statement": 0, "sid": "Partner", "effect": "Allow",
+///     "matched": false,
+///     "mismatch": {
+///       "element": "StringEquals", "key": "sts:ExternalId",
+///       "expected": ["shop-4711"], "actual": null
+///     }
+///   }]
+/// }
+/// ```
 ///
 /// # Examples
 ///
@@ -216,14 +244,14 @@ impl Explanation {
         request: &Request,
         statements: Vec<StatementResult>,
     ) -> Self {
-        let of = format!("{} on {}", request.action(), request.resource());
+        let of = format!("{} on {}", request.action(), shortened(request.resource()));
         let deciding = |policy_type: PolicyType, effect: Effect| {
             let matching = statements.iter().filter(|statement| {
                 statement.policy_type == policy_type && statement.effect == effect
             });
             matching.clone().find(|statement| statement.matched).map_or_else(
                 || format!("the {policy_type}"),
-                |statement| format!("{} of the {policy_type}", statement.name()),
+                |statement| format!("{} of {}", statement.name(), statement.place(&statements)),
             )
         };
         let (decided_by, reason) = match reason {
@@ -244,12 +272,7 @@ impl Explanation {
                 (Some(of_type), format!("{} denies {of}", deciding(of_type, Effect::Deny)))
             }
             Reason::NotAllowedBy(of_type) => {
-                let mut text = format!("no {of_type} allows {of}");
-                if let Some((statement, mismatch)) = nearest(&statements, of_type) {
-                    let name = statement.name();
-                    text.push_str(&format!("; {name} does not match: {mismatch}"));
-                }
-                (Some(of_type), text)
+                (Some(of_type), not_allowed(of_type, &of, request, &statements))
             }
         };
         Self { outcome, decided_by, reason, statements }
@@ -261,14 +284,71 @@ impl Explanation {
     }
 }
 
+/// The reason of an implicit denial: the kind of policy that should allow the request, the
+/// statement that came closest, and why what another kind allows does not suffice.
+fn not_allowed(
+    of_type: PolicyType,
+    of: &str,
+    request: &Request,
+    statements: &[StatementResult],
+) -> String {
+    let level = silent_level(statements).filter(|_| of_type == PolicyType::ServiceControl);
+    let of_level = level.map(|level| format!(" of level {}", level + 1)).unwrap_or_default();
+    let mut text = format!("no {of_type}{of_level} allows {of}");
+    let candidates = statements.iter().filter(|it| level.is_none() || it.level == level);
+    if let Some((statement, mismatch)) = nearest(candidates, of_type) {
+        let place = Some(statement.place(statements)).filter(|place| !place.starts_with("the "));
+        let of_place = place.map(|place| format!(" of {place}")).unwrap_or_default();
+        text.push_str(&format!("; {}{of_place} does not match: {mismatch}", statement.name()));
+    } else if !statements.iter().any(|statement| statement.policy_type == of_type) {
+        text.push_str(&format!("; there is no {of_type}"));
+    }
+    let accounts = (request.caller().account(), request.account_of_resource());
+    let side = [PolicyType::Trust, PolicyType::Resource];
+    let granted = statements.iter().find(|statement| {
+        side.contains(&statement.policy_type)
+            && statement.effect == Effect::Allow
+            && statement.matched
+    });
+    let is_user = matches!(request.caller().kind(), CallerKind::User);
+    let limits_user = is_user && of_type == PolicyType::Session;
+    match (accounts, granted) {
+        _ if of_type == PolicyType::ServiceControl => {}
+        ((Some(caller), Some(resource)), _) if caller != resource => {
+            let accounts = format!("the caller is of account {caller}, the resource of {resource}");
+            text.push_str(&format!("; {accounts}: policies of both must allow the request"));
+        }
+        // What limits a user by silence, though the grant names the user itself, is no such case.
+        (_, Some(granted)) if !side.contains(&of_type) && !limits_user => {
+            let grant = format!("{} of the {}", granted.name(), granted.policy_type);
+            let cause = "it names the account or the role, not the caller itself";
+            text.push_str(&format!("; {grant} does not suffice: {cause}"));
+        }
+        _ => {}
+    }
+    text
+}
+
+/// The first level of the organisation on which no service control policy allows the request.
+fn silent_level(statements: &[StatementResult]) -> Option<usize> {
+    let of_levels = statements.iter().filter(|it| it.policy_type == PolicyType::ServiceControl);
+    let last = of_levels.clone().filter_map(|statement| statement.level).max()?;
+    (0..=last).find(|level| {
+        !of_levels.clone().any(|statement| {
+            statement.level == Some(*level)
+                && statement.matched
+                && statement.effect == Effect::Allow
+        })
+    })
+}
+
 /// The Allow that came closest: the one whose first element that does not match is the last to be
 /// compared.
-pub(crate) fn nearest(
-    statements: &[StatementResult],
+pub(crate) fn nearest<'a>(
+    statements: impl DoubleEndedIterator<Item = &'a StatementResult>,
     of: PolicyType,
-) -> Option<(&StatementResult, &MismatchedElement)> {
+) -> Option<(&'a StatementResult, &'a MismatchedElement)> {
     let candidates = statements
-        .iter()
         .filter(|statement| statement.policy_type == of && statement.effect == Effect::Allow)
         .filter_map(|statement| Some((statement, statement.mismatch.as_ref()?)));
     let rank = |mismatch: &MismatchedElement| match mismatch.element.as_str() {
@@ -294,15 +374,21 @@ impl fmt::Display for Explanation {
 impl StatementResult {
     /// The statement's number, from 1 as people count, and its Sid.
     fn name(&self) -> String {
-        let of_policy = match (self.policy, self.level) {
-            (0, None) => String::new(),
-            (policy, None) => format!("policy {}, ", policy + 1),
-            (policy, Some(level)) => format!("level {}, policy {}, ", level + 1, policy + 1),
-        };
         let number = self.statement + 1;
         match &self.sid {
-            Some(sid) if !sid.is_empty() => format!("{of_policy}statement {number} ({sid:?})"),
-            _ => format!("{of_policy}statement {number}"),
+            Some(sid) if !sid.is_empty() => format!("statement {number} ({sid:?})"),
+            _ => format!("statement {number}"),
+        }
+    }
+
+    /// The statement's policy, with its number if there are several of its kind.
+    fn place(&self, all: &[Self]) -> String {
+        let (kind, number) = (self.policy_type, self.policy + 1);
+        let several = || all.iter().any(|other| other.policy_type == kind && other.policy > 0);
+        match self.level {
+            Some(level) => format!("{kind} {number} of level {}", level + 1),
+            None if several() => format!("{kind} {number}"),
+            None => format!("the {kind}"),
         }
     }
 }
@@ -323,9 +409,10 @@ impl fmt::Display for MismatchedElement {
     }
 }
 
-/// At most three values, since a list of a hundred actions tells nothing more.
+/// At most three values, since a list of a hundred actions tells nothing more, each cut if it is
+/// long.
 pub(crate) fn quoted(values: &[String]) -> String {
-    let shown: Vec<String> = values.iter().take(3).map(|value| format!("{value:?}")).collect();
+    let shown: Vec<String> = values.iter().take(3).map(|value| excerpt(value)).collect();
     match values.len().saturating_sub(shown.len()) {
         0 => shown.join(" or "),
         more => format!("{} or {more} others", shown.join(" or ")),
@@ -368,3 +455,6 @@ impl fmt::Display for Table<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

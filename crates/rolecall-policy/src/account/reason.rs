@@ -197,7 +197,7 @@ impl Question<'_> {
             }
             Reason::NotAllowedBy(policy_type) => {
                 let mut text = format!("no {policy_type} allows {of}");
-                if let Some((result, mismatch)) = nearest(&results, policy_type)
+                if let Some((result, mismatch)) = nearest(results.iter(), policy_type)
                     && let Some(policy) = self.name_of(policy_type, result.level, result.policy)
                 {
                     let statement = DecidingStatement {
