@@ -21,7 +21,7 @@ use crate::principal::Principal;
 /// assert!(error.to_string().starts_with(r#"principal: "checkout" is not a caller"#));
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
     account: Option<String>,
     arn: String,
@@ -36,7 +36,7 @@ pub struct Caller {
 /// use rolecall_policy::{Caller, CallerKind};
 /// assert_eq!(Caller::anonymous().kind(), &CallerKind::Anonymous);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallerKind {
     /// The root user of an account.
@@ -210,6 +210,21 @@ impl Caller {
         role.partition == session.partition
             && role.account == session.account
             && name == session.resource.split('/').nth(1)
+    }
+}
+
+impl std::str::FromStr for Caller {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// Writes what [`arn`](Caller::arn) returns, which [`parse`](Caller::parse) reads.
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.arn)
     }
 }
 

@@ -84,6 +84,14 @@ macro_rules! policy_type {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = PolicyError;
+
+            fn from_str(json: &str) -> Result<Self, Self::Err> {
+                Self::parse(json)
+            }
+        }
+
         impl From<$name> for String {
             fn from(policy: $name) -> Self {
                 policy.to_json()
