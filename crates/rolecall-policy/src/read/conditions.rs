@@ -1,5 +1,7 @@
 //! The reader of the element `Condition`.
 
+use std::collections::HashSet;
+
 use super::path::Path;
 use super::reader::{Parsed, Reader, Stop};
 use crate::condition::{Condition, Operator, key_fault};
@@ -26,9 +28,11 @@ impl Reader<'_> {
                 all = false;
                 continue;
             };
+            let mut keys = Keys::default();
             for member in block.list {
                 let same = conditions.get(first..).unwrap_or_default();
-                match self.collect(self.condition(&path, operator, member, version, same))? {
+                let repeated = keys.repeats(&member.key, same);
+                match self.collect(self.condition(&path, operator, member, version, repeated))? {
                     Some(condition) => conditions.push(condition),
                     None => all = false,
                 }
@@ -56,14 +60,14 @@ impl Reader<'_> {
         Ok(operator)
     }
 
-    /// Reads the condition on one key. `same` are the earlier conditions of its operator.
+    /// Reads the condition on one key. `repeated` is `true` if its operator already has the key.
     fn condition(
         &self,
         path: &Path<'_>,
         operator: Operator,
         member: Member<'_>,
         version: Version,
-        same: &[Condition],
+        repeated: bool,
     ) -> Parsed<Condition> {
         let path = path.key(&member.key);
         if let Some(fault) = key_fault(&member.key) {
@@ -77,11 +81,35 @@ impl Reader<'_> {
         })?;
         let at = self.located(member.offset);
         let condition = Condition::compile(operator, &member.key, values, version, at);
-        let key = condition.lower_case_key();
-        if same.iter().any(|other| other.lower_case_key() == key) {
+        if repeated {
             let message = format!("the key {:?} stands here in two spellings", member.key);
             return self.fail(&path, member.offset, "DUPLICATE_KEYS_WITH_DIFFERENT_CASE", message);
         }
         Ok(condition)
+    }
+}
+
+/// The keys of one operator, in lower case. The set is used only for many keys.
+#[derive(Default)]
+struct Keys(HashSet<String>);
+
+impl Keys {
+    /// Up to this many keys are compared one by one.
+    const FEW: usize = 16;
+
+    /// Returns `true` if one of the earlier conditions of the operator has the key.
+    fn repeats(&mut self, key: &str, earlier: &[Condition]) -> bool {
+        // Most operators have one key, which needs no comparison.
+        if earlier.is_empty() {
+            return false;
+        }
+        let key = key.to_lowercase();
+        if earlier.len() < Self::FEW {
+            return earlier.iter().any(|condition| condition.lower_case_key() == key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(earlier.iter().map(|condition| condition.lower_case_key().to_owned()));
+        }
+        !self.0.insert(key)
     }
 }

@@ -1,5 +1,7 @@
 //! The readers of documents and statements.
 
+use std::collections::HashMap;
+
 use super::path::Path;
 use super::reader::{Parsed, Reader, Stop};
 use crate::json::{Json, Member, Members, Value};
@@ -32,7 +34,7 @@ impl Reader<'_> {
         };
         self.collect(self.finish(&path, members, &known))?;
         let language = version.unwrap_or(Version::V2008);
-        let mut sids: Vec<(String, usize)> = Vec::new();
+        let mut sids = HashMap::new();
         let (path, statements) = (path.key("Statement"), statement.value);
         if matches!(&statements.value, Value::List(items) if items.is_empty()) {
             return self.fail(&path, statements.offset, "MISSING_STATEMENT", "the list is empty");
@@ -79,7 +81,7 @@ impl Reader<'_> {
         path: &Path<'_>,
         json: Json<'_>,
         version: Version,
-        sids: &mut Vec<(String, usize)>,
+        sids: &mut HashMap<String, usize>,
     ) -> Parsed<Statement> {
         let at = self.located(json.offset);
         let mut members = self.members(path, json, "DATA_TYPE_MISMATCH")?;
@@ -112,7 +114,7 @@ impl Reader<'_> {
         &self,
         path: &Path<'_>,
         member: Member<'_>,
-        sids: &mut Vec<(String, usize)>,
+        sids: &mut HashMap<String, usize>,
     ) -> Parsed<String> {
         let offset = member.value.offset;
         let sid = self.text(path, member.value)?.into_owned();
@@ -123,12 +125,12 @@ impl Reader<'_> {
         }
         // The IAM console writes an empty Sid into each statement.
         if !sid.is_empty() {
-            if let Some((_, first)) = sids.iter().find(|(known, _)| *known == sid) {
+            if let Some(first) = sids.get(&sid) {
                 let first = self.lines.position(*first);
                 let message = format!("the Sid {sid:?} is already used at {first}");
                 return self.fail(path, offset, "UNIQUE_SIDS_REQUIRED", message);
             }
-            sids.push((sid.clone(), offset));
+            sids.insert(sid.clone(), offset);
         }
         Ok(sid)
     }
