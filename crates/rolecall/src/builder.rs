@@ -29,10 +29,11 @@ use crate::default_chain::{self, FromProfile};
 ///
 /// With the feature `default-chain`, looks in the whole default order of the SDKs: access keys, the
 /// profile (`AWS_PROFILE`, or `default` if it has credentials), the web identity, container
-/// credentials (ECS, EKS Pod Identity) and EC2 instance metadata. Endpoint settings that no
-/// variable sets are then read from the profile. This function reads the shared configuration files
-/// and blocks the thread meanwhile: call it when the program starts, or use a
-/// [`LazyProvider`](crate::provider::LazyProvider).
+/// credentials (ECS, EKS Pod Identity) and EC2 instance metadata. Credentials of instance metadata
+/// that have expired are used further, since AWS accepts them while the metadata service has an
+/// outage. Endpoint settings that no variable sets are then read from the profile. This function
+/// reads the shared configuration files and blocks the thread meanwhile: call it when the program
+/// starts, or use a [`LazyProvider`](crate::provider::LazyProvider).
 ///
 /// [`Chain::description`] returns which identity was selected, and why.
 ///

@@ -22,6 +22,7 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
 use crate::base::BaseProvider;
+use crate::instance_metadata::StaticStability;
 use crate::metadata_http;
 use crate::profile::Profile;
 
@@ -122,6 +123,7 @@ pub(crate) fn from_metadata(
     let provider = ImdsCredentialsProvider::builder()
         .configure(&metadata_config(endpoint()?.as_ref()))
         .build();
+    let provider = StaticStability::new(provider);
     let provider = SdkProvider::new(provider).with_name("EC2 instance metadata");
     let reason = "EC2 instance metadata (no other identity is configured)";
     Ok(Some((Arc::new(provider), reason.to_owned())))

@@ -91,6 +91,8 @@ mod config_loader;
 mod default_chain;
 #[cfg(feature = "aws-config")]
 mod http_client;
+#[cfg(feature = "default-chain")]
+mod instance_metadata;
 mod lazy;
 pub mod manual;
 #[cfg(feature = "default-chain")]
