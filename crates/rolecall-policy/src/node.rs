@@ -16,12 +16,20 @@ pub(crate) struct Source<'t> {
     text: &'t str,
     lines: Lines<'t>,
     /// The location of errors that are about the whole.
-    name: &'static str,
+    name: Cow<'static, str>,
+    /// Where the locations of all values begin.
+    root: String,
 }
 
 impl<'t> Source<'t> {
     pub(crate) fn new(name: &'static str, text: &'t str) -> Self {
-        Self { text, lines: Lines::of(text), name }
+        Self { text, lines: Lines::of(text), name: name.into(), root: String::new() }
+    }
+
+    /// Creates one of several texts that belong together. All locations begin with its number.
+    pub(crate) fn page(number: usize, text: &'t str) -> Self {
+        let name = format!("page {number}");
+        Self { text, lines: Lines::of(text), name: name.clone().into(), root: name }
     }
 
     /// Parses the text, unless it is longer than `max` bytes.
@@ -29,16 +37,16 @@ impl<'t> Source<'t> {
         let length = self.text.len();
         if length > max {
             let message = format!("{length} bytes; the most that is read is {max}");
-            return Err(PolicyError::new(self.name, message));
+            return Err(PolicyError::new(self.name.clone(), message));
         }
         match Json::parse(self.text) {
-            Ok(json) => Ok(Node { source: self, location: String::new(), json }),
-            Err(error) => Err(self.json_error("", error)),
+            Ok(json) => Ok(Node { source: self, location: self.root.clone(), json }),
+            Err(error) => Err(self.json_error(&self.root, error)),
         }
     }
 
     fn error(&self, location: &str, offset: usize, message: impl Into<String>) -> PolicyError {
-        let location = if location.is_empty() { self.name } else { location };
+        let location = if location.is_empty() { &*self.name } else { location };
         let position = Some(self.lines.position(offset));
         PolicyError { location: location.to_owned(), position, message: message.into() }
     }

@@ -24,8 +24,21 @@ const MAX_ENTITIES: usize = 50_000;
 const EXPORT: &str = "hint: run aws iam get-account-authorization-details without --filter, \
                       --query and --max-items";
 
-pub(super) fn read(text: &str) -> Parsed<AccountDetails> {
-    let source = Source::new("description", text);
+const KEYS: [&str; 4] = ["Policies", "GroupDetailList", "UserDetailList", "RoleDetailList"];
+
+pub(super) fn read(pages: &[&str]) -> Parsed<AccountDetails> {
+    let bytes: usize = pages.iter().map(|page| page.len()).sum();
+    if bytes > MAX_BYTES {
+        let message = format!("{bytes} bytes; the most that is read is {MAX_BYTES}");
+        return Err(PolicyError::new("description", message));
+    }
+    let sources: Vec<_> = match pages {
+        [page] => vec![Source::new("description", page)],
+        pages => {
+            let pages = pages.iter().enumerate();
+            pages.map(|(index, text)| Source::page(index + 1, text)).collect()
+        }
+    };
     let mut reader = Reader {
         account: None,
         managed: HashMap::new(),
@@ -33,7 +46,7 @@ pub(super) fn read(text: &str) -> Parsed<AccountDetails> {
         uses: HashMap::new(),
         arns: HashSet::new(),
     };
-    reader.details(source.parse(MAX_BYTES)?)
+    reader.details(&sources)
 }
 
 struct Reader {
@@ -73,35 +86,46 @@ fn list<'t, 's>(members: &mut Object<'t, 's>, key: &str) -> Parsed<Vec<Node<'t, 
 }
 
 impl Reader {
-    fn details(&mut self, node: Node<'_, '_>) -> Parsed<AccountDetails> {
-        let mut members = node.object()?;
-        let truncated = members.take("IsTruncated").map(|node| node.json.value);
-        if truncated == Some(Value::Bool(true))
-            || members.take("NextToken").is_some()
-            || members.take("Marker").is_some()
-        {
-            return Err(members.error(format!("this is one page of several; {EXPORT}")));
+    fn details(&mut self, pages: &[Source<'_>]) -> Parsed<AccountDetails> {
+        let mut lists = KEYS.map(|_| None::<Vec<Node<'_, '_>>>);
+        let mut is_complete = false;
+        for page in pages {
+            let mut members = page.parse(MAX_BYTES)?.object()?;
+            is_complete |= !is_continued(&mut members);
+            for (key, all) in KEYS.iter().zip(&mut lists) {
+                if members.has(key) {
+                    all.get_or_insert_default().extend(list(&mut members, key)?);
+                }
+            }
         }
-        let keys = ["Policies", "GroupDetailList", "UserDetailList", "RoleDetailList"];
-        if let Some(key) = keys.into_iter().find(|key| !members.has(key)) {
-            return Err(members.error(format!("{key} is missing; {EXPORT}")));
+        if !is_complete {
+            let fault = match pages.len() {
+                0 => "no page is given",
+                1 => "this is one page of several",
+                _ => "a page is missing, since each says that more follow",
+            };
+            let message = format!("{fault}; {EXPORT}, or pass all pages to parse_pages");
+            return Err(PolicyError::new("description", message));
         }
-        let [policies, groups, users, roles] = keys.map(|key| list(&mut members, key));
-        for node in policies? {
+        if let Some((key, _)) = KEYS.iter().zip(&lists).find(|(_, list)| list.is_none()) {
+            return Err(PolicyError::new("description", format!("{key} is missing; {EXPORT}")));
+        }
+        let [policies, groups, users, roles] = lists.map(Option::unwrap_or_default);
+        for node in policies {
             self.managed_policy(node)?;
         }
-        for node in groups? {
+        for node in groups {
             self.group(node)?;
         }
         let mut identities = Vec::new();
-        for node in users? {
-            identities.push(self.identity(node, "User")?);
-        }
-        for node in roles? {
-            identities.push(self.identity(node, "Role")?);
+        for (kind, nodes) in [("User", users), ("Role", roles)] {
+            for node in nodes {
+                identities.push(self.identity(node, kind)?);
+            }
         }
         let Some(account) = self.account.take() else {
-            return Err(members.error("no user, group, role or policy tells the account id"));
+            let message = "no user, group, role or policy tells the account id";
+            return Err(PolicyError::new("description", message));
         };
         Ok(AccountDetails { account, identities, gaps: self.gaps() })
     }
@@ -311,4 +335,12 @@ fn document(node: Node<'_, '_>, kind: PolicyKind) -> Parsed<Document> {
         let message = error.message + &inner.unwrap_or_default();
         PolicyError { location: error.location, ..node.error(message) }.within(&node.location)
     })
+}
+
+/// Returns `true` for a page that says that more follow: with the members of the API, or with those
+/// that the AWS CLI prints.
+fn is_continued(members: &mut Object<'_, '_>) -> bool {
+    let is_truncated =
+        members.take("IsTruncated").is_some_and(|node| node.json.value == Value::Bool(true));
+    is_truncated || ["Marker", "NextToken"].iter().any(|key| members.take(key).is_some())
 }

@@ -49,7 +49,7 @@ fn documents_in_strings_equal_objects() {
 fn faults_name_their_location() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 16] = [
-        (|v| v["IsTruncated"] = true.into(), "description at line 1 column 1: this is one page"),
+        (|v| v["IsTruncated"] = true.into(), "description: this is one page of several"),
         (|v| v["NextToken"] = "a".into(), "one page of several; hint: run aws iam"),
         (
             |v| _ = v.as_object_mut().unwrap().remove("GroupDetailList"),
@@ -142,4 +142,74 @@ fn missing_uses_of_policies_are_gaps() {
     let details = details.unwrap();
     let [gap] = details.gaps() else { panic!("{:?}", details.gaps()) };
     assert!(gap.contains("DeveloperLimits is the permissions boundary of 1"), "{gap}");
+}
+
+/// Two pages: the first has the users, and the second what they refer to.
+fn pages(change: impl Fn(&mut Value, &mut Value)) -> [String; 2] {
+    let second: Value = serde_json::from_str(ACCOUNT).unwrap();
+    let (mut first, mut second) = (second.clone(), second);
+    for key in ["Policies", "GroupDetailList", "RoleDetailList"] {
+        first[key] = json!([]);
+    }
+    first["IsTruncated"] = true.into();
+    first["Marker"] = "EXAMPLE".into();
+    second["UserDetailList"] = json!([]);
+    change(&mut first, &mut second);
+    [first.to_string(), second.to_string()]
+}
+
+#[test]
+fn pages_equal_whole_description() {
+    let whole = AccountDetails::parse(ACCOUNT).unwrap();
+    let [first, second] = pages(|_, _| {});
+    for pages in [[&first, &second], [&second, &first]] {
+        let details = AccountDetails::parse_pages(&pages).unwrap();
+        assert!(details.users().eq(whole.users()) && details.roles().eq(whole.roles()));
+        assert_eq!(details.gaps(), [""; 0]);
+        for (a, b) in details.identities.iter().zip(&whole.identities) {
+            assert_eq!((&a.arn, &a.policies, &a.names), (&b.arn, &b.policies, &b.names));
+        }
+    }
+}
+
+#[test]
+fn faults_of_pages_name_the_page() {
+    type Change = fn(&mut Value, &mut Value);
+    let cases: [(Change, &str); 5] = [
+        (
+            |_, second| second["NextToken"] = "a".into(),
+            "description: a page is missing, since each",
+        ),
+        (
+            |first, second| {
+                for page in [first, second] {
+                    page.as_object_mut().unwrap().remove("Policies");
+                }
+            },
+            "description: Policies is missing; hint: run",
+        ),
+        (
+            |_, second| second["RoleDetailList"][1]["RoleName"] = 1.into(),
+            "page 2.RoleDetailList[1].RoleName at line 1 column ",
+        ),
+        (
+            |first, _| first["UserDetailList"][1]["GroupList"] = json!(["testers"]),
+            "page 1.UserDetailList[1].GroupList[0] at line 1 column ",
+        ),
+        (
+            |first, second| {
+                second["UserDetailList"] = json!([first["UserDetailList"][0].clone()]);
+            },
+            "page 2.UserDetailList[0] at line 1 column ",
+        ),
+    ];
+    for (change, expected) in cases {
+        let error = AccountDetails::parse_pages(&pages(change)).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{expected}: {error}");
+    }
+    let [first, _] = pages(|_, _| {});
+    let error = AccountDetails::parse_pages(&[&first, "["]).unwrap_err().to_string();
+    assert!(error.starts_with("page 2[0] at line 1 column 2: not valid JSON"), "{error}");
+    let error = AccountDetails::parse_pages(&[""; 0]).unwrap_err().to_string();
+    assert!(error.contains("no page"), "{error}");
 }
