@@ -1,8 +1,8 @@
 //! The roles and policies of a service in EKS, complete.
 
+use crate::arn::partition_of;
 use crate::build::{
     AssumeRoleAccess, EcrAccess, S3Access, SecretsAccess, TrustedPrincipal, TrustedServiceAccount,
-    of_region,
 };
 use crate::error::PolicyError;
 use crate::limits::PolicyKind;
@@ -267,7 +267,7 @@ impl ReferenceArrangementBuilder {
         let project = check_project(self.project)?;
         let account = required("account", self.account)?;
         let region = required("region", self.region)?;
-        let partition = self.partition.unwrap_or_else(|| of_region(&region).to_owned());
+        let partition = self.partition.unwrap_or_else(|| partition_of(&region).to_owned());
         let bucket = required("bucket", self.bucket)?;
         let provider = required("cluster", self.cluster)?;
         let (namespace, name) = required("service_account", self.service_account)?;

@@ -70,6 +70,7 @@ mod decision;
 mod error;
 mod evaluate;
 mod explain;
+mod issuers;
 mod json;
 mod knowledge;
 mod limits;

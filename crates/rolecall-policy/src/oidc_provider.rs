@@ -6,7 +6,7 @@ mod thumbprint;
 
 use std::collections::BTreeMap;
 
-use crate::arn::{is_account, is_partition};
+use crate::arn::{check_account, check_partition, check_region, partition_of};
 use crate::error::{PolicyError, excerpt};
 use crate::tag::{MAX_TAGS, check_tag};
 
@@ -288,34 +288,24 @@ pub(crate) fn provider_arn(
     account: &str,
     issuer: &str,
 ) -> Result<String, PolicyError> {
-    if !is_partition(partition) {
-        let fault = format!("{} is not a partition; hint: pass aws or aws-cn", excerpt(partition));
-        return Err(PolicyError::new("partition", fault));
-    }
-    if !is_account(account) {
-        let value = excerpt(account);
-        let fault = format!("{value} is not an account id; hint: pass its 12 digits");
-        return Err(PolicyError::new("account", fault));
-    }
+    check_partition(partition)?;
+    check_account(account)?;
     Ok(format!("arn:{partition}:iam::{account}:oidc-provider/{issuer}"))
 }
 
-fn is_word(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-}
-
 fn eks_domain(region: &str) -> Result<&'static str, PolicyError> {
-    let fail = |fault: String| Err(PolicyError::new("region", fault));
-    if !region.contains('-') || !region.split('-').all(is_word) {
-        let value = excerpt(region);
-        return fail(format!("{value} is not a Region; hint: pass a name such as eu-west-1"));
+    check_region(region)?;
+    match partition_of(region) {
+        "aws" | "aws-us-gov" => Ok("amazonaws.com"),
+        "aws-cn" => Ok("amazonaws.com.cn"),
+        // AWS does not document the issuers of the isolated and sovereign partitions.
+        _ => {
+            let hint =
+                "hint: call builder with the issuer URL that aws eks describe-cluster prints";
+            let message = format!("the issuer domain of {region:?} is not known; {hint}");
+            Err(PolicyError::new("Region", message))
+        }
     }
-    // AWS does not document the issuers of the isolated and sovereign partitions.
-    if ["us-iso", "eu-iso", "eusc-"].iter().any(|prefix| region.starts_with(prefix)) {
-        let hint = "hint: call builder with the issuer URL that aws eks describe-cluster prints";
-        return fail(format!("the issuer domain of {region:?} is not known; {hint}"));
-    }
-    Ok(if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" })
 }
 
 /// What keeps `url` from being the URL of a provider, and the remedy.
@@ -351,10 +341,15 @@ fn url_fault(url: &str) -> Option<String> {
         let hint = "hint: use letters, digits, hyphens and dots, and Punycode for other letters";
         return Some(format!("has the host {}, which is not a host name; {hint}", excerpt(host)));
     }
-    let known = |c: char| c.is_ascii_alphanumeric() || "/-._~%!&'()+,;=:@".contains(c);
     path.chars()
-        .find(|&c| !known(c))
+        .find(|&c| !is_path_character(c))
         .map(|other| format!("contains {other:?} in its path; hint: remove it"))
+}
+
+/// Returns `true` for a character of the path of an issuer, from which its ARN and its condition
+/// keys are made.
+pub(crate) fn is_path_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/-._~%!&'()+,;=:@".contains(c)
 }
 
 fn is_host_name(host: &str) -> bool {

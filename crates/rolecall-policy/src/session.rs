@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use crate::limits::PolicyKind;
 use crate::policy::PermissionPolicy;
+use crate::tag::MAX_TAGS;
 
 /// The most policy ARNs of one call.
 const MAX_ARNS: usize = 10;
-/// The most session tags of one call.
-const MAX_TAGS: usize = 50;
 /// What STS packs policies and tags into, in bytes, and what each tag takes besides its text.
 ///
 /// AWS documents neither. They follow from four published responses: nine tags of 252 characters

@@ -12,7 +12,15 @@ const MAX_VALUE: usize = 256;
 ///
 /// (IAM API Reference, "Tag"; IAM User Guide, "Rules for tagging in IAM and AWS STS".)
 pub(crate) fn check_tag(location: &str, key: &str, value: &str) -> Result<(), PolicyError> {
-    check(location, "tag key", key, 1, MAX_KEY)?;
+    check_tag_key(location, key)?;
+    check_tag_value(location, value)
+}
+
+pub(crate) fn check_tag_key(location: &str, key: &str) -> Result<(), PolicyError> {
+    check(location, "tag key", key, 1, MAX_KEY)
+}
+
+pub(crate) fn check_tag_value(location: &str, value: &str) -> Result<(), PolicyError> {
     check(location, "tag value", value, 0, MAX_VALUE)
 }
 

@@ -1,7 +1,7 @@
 use super::check::{fault, iam_arn};
 use super::partition::Placed;
 use super::permission::{Grant, Resource};
-use super::session_rules::{SessionRules, Step};
+use super::session_rules::{SessionRules, Step, session_rule_methods};
 use super::session_tags::AllowedSessionTags;
 use crate::error::PolicyError;
 
@@ -87,34 +87,11 @@ impl AssumeRoleAccess {
         Ok(Self { roles, rules: SessionRules::default() })
     }
 
-    /// Allows passing these session tags: `sts:TagSession`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if no tag is allowed.
-    pub fn session_tags(mut self, tags: AllowedSessionTags) -> Result<Self, PolicyError> {
-        self.rules.set_tags(tags)?;
-        Ok(self)
-    }
-
-    /// Requires a source identity, one of these: `sts:SetSourceIdentity`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if there is none, or if one is not valid.
-    pub fn source_identity<V: Into<String>>(
-        mut self,
-        identities: impl IntoIterator<Item = V>,
-    ) -> Result<Self, PolicyError> {
-        self.rules.set_source_identity(identities)?;
-        Ok(self)
-    }
-
-    /// Allows setting any source identity, or none. A session passes the source identity that it
-    /// was given on to the next role of a chain, which takes this permission.
-    pub fn any_source_identity(mut self) -> Self {
-        self.rules.set_any_source_identity();
-        self
+    session_rule_methods! {
+        "Allows passing these session tags: `sts:TagSession`.",
+        "Requires a source identity, one of these: `sts:SetSourceIdentity`.",
+        "Allows setting any source identity, or none. A session passes the source identity that it \
+         was given on to the next role of a chain, which takes this permission.",
     }
 
     pub(super) fn placed(&self) -> Vec<Placed> {

@@ -1,7 +1,7 @@
 //! The rules for the input of builders, each in one place.
 
 pub(super) use crate::arn::is_partition;
-use crate::arn::{Arn, is_account, is_name_character};
+use crate::arn::{Arn, check_account, check_region, check_session_name, is_name_character};
 use crate::error::PolicyError;
 use crate::limits::{LAST_CHARACTER, MAX_NAME};
 use crate::principal::Principal;
@@ -59,36 +59,18 @@ pub(super) fn not_empty(what: &str, values: Vec<String>) -> Result<Vec<String>, 
 
 /// Checks an account id.
 pub(super) fn account(id: &str) -> Result<String, PolicyError> {
-    if is_account(id) {
-        return Ok(id.to_owned());
-    }
-    let what = "is not an account id; hint: write its 12 digits";
-    Err(fault("account", format!("{id:?} {what}")))
+    check_account(id).map(|()| id.to_owned())
 }
 
 /// Checks the name of a Region.
-pub(super) fn region(region: &str) -> Result<String, PolicyError> {
-    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let good = region.len() <= 63
-        && region.contains('-')
-        && region.bytes().all(known)
-        && region.starts_with(|c: char| c.is_ascii_lowercase())
-        && !region.ends_with('-');
-    if !good {
-        let what = "is not a Region; hint: write its code, such as \"eu-west-1\"";
-        return Err(fault("Region", format!("{region:?} {what}")));
-    }
-    Ok(region.to_owned())
+pub(super) fn region(name: &str) -> Result<String, PolicyError> {
+    check_region(name).map(|()| name.to_owned())
 }
 
-/// Checks the name of a session, or a source identity: 2 to 64 characters.
+/// Checks the name of a session, or a source identity.
 pub(super) fn session_name(what: &str, name: &str) -> Result<(), PolicyError> {
     literal(what, name)?;
-    if !(2..=64).contains(&name.len()) || !name.chars().all(is_name_character) {
-        let rule = "2 to 64 letters, digits and the characters _+=,.@-";
-        return Err(fault(what, format!("{name:?} is not valid; hint: use {rule}")));
-    }
-    Ok(())
+    check_session_name(what, name)
 }
 
 /// Checks an external id: 2 to 1,224 characters.
@@ -151,12 +133,15 @@ pub(super) fn prefixes<P: Into<String>>(
             let hint = "hint: end the prefix in \"/\"";
             return Err(fault(what, format!("{prefix:?} {message} {beside:?}; {hint}")));
         }
-        if let Some(c) = prefix.chars().find(|c| !known(*c)) {
-            let message = format!("contains {c:?}, which these names cannot contain");
-            return Err(fault(what, format!("{prefix:?} {message}; hint: remove it")));
-        }
+        only(what, prefix, &known)?;
     }
     not_empty(what, prefixes)
+}
+
+fn only(what: &str, text: &str, known: impl Fn(char) -> bool) -> Result<(), PolicyError> {
+    let Some(c) = text.chars().find(|c| !known(*c)) else { return Ok(()) };
+    let message = format!("contains {c:?}, which these names cannot contain");
+    Err(fault(what, format!("{text:?} {message}; hint: remove it")))
 }
 
 /// Checks the name of a Kubernetes namespace: a DNS label.

@@ -1,22 +1,10 @@
 use super::check::{fault, literal};
 use super::web_identity::TrustedWebIdentity;
 use crate::error::PolicyError;
+use crate::issuers::{is_github, keys_of};
+use crate::oidc_provider::STS_AUDIENCE;
 
 const ISSUER: &str = "token.actions.githubusercontent.com";
-
-/// The claims of GitHub's tokens that STS makes available as condition keys, besides `sub` and
-/// `aud`. (IAM User Guide, "Available keys for AWS OIDC federation".)
-const CLAIMS: &[&str] = &[
-    "actor",
-    "actor_id",
-    "enterprise_id",
-    "environment",
-    "job_workflow_ref",
-    "ref",
-    "repository",
-    "repository_id",
-    "workflow",
-];
 
 /// Workflows of GitHub Actions that a trust policy trusts, by their repository and by what they run
 /// for: a branch, a tag, an environment or pull requests.
@@ -144,7 +132,7 @@ impl TrustedGitHubActions {
         check_repository(repository)?;
         let subject = format!("repo:{repository}:{context}");
         let identity =
-            TrustedWebIdentity::with_subject(provider, operator, &subject, "sts.amazonaws.com")?;
+            TrustedWebIdentity::with_subject(provider, operator, &subject, STS_AUDIENCE)?;
         if !is_github(identity.issuer()) {
             let hint = format!("hint: write arn:aws:iam::<account>:oidc-provider/{ISSUER}");
             let message =
@@ -165,9 +153,10 @@ impl TrustedGitHubActions {
         Ok(self)
     }
 
-    /// Requires that a further claim has one of these values: `actor`, `actor_id`,
-    /// `enterprise_id`, `environment`, `job_workflow_ref`, `ref`, `repository`, `repository_id` or
-    /// `workflow`.
+    /// Requires that a further claim has one of these values: `actor`, `actor_id`, `enterprise_id`,
+    /// `environment`, `job_workflow_ref`, `ref`, `repository`, `repository_id`,
+    /// `repository_owner_id` or `workflow`. Of the tokens of GitHub Enterprise Server, STS makes
+    /// none of these available. (IAM User Guide, "Available keys for AWS OIDC federation".)
     ///
     /// # Errors
     ///
@@ -193,22 +182,16 @@ impl TrustedGitHubActions {
         name: &str,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Self, PolicyError> {
-        if !CLAIMS.contains(&name) {
-            let hint = format!("hint: use {}", CLAIMS.join(", "));
-            let message = format!("{name:?} is not a claim that STS makes available; {hint}");
-            return Err(fault("claim", message));
+        let issuer = self.0.issuer();
+        let mut known =
+            keys_of(issuer).map(|key| key.key).filter(|key| !["aud", "sub"].contains(key));
+        if !known.any(|known| known == name) {
+            let message = format!("{name:?} is not a claim of {issuer} that STS makes available");
+            let hint = "hint: use one that the page of claim lists, or test it in the subject";
+            return Err(fault("claim", format!("{message}; {hint}")));
         }
         self.0.claim(name, values).map(Self)
     }
-}
-
-/// GitHub.com, also with an enterprise's own issuer; GitHub Enterprise Cloud with data residency;
-/// GitHub Enterprise Server.
-fn is_github(issuer: &str) -> bool {
-    let (host, path) = issuer.split_once('/').unwrap_or((issuer, ""));
-    let resident =
-        host.strip_prefix("token.actions.").and_then(|rest| rest.strip_suffix(".ghe.com"));
-    host == ISSUER || resident.is_some_and(|name| !name.contains('.')) || path == "_services/token"
 }
 
 fn check_repository(repository: &str) -> Result<(), PolicyError> {

@@ -25,7 +25,6 @@ mod web_identity;
 pub use assume_role::AssumeRoleAccess;
 pub use ecr::EcrAccess;
 pub use github::TrustedGitHubActions;
-pub(crate) use partition::of_region;
 pub use permission::PermissionPolicyBuilder;
 pub use pod_identity::TrustedPodIdentity;
 pub use principal::TrustedPrincipal;

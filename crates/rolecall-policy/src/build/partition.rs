@@ -1,7 +1,7 @@
 //! Partitions: which one the values of a policy belong to.
 
-use super::check::{fault, is_partition};
-use crate::arn::Arn;
+use super::check::fault;
+use crate::arn::{Arn, partition_of};
 use crate::error::PolicyError;
 
 /// A value that belongs to one partition.
@@ -20,32 +20,8 @@ impl Placed {
 
     /// The partition of a Region.
     pub(super) fn region(region: &str) -> Self {
-        Self { value: region.to_owned(), partition: of_region(region).to_owned() }
+        Self { value: region.to_owned(), partition: partition_of(region).to_owned() }
     }
-}
-
-/// Returns the partition of a Region.
-pub(crate) fn of_region(region: &str) -> &'static str {
-    let known = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    let found = known.iter().find(|(prefix, _)| region.starts_with(prefix));
-    found.map_or("aws", |(_, partition)| partition)
-}
-
-/// Checks the name of a partition that a caller sets.
-pub(super) fn parse(name: &str) -> Result<String, PolicyError> {
-    if is_partition(name) {
-        return Ok(name.to_owned());
-    }
-    let hint = "hint: write one such as aws, aws-cn or aws-us-gov";
-    Err(fault("partition", format!("{name:?} is not a partition; {hint}")))
 }
 
 /// Returns the partition of a policy: the one that was set, or the one that its values belong to,

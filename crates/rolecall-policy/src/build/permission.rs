@@ -6,6 +6,7 @@ use super::revoke::RevokedSessions;
 use super::s3::S3Access;
 use super::secrets::SecretsAccess;
 use super::{Draft, Test, document};
+use crate::arn::check_partition;
 use crate::error::PolicyError;
 use crate::limits::PolicyKind;
 use crate::model::Effect;
@@ -118,7 +119,8 @@ impl PermissionPolicyBuilder {
     ///
     /// Returns [`PolicyError`] if `partition` is not the name of a partition.
     pub fn partition(mut self, partition: &str) -> Result<Self, PolicyError> {
-        self.partition = Some(partition::parse(partition)?);
+        check_partition(partition)?;
+        self.partition = Some(partition.to_owned());
         Ok(self)
     }
 
@@ -248,7 +250,11 @@ impl PermissionPolicyBuilder {
     /// ```
     pub fn build_as(self, kind: PolicyKind) -> Result<PermissionPolicy, PolicyError> {
         if kind.has_principal() {
-            return Err(fault("kind", format!("{} is not a permission policy", kind.name())));
+            let hint = "hint: pass PolicyKind::Inline, Managed, Session or ServiceControl";
+            return Err(fault(
+                "kind",
+                format!("{} is not a permission policy; {hint}", kind.name()),
+            ));
         }
         if self.grants.is_empty() {
             let hint = "hint: call s3, secrets, ecr, assume_role or revoke_sessions";

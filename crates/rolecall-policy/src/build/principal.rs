@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::Test;
 use super::check::{account, external_id, fault, iam_arn};
 use super::partition::Placed;
-use super::session_rules::{SessionRules, Step};
+use super::session_rules::{SessionRules, Step, session_rule_methods};
 use super::session_tags::AllowedSessionTags;
 use crate::error::PolicyError;
 use crate::principal::Principal;
@@ -171,35 +171,12 @@ impl TrustedPrincipal {
         Ok(with_mfa)
     }
 
-    /// Allows passing these session tags, and requires those that are required: `sts:TagSession`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if no tag is allowed.
-    pub fn session_tags(mut self, tags: AllowedSessionTags) -> Result<Self, PolicyError> {
-        self.rules.set_tags(tags)?;
-        Ok(self)
-    }
-
-    /// Requires a source identity, one of these: `sts:SetSourceIdentity`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if there is none, or if one is not valid: 2 to 64 letters, digits
-    /// and the characters `_+=,.@-`.
-    pub fn source_identity<V: Into<String>>(
-        mut self,
-        identities: impl IntoIterator<Item = V>,
-    ) -> Result<Self, PolicyError> {
-        self.rules.set_source_identity(identities)?;
-        Ok(self)
-    }
-
-    /// Allows setting any source identity, or none. A session passes the source identity that it
-    /// was given on to the next role of a chain, whose trust policy must allow it.
-    pub fn any_source_identity(mut self) -> Self {
-        self.rules.set_any_source_identity();
-        self
+    session_rule_methods! {
+        "Allows passing these session tags, and requires those that are required: \
+         `sts:TagSession`.",
+        "Requires a source identity, one of these: `sts:SetSourceIdentity`.",
+        "Allows setting any source identity, or none. A session passes the source identity that it \
+         was given on to the next role of a chain, whose trust policy must allow it.",
     }
 
     pub(super) fn placed(&self) -> Option<Placed> {

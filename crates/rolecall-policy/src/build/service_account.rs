@@ -1,6 +1,7 @@
 use super::check::{namespace, service_account};
 use super::web_identity::TrustedWebIdentity;
 use crate::error::PolicyError;
+use crate::oidc_provider::STS_AUDIENCE;
 
 /// A Kubernetes service account whose tokens a trust policy trusts, in a cluster whose OIDC
 /// provider is registered in IAM.
@@ -57,7 +58,7 @@ impl TrustedServiceAccount {
         namespace(in_namespace)?;
         service_account(name)?;
         let subject = format!("system:serviceaccount:{in_namespace}:{name}");
-        TrustedWebIdentity::new(provider, &subject, "sts.amazonaws.com").map(Self)
+        TrustedWebIdentity::new(provider, &subject, STS_AUDIENCE).map(Self)
     }
 
     /// Sets the audience of the tokens. Defaults to `sts.amazonaws.com`.

@@ -80,3 +80,39 @@ impl SessionRules {
         steps
     }
 }
+
+/// Writes the methods of a type that set its `rules`. The texts begin the pages of the methods.
+macro_rules! session_rule_methods {
+    ($tags:literal, $source_identity:literal, $any_source_identity:literal $(,)?) => {
+        #[doc = $tags]
+        ///
+        /// # Errors
+        ///
+        /// Returns [`PolicyError`] if no tag is allowed.
+        pub fn session_tags(mut self, tags: AllowedSessionTags) -> Result<Self, PolicyError> {
+            self.rules.set_tags(tags)?;
+            Ok(self)
+        }
+
+        #[doc = $source_identity]
+        ///
+        /// # Errors
+        ///
+        /// Returns [`PolicyError`] if there is none, or if one is not valid: 2 to 64 letters,
+        /// digits and the characters `_+=,.@-`.
+        pub fn source_identity<V: Into<String>>(
+            mut self,
+            identities: impl IntoIterator<Item = V>,
+        ) -> Result<Self, PolicyError> {
+            self.rules.set_source_identity(identities)?;
+            Ok(self)
+        }
+
+        #[doc = $any_source_identity]
+        pub fn any_source_identity(mut self) -> Self {
+            self.rules.set_any_source_identity();
+            self
+        }
+    };
+}
+pub(super) use session_rule_methods;

@@ -1,9 +1,7 @@
 use super::Test;
 use super::check::{fault, literal, literals};
 use crate::error::PolicyError;
-
-/// The most tags of one session.
-const MAX_TAGS: usize = 50;
+use crate::tag::{MAX_TAGS, check_tag_key, check_tag_value};
 
 /// The session tags that a caller may pass when it assumes a role: a closed list.
 ///
@@ -163,11 +161,8 @@ impl AllowedSessionTags {
 
     fn add(mut self, key: &str, values: Vec<String>, required: bool) -> Result<Self, PolicyError> {
         let what = "tag key";
-        tag_text(what, key, 128)?;
-        if key.to_lowercase().starts_with("aws:") {
-            let message = "begins with aws:, which is reserved; hint: use another key";
-            return Err(fault(what, format!("{key:?} {message}")));
-        }
+        literal(what, key)?;
+        check_tag_key(what, key)?;
         // STS takes keys that differ in their case for one key.
         if self.tags.iter().any(|tag| tag.key.to_lowercase() == key.to_lowercase()) {
             let message = "is already allowed; hint: add each key once, in one spelling";
@@ -222,18 +217,7 @@ fn tag_values<V: Into<String>>(
 ) -> Result<Vec<String>, PolicyError> {
     let values = literals("tag value", values)?;
     for value in &values {
-        tag_text("tag value", value, 256)?;
+        check_tag_value("tag value", value)?;
     }
     Ok(values)
-}
-
-/// (AWS STS API Reference, "Tag".)
-fn tag_text(what: &str, text: &str, longest: usize) -> Result<(), PolicyError> {
-    literal(what, text)?;
-    let known = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
-    if text.chars().count() > longest || !text.chars().all(known) {
-        let rule = format!("at most {longest} letters, digits, spaces and the characters _.:/=+-@");
-        return Err(fault(what, format!("{text:?} is not a {what}; hint: use {rule}")));
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use super::service_account::TrustedServiceAccount;
 use super::session_rules::Step;
 use super::web_identity::TrustedWebIdentity;
 use super::{Draft, document};
+use crate::arn::check_partition;
 use crate::error::PolicyError;
 use crate::limits::PolicyKind;
 use crate::model::Effect;
@@ -92,7 +93,8 @@ impl TrustPolicyBuilder {
     ///
     /// Returns [`PolicyError`] if `partition` is not the name of a partition.
     pub fn partition(mut self, partition: &str) -> Result<Self, PolicyError> {
-        self.partition = Some(partition::parse(partition)?);
+        check_partition(partition)?;
+        self.partition = Some(partition.to_owned());
         Ok(self)
     }
 
@@ -149,7 +151,8 @@ impl TrustPolicyBuilder {
     /// if the policy is larger than the kind allows, or if `kind` is not a kind of trust policy.
     pub fn build_as(self, kind: PolicyKind) -> Result<TrustPolicy, PolicyError> {
         if kind.has_resource() {
-            return Err(fault("kind", format!("{} is not a trust policy", kind.name())));
+            let hint = "hint: pass PolicyKind::Trust or PolicyKind::TrustRaised";
+            return Err(fault("kind", format!("{} is not a trust policy; {hint}", kind.name())));
         }
         if self.trusted.is_empty() {
             let hint = "hint: call principal, service_account, web_identity, github_actions, \

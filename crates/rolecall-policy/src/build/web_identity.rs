@@ -1,10 +1,12 @@
 use super::Test;
 use super::check::{fault, is_partition, literal, literals};
 use super::partition::Placed;
-use super::session_rules::{SessionRules, Step};
+use super::session_rules::{SessionRules, Step, session_rule_methods};
 use super::session_tags::AllowedSessionTags;
 use crate::arn::{Arn, is_account};
 use crate::error::PolicyError;
+use crate::issuers::is_built_in;
+use crate::oidc_provider::is_path_character;
 use crate::principal::Principal;
 
 /// An identity of an OIDC provider that a trust policy trusts, by its subject and audience.
@@ -56,13 +58,17 @@ pub struct TrustedWebIdentity {
 }
 
 impl TrustedWebIdentity {
-    /// Creates a trusted identity from the ARN of its OIDC provider, or `accounts.google.com`, and
-    /// the claims `sub` and `aud` of its tokens.
+    /// Creates a trusted identity from the ARN of its OIDC provider, and the claims `sub` and `aud`
+    /// of its tokens. [`OidcProvider::arn`](crate::OidcProvider::arn) returns the ARN. If the
+    /// issuer ends in `/`, so does the ARN.
+    ///
+    /// The providers that are built in to AWS have a name instead of an ARN: `accounts.google.com`
+    /// and, for Amazon Cognito identity pools, `cognito-identity.amazonaws.com`.
     ///
     /// # Errors
     ///
-    /// Returns [`PolicyError`] if `provider` is not the ARN of an OIDC provider, or if `subject` or
-    /// `audience` is empty or contains a wildcard or a policy variable.
+    /// Returns [`PolicyError`] if `provider` is neither of them, or if `subject` or `audience` is
+    /// empty or contains a wildcard or a policy variable.
     pub fn new(provider: &str, subject: &str, audience: &str) -> Result<Self, PolicyError> {
         literal("subject", subject)?;
         Self::with_subject(provider, "StringEquals", subject, audience)
@@ -129,35 +135,12 @@ impl TrustedWebIdentity {
         Ok(self)
     }
 
-    /// Allows tokens with these session tags, and requires those that are required:
-    /// `sts:TagSession`. The tags are in the claim `https://aws.amazon.com/tags`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if no tag is allowed.
-    pub fn session_tags(mut self, tags: AllowedSessionTags) -> Result<Self, PolicyError> {
-        self.rules.set_tags(tags)?;
-        Ok(self)
-    }
-
-    /// Requires a source identity, one of these: `sts:SetSourceIdentity`. It is in the claim
-    /// `https://aws.amazon.com/source_identity`.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`PolicyError`] if there is none, or if one is not valid.
-    pub fn source_identity<V: Into<String>>(
-        mut self,
-        identities: impl IntoIterator<Item = V>,
-    ) -> Result<Self, PolicyError> {
-        self.rules.set_source_identity(identities)?;
-        Ok(self)
-    }
-
-    /// Allows tokens with any source identity, or none.
-    pub fn any_source_identity(mut self) -> Self {
-        self.rules.set_any_source_identity();
-        self
+    session_rule_methods! {
+        "Allows tokens with these session tags, and requires those that are required: \
+         `sts:TagSession`. The tags are in the claim `https://aws.amazon.com/tags`.",
+        "Requires a source identity, one of these: `sts:SetSourceIdentity`. It is in the claim \
+         `https://aws.amazon.com/source_identity`.",
+        "Allows tokens with any source identity, or none.",
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -180,10 +163,9 @@ impl TrustedWebIdentity {
 fn issuer(provider: &str) -> Result<&str, PolicyError> {
     let what = "OIDC provider";
     literal(what, provider)?;
-    if provider == "accounts.google.com" {
+    if is_built_in(provider) {
         return Ok(provider);
     }
-    let known = |c: char| c.is_ascii_alphanumeric() || "-._~/:%".contains(c);
     let issuer = Arn::parse(provider).and_then(|arn| {
         let valid = is_partition(arn.partition)
             && arn.service == "iam"
@@ -191,8 +173,7 @@ fn issuer(provider: &str) -> Result<&str, PolicyError> {
             && is_account(arn.account);
         let issuer = arn.resource.strip_prefix("oidc-provider/")?;
         let named = issuer.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && !issuer.ends_with('/')
-            && issuer.chars().all(known);
+            && issuer.chars().all(is_path_character);
         (valid && named).then_some(issuer)
     });
     issuer.ok_or_else(|| {

@@ -136,12 +136,12 @@ fn eks_url_by_table() {
     }
     for region in ["us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"] {
         let text = OidcProvider::eks(region, id).unwrap_err().to_string();
-        let what = format!("region: the issuer domain of {region:?} is not known; hint: call ");
+        let what = format!("Region: the issuer domain of {region:?} is not known; hint: call ");
         assert!(text.starts_with(&what), "{text}");
     }
     for region in ["", "euwest1", "eu-west-1.example.com/", "EU-WEST-1", "eu--1", "eu-west-1 "] {
         let text = OidcProvider::eks(region, id).unwrap_err().to_string();
-        assert!(text.starts_with("region: ") && text.contains("is not a Region; hint: "), "{text}");
+        assert!(text.starts_with("Region: ") && text.contains("is not a Region; hint: "), "{text}");
     }
     for id in ["", "a/b", "https://oidc.eks.eu-west-1.amazonaws.com/id/A", "é", "a:sub"] {
         let text = OidcProvider::eks("eu-west-1", id).unwrap_err().to_string();

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::arn::check_session_name;
 use crate::error::{PolicyError, excerpt};
 use crate::tag::{MAX_TAGS, check_tag};
 
@@ -135,19 +136,12 @@ fn object<'a>(
 
 const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
 
-/// The source identity: 2 to 64 ASCII letters, digits and `_+=,.@-`. (STS API Reference,
-/// "AssumeRoleWithWebIdentity".)
 pub(super) fn source_identity(claims: &Map<String, Value>) -> Result<Option<String>, PolicyError> {
     let text = match claims.get(SOURCE_IDENTITY) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text,
         Some(_) => return fail(SOURCE_IDENTITY, "expected a string; hint: issue a JSON string"),
     };
-    let known = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
-    if !(2..=64).contains(&text.len()) || !text.bytes().all(known) {
-        let hint = "hint: issue 2 to 64 letters, digits and _+=,.@-";
-        let fault = format!("{} is not a source identity; {hint}", excerpt(text));
-        return fail(SOURCE_IDENTITY, fault);
-    }
+    check_session_name(SOURCE_IDENTITY, text)?;
     Ok(Some(text.clone()))
 }

@@ -55,7 +55,9 @@ fn invalid_web_identities_are_errors() {
         ("URL", service_account("https://shop.example", "shop", "checkout"), no_provider),
         ("SAML", web("arn:aws:iam::111122223333:saml-provider/x", "a", "b"), no_provider),
         ("no issuer", web(&provider(""), "a", "b"), no_provider),
-        ("issuer slash", web(&provider("shop.example/"), "a", "b"), no_provider),
+        ("issuer slash", web(&provider("shop.example/"), "a", "b"), None),
+        ("Cognito", web("cognito-identity.amazonaws.com", "a", "b"), None),
+        ("Facebook", web("graph.facebook.com", "a", "b"), no_provider),
         ("issuer space", web(&provider("shop example"), "a", "b"), no_provider),
         ("issuer star", web(&provider("*"), "a", "b"), Some("contains a wildcard")),
         ("issuer dollar", web(&provider("${x}"), "a", "b"), Some("contains a policy variable")),
@@ -97,10 +99,12 @@ fn invalid_github_identities_are_errors() {
         let arn = format!("arn:aws:iam::111122223333:oidc-provider/{issuer}");
         TrustedGitHubActions::pull_request(&arn, "o/r").map(|_| ())
     };
-    let claim = |name: &str| {
-        let trusted = TrustedGitHubActions::branch(GITHUB, "o/r", "main").unwrap();
+    let claim_of = |issuer: &str, name: &str| {
+        let arn = format!("arn:aws:iam::111122223333:oidc-provider/{issuer}");
+        let trusted = TrustedGitHubActions::branch(&arn, "o/r", "main").unwrap();
         trusted.claim(name, ["x"]).map(|_| ())
     };
+    let claim = |name: &str| claim_of("token.actions.githubusercontent.com", name);
     let no_repository = Some("is not a repository of GitHub");
     let no_branch = Some("is not the name of a branch");
     assert_errors([
@@ -134,7 +138,15 @@ fn invalid_github_identities_are_errors() {
             Some("is not the OIDC provider of GitHub"),
         ),
         ("claim", claim("job_workflow_ref"), None),
-        ("unavailable claim", claim("run_id"), Some("\"run_id\" is not a claim that STS makes")),
+        ("owner", claim("repository_owner_id"), None),
+        ("unavailable claim", claim("run_id"), Some("\"run_id\" is not a claim of token.actions.")),
+        ("subject", claim("sub"), Some("\"sub\" is not a claim of token.actions.")),
+        ("resident claim", claim_of("token.actions.octo.ghe.com", "ref"), None),
+        (
+            "server claim",
+            claim_of("github.shop.example/_services/token", "ref"),
+            Some("\"ref\" is not a claim of github.shop.example/_services/token that STS"),
+        ),
     ]);
 }
 
@@ -188,12 +200,12 @@ fn invalid_session_tags_are_errors() {
         ("key", key("Größe: 1/2"), None),
         ("key star", key("te*m"), Some("\"te*m\" contains a wildcard")),
         ("key aws", key("AWS:team"), Some("begins with aws:")),
-        ("key character", key("team#1"), Some("is not a tag key")),
-        ("key long", key(&"a".repeat(129)), Some("is not a tag key")),
+        ("key character", key("team#1"), Some("contains '#'")),
+        ("key long", key(&"a".repeat(129)), Some("has 129 characters")),
         ("value", tag_value("blue team"), None),
         ("value star", tag_value("*"), Some("contains a wildcard")),
         ("value variable", tag_value("${aws:username}"), Some("contains a policy variable")),
-        ("value long", tag_value(&"a".repeat(257)), Some("is not a tag value")),
+        ("value long", tag_value(&"a".repeat(257)), Some("has 257 characters")),
         ("no values", new().required("team", none).map(|_| ()), Some("no tag value is given")),
         ("twice", team().optional_with_any_value("TEAM").map(|_| ()), Some("already allowed")),
         ("51 tags", many.optional_with_any_value("x").map(|_| ()), Some("the 50 tags")),
