@@ -19,6 +19,7 @@ mod claims;
 use serde_json::{Map, Value};
 
 use crate::arn::Arn;
+use crate::condition::decode_base64 as decode;
 use crate::error::{PolicyError, excerpt};
 use crate::issuers::{ClaimKey, is_built_in, keys_of};
 use crate::oidc_provider::provider_arn;
@@ -83,7 +84,8 @@ pub struct WebIdentityClaims {
 }
 
 impl WebIdentityClaims {
-    /// Reads the claims of a token: the JSON object that is the payload of the JWT.
+    /// Reads the claims of a token: the JSON object that is the payload of the JWT. See also
+    /// [`from_json`](Self::from_json) and [`from_token`](Self::from_token).
     ///
     /// # Errors
     ///
@@ -103,6 +105,75 @@ impl WebIdentityClaims {
         let SessionTags { tags, transitive_keys: transitive_tag_keys } = session_tags(claims)?;
         let (source_identity, roles) = (source_identity(claims)?, roles(claims)?);
         Ok(Self { issuer, keys, tags, transitive_tag_keys, source_identity, roles })
+    }
+
+    /// Reads the claims of a token from the JSON text that is the payload of the JWT.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `json` is not a JSON object, and as [`parse`](Self::parse) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::WebIdentityClaims;
+    /// let claims = WebIdentityClaims::from_json(r#"{
+    ///     "iss": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    ///     "sub": "system:serviceaccount:shop:checkout",
+    ///     "aud": ["sts.amazonaws.com"]
+    /// }"#)?;
+    /// assert_eq!(claims.issuer(), "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE");
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn from_json(json: &str) -> Result<Self, PolicyError> {
+        let fail = |fault: String| {
+            let hint = "hint: pass the payload of a JWT, a JSON object";
+            Err(PolicyError::new("claims", format!("{fault}; {hint}")))
+        };
+        match serde_json::from_str(json) {
+            Ok(Value::Object(claims)) => Self::parse(&claims),
+            Ok(_) => fail("expected an object".to_owned()),
+            // The message has the position, and none of the text.
+            Err(error) => fail(format!("not valid JSON: {error}")),
+        }
+    }
+
+    /// Reads the claims of a token, such as the content of the file that
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE` names. The signature is not verified.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `token` is not a JWT, and as [`parse`](Self::parse) does. Errors
+    /// do not contain the token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::WebIdentityClaims;
+    ///
+    /// // {"iss":"https://shop.example","sub":"checkout"}
+    /// let payload = "eyJpc3MiOiJodHRwczovL3Nob3AuZXhhbXBsZSIsInN1YiI6ImNoZWNrb3V0In0";
+    /// let claims = WebIdentityClaims::from_token(&format!("e30.{payload}.c2ln"))?;
+    /// assert_eq!(claims.issuer(), "shop.example");
+    ///
+    /// let error = WebIdentityClaims::from_token("shop").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "token: it is not a JWT; hint: pass its three parts, separated by dots",
+    /// );
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn from_token(token: &str) -> Result<Self, PolicyError> {
+        let parts: Vec<&str> = token.trim().split('.').collect();
+        let payload = match parts.as_slice() {
+            [_, payload, _] => decode(&payload.replace('-', "+").replace('_', "/")),
+            _ => None,
+        };
+        let Some(json) = payload.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+            let hint = "hint: pass its three parts, separated by dots";
+            return Err(PolicyError::new("token", format!("it is not a JWT; {hint}")));
+        };
+        Self::from_json(&json)
     }
 
     /// Returns the issuer without `https://`: what its condition keys begin with.

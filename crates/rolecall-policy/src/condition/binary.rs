@@ -15,6 +15,11 @@ pub(super) fn is_base64(text: &str) -> bool {
         && (padding == 0 || (padding <= 2 && text.len().is_multiple_of(4)))
 }
 
+/// Returns the bytes of a text in base64.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    is_base64(text).then(|| bytes(text).collect())
+}
+
 /// The bytes of a text that is base64. Bits that do not fill a byte are dropped.
 fn bytes(text: &str) -> impl Iterator<Item = u8> {
     let digits = text.trim_end_matches('=').bytes().filter_map(digit);

@@ -16,6 +16,7 @@ mod string;
 
 pub use operator::{Operator, OperatorType, SetOperator};
 
+pub(crate) use binary::decode as decode_base64;
 pub(crate) use operator::Comparison;
 pub(crate) use set::ConditionResult;
 

@@ -7,7 +7,8 @@ use crate::caller::Caller;
 use crate::context::Context;
 use crate::error::PolicyError;
 use crate::evaluate::{Policies, evaluate};
-use crate::explain::Explanation;
+use crate::explain::{Explanation, quoted};
+use crate::oidc_provider::OidcProvider;
 use crate::policy::TrustPolicy;
 use crate::request::Request;
 
@@ -110,11 +111,57 @@ impl WebIdentityClaims {
             .fold(Context::new(), |context, (key, values)| context.with_values(&key, values)))
     }
 
+    /// Checks that STS accepts the token for a provider that is registered with IAM: that it has
+    /// the issuer of the provider, and one of its client ids as the audience (the claim `azp`, or
+    /// else `aud`).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`], with the name of the claim, if it has not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::{OidcProvider, WebIdentityClaims};
+    /// let cluster = OidcProvider::eks("eu-west-1", "EXAMPLE")?.build()?;
+    /// let claims = WebIdentityClaims::from_json(r#"{
+    ///     "iss": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    ///     "aud": "https://kubernetes.default.svc"
+    /// }"#)?;
+    /// assert_eq!(
+    ///     claims.check_provider(&cluster).unwrap_err().to_string(),
+    ///     "aud: \"https://kubernetes.default.svc\" is not a client id of the provider; \
+    ///      hint: request the token for \"sts.amazonaws.com\", or add the client id",
+    /// );
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn check_provider(&self, provider: &OidcProvider) -> Result<(), PolicyError> {
+        if self.issuer != provider.issuer() {
+            let fault = format!("{:?} is not the issuer of the provider", self.issuer);
+            let hint = format!("hint: register it, since the provider is {:?}", provider.issuer());
+            return Err(PolicyError::new("iss", format!("{fault}; {hint}")));
+        }
+        let key = provider.condition_key("aud");
+        let audiences = self.keys.iter().filter(|(name, _, _)| *name == key);
+        let audiences: Vec<String> =
+            audiences.flat_map(|(_, values, _)| values.iter().cloned()).collect();
+        let ids = provider.client_ids();
+        if audiences.iter().any(|audience| ids.contains(audience)) {
+            return Ok(());
+        }
+        let fault = match audiences.as_slice() {
+            [] => "the claim is missing".to_owned(),
+            audiences => format!("{} is not a client id of the provider", quoted(audiences)),
+        };
+        let hint = format!("hint: request the token for {}, or add the client id", quoted(ids));
+        Err(PolicyError::new("aud", format!("{fault}; {hint}")))
+    }
+
     /// Checks whether `AssumeRoleWithWebIdentity` would succeed for the role with this ARN and
     /// trust policy.
     ///
     /// The token is taken as verified, and its issuer as registered in the role's account with the
-    /// token's audience: see [`OidcProvider::client_ids`](crate::OidcProvider::client_ids).
+    /// token's audience: see [`check_provider`](Self::check_provider).
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::OidcProvider;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/shop/checkout";
 
@@ -370,4 +371,67 @@ fn session_has_only_the_keys_available_there() {
         format!("{issuer}:sub=repo:octo-org/octo-repo:ref:refs/heads/main"),
     ];
     assert_eq!(keys, expected);
+}
+
+#[test]
+fn text_that_is_no_token_is_error_without_it() {
+    for (token, fault) in [
+        ("", "it is not a JWT"),
+        ("secret", "it is not a JWT"),
+        ("e30.c2VjcmV0", "it is not a JWT"),
+        ("e30.c2VjcmV0.c2ln.c2ln", "it is not a JWT"),
+        ("e30.se*cret.c2ln", "it is not a JWT"),
+        // A byte that is not UTF-8.
+        ("e30._w.c2ln", "it is not a JWT"),
+        // `secret` and `"secret"`.
+        ("e30.c2VjcmV0.c2ln", "not valid JSON: expected value at line 1 column 1"),
+        ("e30.InNlY3JldCI.c2ln", "expected an object"),
+        ("e30.e30.c2ln", "iss: the claim is missing"),
+    ] {
+        let error = WebIdentityClaims::from_token(token).unwrap_err().to_string();
+        assert!(error.contains(fault) && error.contains("; hint: "), "{token}: {error}");
+        assert!(!error.contains("secret") && !error.contains("c2V"), "{error}");
+    }
+}
+
+#[test]
+fn token_reads_as_its_payload() {
+    // `{"iss":"https://shop.example","sub":"?~?"}`, with a letter of base64url.
+    let payload = "eyJpc3MiOiJodHRwczovL3Nob3AuZXhhbXBsZSIsInN1YiI6Ij9-PyJ9";
+    let expected = parse(json!({"iss": "https://shop.example", "sub": "?~?"})).unwrap();
+    for token in [format!("e30.{payload}.c2ln"), format!(" e30.{payload}.\n")] {
+        assert_eq!(WebIdentityClaims::from_token(&token).as_ref(), Ok(&expected));
+    }
+    let json = r#"{"iss": "https://shop.example", "sub": "?~?"}"#;
+    assert_eq!(WebIdentityClaims::from_json(json), Ok(expected));
+}
+
+#[test]
+fn provider_accepts_its_issuer_and_client_ids() {
+    let provider = OidcProvider::builder("https://a.example/x").client_id("one").client_id("two");
+    let provider = provider.build().unwrap();
+    for (claims, fault) in [
+        (json!({"iss": "https://a.example/x", "aud": "one"}), None),
+        (json!({"iss": "https://a.example/x", "aud": ["other", "two"]}), None),
+        (json!({"iss": "https://a.example/x", "aud": "other", "azp": "two"}), None),
+        (
+            json!({"iss": "https://a.example/x", "aud": "one", "azp": "other"}),
+            Some("aud: \"other\" is not a client id of the provider; hint: request the token for"),
+        ),
+        (json!({"iss": "https://a.example/x"}), Some("aud: the claim is missing; hint: ")),
+        (
+            json!({"iss": "https://a.example/x/", "aud": "one"}),
+            Some("iss: \"a.example/x/\" is not the issuer of the provider; hint: "),
+        ),
+        (json!({"iss": "https://A.example/x", "aud": "one"}), Some("is not the issuer")),
+    ] {
+        let checked = parse(claims).unwrap().check_provider(&provider);
+        match fault {
+            None => assert_eq!(checked, Ok(())),
+            Some(fault) => {
+                let error = checked.unwrap_err().to_string();
+                assert!(error.contains(fault), "{error}");
+            }
+        }
+    }
 }
