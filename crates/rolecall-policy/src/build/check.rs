@@ -138,6 +138,23 @@ pub(super) fn prefixes<P: Into<String>>(
     not_empty(what, prefixes)
 }
 
+/// Checks names as they stand in ARNs: each consists of characters that the names have.
+pub(super) fn names<N: Into<String>>(
+    given: impl IntoIterator<Item = N>,
+    known: impl Fn(char) -> bool,
+) -> Result<Vec<String>, PolicyError> {
+    let what = "name";
+    let names = literals(what, given)?;
+    for name in &names {
+        only(what, name, &known)?;
+        if name.ends_with('/') {
+            let hint = "hint: call under with it";
+            return Err(fault(what, format!("{name:?} is a prefix of names; {hint}")));
+        }
+    }
+    Ok(names)
+}
+
 fn only(what: &str, text: &str, known: impl Fn(char) -> bool) -> Result<(), PolicyError> {
     let Some(c) = text.chars().find(|c| !known(*c)) else { return Ok(()) };
     let message = format!("contains {c:?}, which these names cannot contain");

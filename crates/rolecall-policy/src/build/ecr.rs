@@ -17,7 +17,8 @@ const PULL: &[&str] =
     &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 const DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 
-/// Access to the ECR repositories whose names begin with one of several prefixes, in one Region.
+/// Access to the ECR repositories whose names begin with one of several prefixes, or to named ones,
+/// in one Region.
 ///
 /// Includes `ecr:GetAuthorizationToken`, with which clients log in. ECR supports it only on the
 /// resource `*`.
@@ -68,8 +69,33 @@ impl EcrAccess {
         region: &str,
         under: impl IntoIterator<Item = P>,
     ) -> Result<Self, PolicyError> {
-        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/_.-".contains(c);
-        Regional::under(region, under, known).map(Self)
+        Regional::under(region, under, is_name_character).map(Self)
+    }
+
+    /// Creates access to the repositories with these names in a Region, in every account. No action
+    /// is allowed yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `region` is not the name of a Region, if there is no name, or if
+    /// a name ends in `/` or contains a character that repository names cannot contain.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::{EcrAccess, PermissionPolicy};
+    /// let access = EcrAccess::named("eu-west-1", ["shop/checkout"])?.account("111122223333")?;
+    /// let policy = PermissionPolicy::builder().ecr(access.pull()).build()?;
+    /// assert!(policy.to_json().contains(
+    ///     r#""Resource": "arn:aws:ecr:eu-west-1:111122223333:repository/shop/checkout""#,
+    /// ));
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn named<N: Into<String>>(
+        region: &str,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, PolicyError> {
+        Regional::named(region, names, is_name_character, "").map(Self)
     }
 
     /// Restricts the access to the registry of this account.
@@ -110,4 +136,8 @@ impl EcrAccess {
         let images = self.0.grant("EcrImages", "ecr", "repository/", "push, pull or delete");
         [Self::login(), images]
     }
+}
+
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || "/_.-".contains(c)
 }

@@ -1,16 +1,16 @@
-use super::check::{account, prefixes, region};
+use super::check::{account, names, prefixes, region};
 use super::partition::Placed;
 use super::permission::{Grant, Resource};
 use crate::error::PolicyError;
 
-/// Resources with a Region and an account in their ARNs, under prefixes, and what may be done to
-/// them.
+/// Resources with a Region and an account in their ARNs, and what may be done to them.
 #[derive(Clone, Debug)]
 pub(super) struct Regional {
     region: String,
     /// Every account, if none is set.
     account: Option<String>,
-    prefixes: Vec<String>,
+    /// What the names match.
+    patterns: Vec<String>,
     actions: Vec<&'static str>,
 }
 
@@ -20,8 +20,27 @@ impl Regional {
         under: impl IntoIterator<Item = P>,
         known: impl Fn(char) -> bool,
     ) -> Result<Self, PolicyError> {
-        let (region, prefixes) = (region(region_name)?, prefixes(under, known)?);
-        Ok(Self { region, account: None, prefixes, actions: Vec::new() })
+        let prefixes = prefixes(under, known)?;
+        Self::matching(region_name, prefixes.into_iter().map(|prefix| format!("{prefix}*")))
+    }
+
+    /// `suffix` is what follows a name in the ARN.
+    pub(super) fn named<N: Into<String>>(
+        region_name: &str,
+        given: impl IntoIterator<Item = N>,
+        known: impl Fn(char) -> bool,
+        suffix: &str,
+    ) -> Result<Self, PolicyError> {
+        let names = names(given, known)?;
+        Self::matching(region_name, names.into_iter().map(|name| name + suffix))
+    }
+
+    fn matching(
+        region_name: &str,
+        patterns: impl Iterator<Item = String>,
+    ) -> Result<Self, PolicyError> {
+        let (region, patterns) = (region(region_name)?, patterns.collect());
+        Ok(Self { region, account: None, patterns, actions: Vec::new() })
     }
 
     pub(super) fn in_account(mut self, id: &str) -> Result<Self, PolicyError> {
@@ -50,13 +69,14 @@ impl Regional {
         kind: &str,
         methods: &'static str,
     ) -> Grant {
-        let Self { region, account, prefixes, actions } = self;
+        let Self { region, account, patterns, actions } = self;
         // The star would also stand for more fields, but no secret or repository has a name with a
         // colon.
         let account = account.unwrap_or_else(|| "*".into());
-        let resource =
-            |prefix| Resource::InPartition(format!("{service}:{region}:{account}:{kind}{prefix}*"));
-        let resources = prefixes.into_iter().map(resource).collect();
+        let resource = |pattern| {
+            Resource::InPartition(format!("{service}:{region}:{account}:{kind}{pattern}"))
+        };
+        let resources = patterns.into_iter().map(resource).collect();
         Grant { methods, ..Grant::allow(sid, actions).on(resources) }
     }
 }

@@ -3,7 +3,8 @@ use super::permission::Grant;
 use super::regional::Regional;
 use crate::error::PolicyError;
 
-/// Access to the secrets whose names begin with one of several prefixes, in one Region.
+/// Access to the secrets whose names begin with one of several prefixes, or to named secrets, in
+/// one Region.
 ///
 /// (Service Authorization Reference, "AWS Secrets Manager": a secret's ARN is
 /// `arn:<partition>:secretsmanager:<region>:<account>:secret:<name>-<6 random characters>`.)
@@ -32,6 +33,10 @@ use crate::error::PolicyError;
 ///     }
 ///   ]
 /// }"#);
+///
+/// let database = SecretsAccess::named("eu-west-1", ["shop/db"])?.read();
+/// let policy = PermissionPolicy::builder().secrets(database).build()?;
+/// assert!(policy.to_json().contains(r#"eu-west-1:*:secret:shop/db-??????""#));
 /// # Ok::<(), rolecall_policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -50,8 +55,26 @@ impl SecretsAccess {
         region: &str,
         under: impl IntoIterator<Item = P>,
     ) -> Result<Self, PolicyError> {
-        let known = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
-        Regional::under(region, under, known).map(Self)
+        Regional::under(region, under, is_name_character).map(Self)
+    }
+
+    /// Creates access to the secrets with these names in a Region, in every account. No action is
+    /// allowed yet.
+    ///
+    /// A secret's ARN has six random characters after its name, which are not known before it is
+    /// created: the policy has `-??????` in their place. With `-*`, it would also include secrets
+    /// whose names go on after the hyphen. A secret that is deleted and created anew with the same
+    /// name is included. (Secrets Manager User Guide, "Limiting access to specific secrets".)
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `region` is not the name of a Region, if there is no name, or if
+    /// a name ends in `/` or contains a character that secret names cannot contain.
+    pub fn named<N: Into<String>>(
+        region: &str,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, PolicyError> {
+        Regional::named(region, names, is_name_character, "-??????").map(Self)
     }
 
     /// Restricts the access to the secrets of this account.
@@ -80,4 +103,8 @@ impl SecretsAccess {
     pub(super) fn grant(self) -> Grant {
         self.0.grant("Secrets", "secretsmanager", "secret:", "read or write")
     }
+}
+
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/_+=.@-".contains(c)
 }

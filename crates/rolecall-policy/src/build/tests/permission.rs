@@ -255,10 +255,51 @@ fn partition_follows_from_regions_and_arns() {
 }
 
 #[test]
+fn named_resources_are_those_of_the_name_only() {
+    let secrets = SecretsAccess::named("eu-west-1", ["shop/db", "shop/key-a1b2c3"]).unwrap().read();
+    let images = EcrAccess::named("eu-west-1", ["shop/web"]).unwrap().pull();
+    let policy = PermissionPolicy::builder().secrets(secrets).ecr(images).build().unwrap();
+    for (action, resource, expected) in [
+        ("secretsmanager:GetSecretValue", "secretsmanager:eu-west-1:*:secret:shop/db-a1B2c3", true),
+        ("secretsmanager:GetSecretValue", "secretsmanager:eu-west-1:*:secret:shop/db", false),
+        ("secretsmanager:GetSecretValue", "secretsmanager:eu-west-1:*:secret:shop/db-a1b2c", false),
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:eu-west-1:*:secret:shop/db2-a1b2c3",
+            false,
+        ),
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:eu-west-1:*:secret:shop/db-old-a1b2c3",
+            false,
+        ),
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:eu-west-1:*:secret:shop/key-a1b2c3",
+            false,
+        ),
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:eu-west-1:*:secret:shop/key-a1b2c3-x1y2z3",
+            true,
+        ),
+        ("ecr:BatchGetImage", "ecr:eu-west-1:*:repository/shop/web", true),
+        ("ecr:BatchGetImage", "ecr:eu-west-1:*:repository/shop/web2", false),
+        ("ecr:BatchGetImage", "ecr:eu-west-1:*:repository/shop/web/a", false),
+    ] {
+        let resource = format!("arn:aws:{}", resource.replace('*', "111122223333"));
+        let allowed = allows(&policy, action, &resource, &Context::new());
+        assert_eq!(allowed, expected, "{resource}");
+    }
+}
+
+#[test]
 fn input_that_would_grant_more_is_an_error() {
     let s3 = |bucket: &str, prefix: &str| S3Access::under(bucket, [prefix]).map(|_| ());
     let secrets = |region: &str, prefix: &str| SecretsAccess::under(region, [prefix]).map(|_| ());
     let ecr = |region: &str, prefix: &str| EcrAccess::under(region, [prefix]).map(|_| ());
+    let secret = |name: &str| SecretsAccess::named("eu-west-1", [name]).map(|_| ());
+    let repository = |name: &str| EcrAccess::named("eu-west-1", [name]).map(|_| ());
     let roles = |role: &str| PermissionPolicy::builder().assume_roles([role]).map(|_| ());
     let none: [&str; 0] = [];
     let long = "a".repeat(64);
@@ -291,6 +332,15 @@ fn input_that_would_grant_more_is_an_error() {
         ("Region colon", secrets("eu-west-1:*", "shop/"), Some("is not a Region")),
         ("secret character", secrets("eu-west-1", "shop:*/"), Some("contains a wildcard")),
         ("secret colon", secrets("eu-west-1", "shop:a/"), Some("contains ':'")),
+        ("named secret", secret("shop/db_1+=.@-"), None),
+        ("named secret star", secret("shop/*"), Some("contains a wildcard")),
+        ("named secret suffix", secret("shop/db-??????"), Some("contains a wildcard")),
+        ("named secret prefix", secret("shop/"), Some("is a prefix of names; hint: call under")),
+        ("named secret colon", secret("shop:db"), Some("contains ':'")),
+        ("named secret empty", secret(""), Some("is empty")),
+        ("no names", SecretsAccess::named("eu-west-1", none).map(|_| ()), Some("no name is given")),
+        ("named repository case", repository("Shop"), Some("contains 'S'")),
+        ("named repository slash", repository("shop/"), Some("is a prefix of names")),
         ("repository", ecr("eu-west-1", "shop/"), None),
         ("repository case", ecr("eu-west-1", "Shop/"), Some("contains 'S'")),
         (

@@ -40,6 +40,10 @@ fn built_trust_policies_are_clean() {
     let eks = || TrustedServiceAccount::new(EKS, "shop", "checkout").unwrap();
     let github = || TrustedGitHubActions::branch(GITHUB, "shop/web", "main").unwrap();
     let google = TrustedWebIdentity::new("accounts.google.com", "4711", "shop").unwrap();
+    let cognito = "cognito-identity.amazonaws.com";
+    let cognito = TrustedWebIdentity::new(cognito, "eu-west-1:4711", "eu-west-1:shop").unwrap();
+    let slash = "arn:aws:iam::111122223333:oidc-provider/shop.example/";
+    let slash = TrustedWebIdentity::new(slash, "4711", "shop").unwrap();
     let hour = Duration::from_secs(3600);
     let policies: Vec<(&str, TrustPolicyBuilder)> = vec![
         ("account", start().principal(TrustedPrincipal::account(OWN).unwrap())),
@@ -73,6 +77,8 @@ fn built_trust_policies_are_clean() {
             start().github_actions(github().claim("repository_id", ["4711"]).unwrap()),
         ),
         ("google", start().web_identity(google)),
+        ("cognito", start().web_identity(cognito)),
+        ("issuer with a slash", start().web_identity(slash)),
         ("any pod", start().pod_identity(TrustedPodIdentity::any_pod())),
         (
             "pod",
@@ -113,6 +119,8 @@ fn built_permission_policies_are_clean() {
     let secrets = SecretsAccess::under("eu-west-1", ["shop/"]).unwrap().read().write();
     let pull = EcrAccess::under("eu-west-1", ["shop/"]).unwrap().account(OWN).unwrap().pull();
     let push = EcrAccess::under("eu-west-1", ["shop/"]).unwrap().push().delete();
+    let secret = SecretsAccess::named("eu-west-1", ["shop/db"]).unwrap();
+    let repository = EcrAccess::named("eu-west-1", ["shop/web"]).unwrap();
     let roles = || AssumeRoleAccess::new([ROLE]).unwrap();
     let past = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_694_400);
     let revoked = RevokedSessions::named("AROADBQP57FF2AEXAMPLE", "pod-1").unwrap();
@@ -122,6 +130,8 @@ fn built_permission_policies_are_clean() {
         ("secrets", start().secrets(secrets)),
         ("pull", start().ecr(pull)),
         ("push", start().ecr(push).ecr_login()),
+        ("named secret", start().secrets(secret.read())),
+        ("named repository", start().ecr(repository.push().pull())),
         ("roles", start().assume_role(roles())),
         ("tags", start().assume_role(roles().session_tags(tags()).unwrap())),
         ("identity", start().assume_role(roles().source_identity(["ann"]).unwrap())),
