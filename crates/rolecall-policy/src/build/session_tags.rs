@@ -3,12 +3,22 @@ use super::check::{fault, literal, literals};
 use crate::error::PolicyError;
 use crate::tag::{MAX_TAGS, check_tag_key, check_tag_value};
 
+/// The tags of a session that EKS Pod Identity gives to a pod.
+const POD_TAGS: [&str; 6] = [
+    "eks-cluster-arn",
+    "eks-cluster-name",
+    "kubernetes-namespace",
+    "kubernetes-service-account",
+    "kubernetes-pod-name",
+    "kubernetes-pod-uid",
+];
+
 /// The session tags that a caller may pass when it assumes a role: a closed list.
 ///
 /// Any other tag is refused, and a tag is refused as transitive unless it is named by
 /// [`transitive`](Self::transitive). A session that was itself given transitive tags passes them on
 /// in each role chain, and STS then asks for `sts:TagSession` as well: name those tags here, such
-/// as the ones of EKS Pod Identity. The spelling of a key matters.
+/// as [those of EKS Pod Identity](Self::eks_pod_identity). The spelling of a key matters.
 ///
 /// (IAM User Guide, "Pass session tags in AWS STS".)
 ///
@@ -88,6 +98,32 @@ impl AllowedSessionTags {
     /// Creates a list without tags.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates the list of the tags of EKS Pod Identity, each optional, with any value, and
+    /// transitive.
+    ///
+    /// A role that the sessions of pods assume in a chain must allow these tags: the sessions pass
+    /// them on unless the association disables them, and STS asks for `sts:TagSession`. (EKS User
+    /// Guide, "Grant Pods access to AWS resources based on tags".)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::{AllowedSessionTags, TrustPolicy, TrustedPrincipal};
+    /// let pods = TrustedPrincipal::role("arn:aws:iam::111122223333:role/checkout")?
+    ///     .session_tags(AllowedSessionTags::eks_pod_identity())?;
+    /// let policy = TrustPolicy::builder().principal(pods).build()?;
+    /// assert!(policy.to_json().contains("kubernetes-service-account"));
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn eks_pod_identity() -> Self {
+        let key = |key: &&str| (*key).to_owned();
+        let tag = |key| Tag { key, values: Vec::new(), required: false };
+        Self {
+            tags: POD_TAGS.iter().map(key).map(tag).collect(),
+            transitive: POD_TAGS.iter().map(key).collect(),
+        }
     }
 
     /// Adds a tag that must be passed, with one of these values.

@@ -164,6 +164,38 @@ fn session_tags_are_a_closed_list() {
 }
 
 #[test]
+fn tags_of_pods_are_allowed_in_chains() {
+    let trusted = TrustedPrincipal::role(CHECKOUT).unwrap();
+    let trusted = trusted.session_tags(AllowedSessionTags::eks_pod_identity()).unwrap();
+    let policy = built(TrustPolicy::builder().principal(trusted));
+    // The tags are those of the documentation, whatever the builder has.
+    let pod = [
+        ("eks-cluster-arn", CLUSTER),
+        ("eks-cluster-name", "shop"),
+        ("kubernetes-namespace", "shop"),
+        ("kubernetes-service-account", "checkout"),
+        ("kubernetes-pod-name", "checkout-1"),
+        ("kubernetes-pod-uid", "0cda7f85-c1f9-4dee-b6e9-a0b50c8f3012"),
+    ];
+    let keys = pod.map(|(key, _)| key);
+    let other = [&pod[..], &[("team", "blue")]].concat();
+    for (name, context, expected) in [
+        ("no tags", Context::new(), true),
+        ("all", with_tags(Context::new(), &pod, &keys), true),
+        ("inherited", Context::new().with_values("sts:TransitiveTagKeys", keys), true),
+        ("another", with_tags(Context::new(), &other, &keys), false),
+    ] {
+        assert_eq!(
+            may_assume(&policy, &session_of(CHECKOUT), ASSUME, &context),
+            expected,
+            "{name}"
+        );
+    }
+    let inherited = Context::new().with_values("sts:TransitiveTagKeys", keys);
+    assert!(trusts(&policy, &session_of(CHECKOUT), TAG, &inherited));
+}
+
+#[test]
 fn no_tag_is_transitive_unless_named() {
     let tags = AllowedSessionTags::new().optional_with_any_value("team").unwrap();
     let trusted = TrustedPrincipal::role(CHECKOUT).unwrap().session_tags(tags).unwrap();

@@ -44,6 +44,7 @@ fn built_trust_policies_are_clean() {
     let cognito = TrustedWebIdentity::new(cognito, "eu-west-1:4711", "eu-west-1:shop").unwrap();
     let slash = "arn:aws:iam::111122223333:oidc-provider/shop.example/";
     let slash = TrustedWebIdentity::new(slash, "4711", "shop").unwrap();
+    let pods = AllowedSessionTags::eks_pod_identity();
     let hour = Duration::from_secs(3600);
     let policies: Vec<(&str, TrustPolicyBuilder)> = vec![
         ("account", start().principal(TrustedPrincipal::account(OWN).unwrap())),
@@ -79,6 +80,7 @@ fn built_trust_policies_are_clean() {
         ("google", start().web_identity(google)),
         ("cognito", start().web_identity(cognito)),
         ("issuer with a slash", start().web_identity(slash)),
+        ("tags of pods", start().principal(role().session_tags(pods).unwrap())),
         ("any pod", start().pod_identity(TrustedPodIdentity::any_pod())),
         (
             "pod",
