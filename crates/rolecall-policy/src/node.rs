@@ -37,7 +37,7 @@ impl<'t> Source<'t> {
         let length = self.text.len();
         if length > max {
             let message = format!("{length} bytes; the most that is read is {max}");
-            return Err(PolicyError::new(self.name.clone(), message));
+            return Err(PolicyError::new(&self.name, message));
         }
         match Json::parse(self.text) {
             Ok(json) => Ok(Node { source: self, location: self.root.clone(), json }),

@@ -45,6 +45,8 @@
 //! | `default-chain` | no | profiles, container and instance credentials in [`from_env`] |
 //! | `sso` | no | profiles of IAM Identity Center (with `default-chain`) |
 //! | `login` | no | profiles of `aws login` (with `default-chain`) |
+//! | `terraform` | no | `policy::terraform`: configuration for roles, policies and providers |
+//! | `thumbprint` | no | the thumbprint of an OIDC provider from its certificates |
 //! | `metrics` | no | the observer [`Metrics`](observe::Metrics) |
 //! | `spiffe` | no | web identity tokens of the SPIFFE Workload API (SPIRE) |
 //! | `test-util` | no | [`ManualClock`](time::ManualClock) |

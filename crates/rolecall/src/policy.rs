@@ -1,14 +1,38 @@
-//! IAM policies: builders, a parser, an evaluator that explains its decisions, and lints.
+//! IAM policies: builders, a parser, an evaluator that explains its decisions, lints, queries over
+//! accounts, OIDC providers and Terraform.
 //!
-//! See the crate `rolecall-policy` for the whole language, queries over accounts and Terraform.
+//! | task | start at |
+//! |---|---|
+//! | write a policy | [`TrustPolicy::builder`], [`PermissionPolicy::builder`] |
+//! | limit the sessions of a [`Role`](crate::Role) | [`session_policy`], [`SessionPolicySize`] |
+//! | parse a policy | [`TrustPolicy`], [`PermissionPolicy`], [`ResourcePolicy`] |
+//! | decide a request, and learn why | [`evaluate`], [`Explanation`] |
+//! | check a web identity token against a trust policy | [`WebIdentityClaims::check_trust`] |
+//! | find faults of a policy | [`lint_document`] |
+//! | ask what the policies of an account allow | [`account`] |
+//! | register an OIDC provider | [`OidcProvider`] |
+//! | write the policies of a service in an EKS cluster | [`ReferenceArrangement`] |
+//!
+//! With the feature `terraform`, the module `terraform` writes roles, policies and providers as
+//! Terraform configuration. With the feature `thumbprint`, a [`Thumbprint`] is computed from the
+//! certificates of a provider.
 
 use rolecall_core::{InvalidParameter, SessionPolicy};
+pub use rolecall_policy::account;
+#[cfg(feature = "terraform")]
+#[cfg_attr(docsrs, doc(cfg(feature = "terraform")))]
+pub use rolecall_policy::terraform;
 pub use rolecall_policy::{
-    AllowedSessionTags, AssumeRoleAccess, Caller, Condition, Context, Decision, EcrAccess, Effect,
-    Explanation, Outcome, PermissionPolicy, PermissionPolicyBuilder, Policies, PolicyError,
-    PolicyKind, Principal, Request, ResourcePolicy, RevokedSessions, S3Access, SecretsAccess,
-    TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions, TrustedPodIdentity, TrustedPrincipal,
-    TrustedService, TrustedServiceAccount, TrustedWebIdentity, WebIdentityClaims, evaluate,
+    ActionPattern, AllowedSessionTags, AssumeRoleAccess, Caller, CallerKind, CheckedAction,
+    Condition, Context, Decision, Document, EcrAccess, Effect, Explanation, Finding, Lint,
+    LintOptions, MismatchedElement, OidcProvider, OidcProviderBuilder, OneOf, Operator,
+    OperatorType, Outcome, Pattern, PermissionPolicy, PermissionPolicyBuilder, Policies,
+    PolicyError, PolicyKind, PolicyType, Position, Principal, ReferenceArrangement,
+    ReferenceArrangementBuilder, Request, ResourcePattern, ResourcePolicy, RevokedSessions,
+    S3Access, SecretsAccess, SessionPolicySize, SetOperator, Severity, Simulation, Statement,
+    StatementResult, Thumbprint, TokenCheck, TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions,
+    TrustedPodIdentity, TrustedPrincipal, TrustedService, TrustedServiceAccount,
+    TrustedWebIdentity, Version, WebIdentityClaims, evaluate, lint_document,
 };
 
 /// Converts a permission policy to a session policy, for [`Role::policy`](crate::Role::policy).

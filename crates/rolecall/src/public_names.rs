@@ -44,3 +44,16 @@ fn each_public_name_has_one_path() {
     modules.retain(|_, modules| modules.len() > 1);
     assert_eq!(modules, BTreeMap::new(), "a name with two paths, or of two items");
 }
+
+#[cfg(feature = "policy")]
+#[test]
+fn module_policy_has_every_name_of_its_crate() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../rolecall-policy/src/lib.rs");
+    let source = std::fs::read_to_string(source).expect("the source of rolecall-policy");
+    let here = exported_names(include_str!("policy.rs"), "policy");
+    let names = exported_names(&source, "rolecall-policy");
+    assert!(names.len() > 50, "the parser finds names: {names:?}");
+    let is_missing = |name: &&String| !here.iter().any(|(other, _)| other == *name);
+    let missing: Vec<&String> = names.iter().map(|(name, _)| name).filter(is_missing).collect();
+    assert_eq!(missing, [""; 0]);
+}
