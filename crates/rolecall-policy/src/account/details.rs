@@ -64,7 +64,9 @@ impl AccountDetails {
     }
 
     /// Parses the pages of a description: the responses of the API, or what the command prints with
-    /// `--max-items` and `--starting-token`. They may be in any order.
+    /// `--max-items` and `--starting-token`. They may be in any order, and a page may have some of
+    /// the lists only: add managed policies that the description lacks on a page of their own, as
+    /// `{"Policies": [..]}`.
     ///
     /// # Errors
     ///

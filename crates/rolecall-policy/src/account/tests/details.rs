@@ -213,3 +213,21 @@ fn faults_of_pages_name_the_page() {
     let error = AccountDetails::parse_pages(&[""; 0]).unwrap_err().to_string();
     assert!(error.contains("no page"), "{error}");
 }
+
+#[test]
+fn page_of_policies_completes_description() {
+    let gone = json!("arn:aws:iam::aws:policy/PowerUserAccess");
+    let mut description: Value = serde_json::from_str(ACCOUNT).unwrap();
+    description["UserDetailList"][0]["PermissionsBoundary"] =
+        json!({"PermissionsBoundaryArn": gone});
+    let description = description.to_string();
+    let error = AccountDetails::parse(&description).unwrap_err().to_string();
+    assert!(error.contains("PowerUserAccess\" is not in Policies"), "{error}");
+    let policy = json!({"Policies": [{"Arn": gone, "PolicyVersionList": [{
+        "IsDefaultVersion": true,
+        "Document": {"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}},
+    }]}]});
+    let details = AccountDetails::parse_pages(&[description, policy.to_string()]).unwrap();
+    let (boundary, name) = details.identities[0].boundary.as_ref().unwrap();
+    assert_eq!((boundary.len(), name.name.as_str()), (1, "PowerUserAccess"));
+}
