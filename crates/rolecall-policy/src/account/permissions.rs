@@ -8,7 +8,6 @@ use super::access::{All, Requirement};
 use super::accounts::Accounts;
 use super::details::{Identity, PolicyName};
 use super::subject::Subject;
-use super::summary::{self, ServiceAccess};
 use super::table::Table;
 use crate::context::Context;
 use crate::decision::PolicyType;
@@ -206,22 +205,6 @@ impl Reader<'_> {
                 requirements: open.into_iter().map(Requirement::of).collect(),
             });
         }
-    }
-}
-
-impl Permissions {
-    /// Returns a summary: for each service and access level, how many of its actions are allowed.
-    ///
-    /// A service without an allowed action is left out. The services and their actions are those of
-    /// the AWS Service Authorization Reference.
-    pub fn services(&self) -> Vec<ServiceAccess> {
-        summary::services(self)
-    }
-
-    /// Returns the actions of the grants that match no action of the AWS Service Authorization
-    /// Reference, which [`services`](Self::services) leaves out.
-    pub fn unknown_actions(&self) -> Vec<&str> {
-        summary::unknown_actions(self)
     }
 }
 

@@ -26,7 +26,65 @@ const EXPORT: &str = "hint: run aws iam get-account-authorization-details withou
 
 const KEYS: [&str; 4] = ["Policies", "GroupDetailList", "UserDetailList", "RoleDetailList"];
 
-pub(super) fn read(pages: &[&str]) -> Parsed<AccountDetails> {
+impl AccountDetails {
+    /// Parses the JSON text that the command prints.
+    ///
+    /// A policy document may be a JSON object, as the AWS CLI prints it, or a string with the
+    /// document in it, URL-encoded as the API returns it, or plain.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `json` is not such a text, is larger than 64 MiB, is one page of
+    /// several (see [`parse_pages`](Self::parse_pages)), lacks a policy or a group that one of its
+    /// users, groups and roles names, or contains a document that cannot be parsed. The location
+    /// begins with the member, such as
+    /// `RoleDetailList[3].AssumeRolePolicyDocument.Statement.Effect`.
+    pub fn parse(json: &str) -> Result<Self, PolicyError> {
+        read(&[json])
+    }
+
+    /// Parses the pages of a description: the responses of the API, or what the command prints with
+    /// `--max-items` and `--starting-token`. They may be in any order, and a page may have some of
+    /// the lists only: add managed policies that the description lacks on a page of their own, as
+    /// `{"Policies": [..]}`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] as [`parse`](Self::parse) does for all pages together, or if each
+    /// page says that more follow. The location begins with the page, such as `page 2.Policies[3]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::account::AccountDetails;
+    ///
+    /// let pages = [r#"{
+    ///     "UserDetailList": [{
+    ///         "UserName": "ann", "Path": "/", "Arn": "arn:aws:iam::111122223333:user/ann",
+    ///         "GroupList": ["developers"]
+    ///     }],
+    ///     "GroupDetailList": [], "RoleDetailList": [], "Policies": [],
+    ///     "IsTruncated": true, "Marker": "EXAMPLE"
+    /// }"#, r#"{
+    ///     "UserDetailList": [], "RoleDetailList": [], "Policies": [],
+    ///     "GroupDetailList": [{
+    ///         "GroupName": "developers", "Arn": "arn:aws:iam::111122223333:group/developers"
+    ///     }],
+    ///     "IsTruncated": false
+    /// }"#];
+    /// let details = AccountDetails::parse_pages(&pages)?;
+    /// assert_eq!(details.users().collect::<Vec<_>>(), ["arn:aws:iam::111122223333:user/ann"]);
+    ///
+    /// let [first, _] = pages;
+    /// assert!(AccountDetails::parse(first).is_err());
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn parse_pages<P: AsRef<str>>(pages: &[P]) -> Result<Self, PolicyError> {
+        read(&pages.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    }
+}
+
+fn read(pages: &[&str]) -> Parsed<AccountDetails> {
     let bytes: usize = pages.iter().map(|page| page.len()).sum();
     if bytes > MAX_BYTES {
         let message = format!("{bytes} bytes; the most that is read is {MAX_BYTES}");

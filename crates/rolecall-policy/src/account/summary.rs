@@ -66,7 +66,23 @@ pub struct LevelAccess {
     pub total: usize,
 }
 
-pub(super) fn services(permissions: &Permissions) -> Vec<ServiceAccess> {
+impl Permissions {
+    /// Returns a summary: for each service and access level, how many of its actions are allowed.
+    ///
+    /// A service without an allowed action is left out. The services and their actions are those of
+    /// the AWS Service Authorization Reference.
+    pub fn services(&self) -> Vec<ServiceAccess> {
+        services(self)
+    }
+
+    /// Returns the actions of the grants that match no action of the AWS Service Authorization
+    /// Reference, which [`services`](Self::services) leaves out.
+    pub fn unknown_actions(&self) -> Vec<&str> {
+        unknown_actions(self)
+    }
+}
+
+fn services(permissions: &Permissions) -> Vec<ServiceAccess> {
     let patterns = permissions.grants.iter().map(|grant| grant.statement.actions());
     let is_any = |actions: &OneOf<_>| {
         let patterns: &[crate::ActionPattern] = actions.patterns();
@@ -146,7 +162,7 @@ fn extent_of(grant: &Grant) -> Extent {
     }
 }
 
-pub(super) fn unknown_actions(permissions: &Permissions) -> Vec<&str> {
+fn unknown_actions(permissions: &Permissions) -> Vec<&str> {
     let actions = permissions.grants.iter().map(|grant| grant.statement.actions());
     let patterns = actions.filter(|it| !it.is_negated()).flat_map(|it| it.patterns());
     let mut unknown: Vec<&str> = patterns
