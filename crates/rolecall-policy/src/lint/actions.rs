@@ -54,7 +54,8 @@ fn existence(statement: &StatementView<'_>, report: &mut Report) {
 }
 
 fn not_action(statement: &StatementView<'_>, report: &mut Report) {
-    if statement.is_allow() && statement.has_not_action() && !statement.is_guardrail() {
+    let is_wide = statement.has_not_action() && !statement.excepts_all_actions();
+    if statement.is_allow() && is_wide && !statement.is_guardrail() {
         report.add(
             ALLOW_WITH_NOT_ACTION,
             ElementPath::Actions(statement.index),
@@ -92,13 +93,16 @@ fn service_wildcard(statement: &StatementView<'_>, report: &mut Report) {
     if !grants(statement) || statement.is_trust() {
         return;
     }
+    let is_full = statement.has_all_resources() && statement.statement.conditions.is_empty();
     for (index, action) in statement.actions.iter().enumerate() {
-        let (Some(service), Some("*")) =
-            (action.service, action.pattern.name().map(|it| it.as_str()))
-        else {
-            continue;
+        let name = action.pattern.name().map(|it| it.as_str());
+        let of = match (action.service, name) {
+            (Some(service), Some("*")) => service.title(),
+            // Where nothing limits them, a lint of its own reports it.
+            _ if action.is_all() && !is_full => "all services",
+            _ => continue,
         };
-        let message = format!("all actions of {} are allowed", service.title());
+        let message = format!("all actions of {of} are allowed");
         let fix = "list the actions that are needed";
         report.add(SERVICE_WILDCARD, statement.action(index), message, fix);
     }

@@ -137,7 +137,8 @@ fn common_start(a: &str, b: &str) -> usize {
 }
 
 fn not_resource(statement: &StatementView<'_>, report: &mut Report) {
-    if statement.is_allow() && statement.has_not_resource() && !statement.is_guardrail() {
+    let is_wide = statement.has_not_resource() && !statement.excepts_all_resources();
+    if statement.is_allow() && is_wide && !statement.is_guardrail() {
         report.add(
             ALLOW_WITH_NOT_RESOURCE,
             ElementPath::Resources(statement.index),

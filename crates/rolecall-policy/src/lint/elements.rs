@@ -1,12 +1,13 @@
 //! The lints of the elements that are neither actions, resources, principals nor conditions.
 
+use super::finding::Severity;
 use super::location::ElementPath;
-use super::registry::{EMPTY_SID_VALUE, MISSING_VERSION, OLD_VERSION};
+use super::registry::{EMPTY_SID_VALUE, EVERYTHING_EXCEPTED, MISSING_VERSION, OLD_VERSION};
 use super::view::{PolicyView, Report, StatementView};
 use super::{PolicyLint, StatementLint};
 use crate::pattern::Version;
 
-pub(super) const STATEMENT: &[StatementLint] = &[sid];
+pub(super) const STATEMENT: &[StatementLint] = &[sid, excepted];
 pub(super) const POLICY: &[PolicyLint] = &[version];
 
 fn version(policy: &PolicyView<'_>, report: &mut Report) {
@@ -31,5 +32,27 @@ fn sid(statement: &StatementView<'_>, report: &mut Report) {
     if statement.statement.sid() == Some("") {
         let place = ElementPath::Sid(statement.index);
         report.add(EMPTY_SID_VALUE, place, "the Sid is empty", "remove it, or name the statement");
+    }
+}
+
+/// Statements that except all actions, all resources, or everyone.
+fn excepted(statement: &StatementView<'_>, report: &mut Report) {
+    let index = statement.index;
+    for (is_void, what, place) in [
+        (statement.excepts_all_actions(), "all actions", ElementPath::Actions(index)),
+        (statement.excepts_all_resources(), "all resources", ElementPath::Resources(index)),
+        (statement.excepts_everyone(), "everyone", ElementPath::Principals(index)),
+    ] {
+        if !is_void {
+            continue;
+        }
+        // A void Deny lets requests through that it was written for.
+        let (severity, verb) = match statement.is_allow() {
+            true => (Severity::Warning, "allows"),
+            false => (EVERYTHING_EXCEPTED.severity, "denies"),
+        };
+        let message = format!("the statement excepts {what}, and {verb} nothing");
+        let fix = "name what to except, or remove the statement";
+        report.add_as(severity, EVERYTHING_EXCEPTED, place, message, fix);
     }
 }

@@ -1,7 +1,6 @@
 //! The lints of actions that give away more than they name: passing roles, and creating
 //! service-linked roles.
 
-use super::StatementLint;
 use super::location::ElementPath;
 use super::registry::{
     CREATE_SLR_WITH_NOT_ACTION_AND_NOT_RESOURCE, CREATE_SLR_WITH_NOT_RESOURCE,
@@ -12,6 +11,7 @@ use super::registry::{
     PASS_ROLE_WITH_STAR_IN_RESOURCE, PASS_ROLE_WITH_STAR_IN_RESOURCE_AND_NOT_ACTION,
 };
 use super::view::{Report, StatementView};
+use super::{PolicyKind, StatementLint};
 use crate::pattern::Pattern;
 
 pub(super) const STATEMENT: &[StatementLint] = &[pass_role, create_service_linked_role];
@@ -77,7 +77,9 @@ fn create_service_linked_role(statement: &StatementView<'_>, report: &mut Report
 impl Sensitive {
     fn check(&self, statement: &StatementView<'_>, report: &mut Report) {
         let is_limited = statement.tests(self.key);
-        if !statement.is_allow() || statement.is_guardrail() || is_limited {
+        // A session policy and a control policy only limit what others allow.
+        let is_limit = statement.is_guardrail() || statement.options.kind == PolicyKind::Session;
+        if !statement.is_allow() || is_limit || is_limited {
             return;
         }
         let Some((how, place)) = self.included(statement) else { return };

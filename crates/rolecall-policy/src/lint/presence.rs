@@ -2,12 +2,14 @@
 
 use super::StatementLint;
 use super::keys::{self, Carrier, Caution, split_issuer};
-use super::registry::{IF_EXISTS_IN_ALLOW, MFA_CONDITION_WITHOUT_EFFECT, REDUNDANT_IF_EXISTS};
+use super::registry::{
+    FORANYVALUE_IN_DENY, IF_EXISTS_IN_ALLOW, MFA_CONDITION_WITHOUT_EFFECT, REDUNDANT_IF_EXISTS,
+};
 use super::view::{Report, StatementView};
-use crate::condition::{Condition, OperatorType};
+use crate::condition::{Condition, OperatorType, SetOperator};
 use crate::context::Context;
 
-pub(super) const STATEMENT: &[StatementLint] = &[mfa, if_exists];
+pub(super) const STATEMENT: &[StatementLint] = &[mfa, if_exists, any_value];
 
 const MFA: &str = "aws:multifactorauthpresent";
 
@@ -23,6 +25,9 @@ fn mfa(statement: &StatementView<'_>, report: &mut Report) {
     let long_term = |condition: &Condition| is_met(condition, None);
     for (index, condition) in conditions() {
         let place = statement.condition(index);
+        // With a test of its value beside it, Null says something.
+        let is_null =
+            condition.operator().operator_type() == OperatorType::Null && conditions().count() == 1;
         if statement.is_allow() {
             // All conditions together let the request through.
             let all = |met: &dyn Fn(&Condition) -> bool| conditions().all(|(_, it)| met(it));
@@ -39,6 +44,12 @@ fn mfa(statement: &StatementView<'_>, report: &mut Report) {
             report.add(MFA_CONDITION_WITHOUT_EFFECT, place, message, fix);
         } else if without_mfa(condition) && !with_mfa(condition) && !long_term(condition) {
             let message = "requests with long-term credentials are not denied: they lack the key";
+            let fix = "write \"BoolIfExists\": {\"aws:MultiFactorAuthPresent\": \"false\"}";
+            report.add(MFA_CONDITION_WITHOUT_EFFECT, place, message, fix);
+        } else if is_null && without_mfa(condition) && with_mfa(condition) && !long_term(condition)
+        {
+            let message = "requests with a second factor are denied as well, and those with \
+                           long-term credentials are not";
             let fix = "write \"BoolIfExists\": {\"aws:MultiFactorAuthPresent\": \"false\"}";
             report.add(MFA_CONDITION_WITHOUT_EFFECT, place, message, fix);
         }
@@ -60,7 +71,11 @@ fn if_exists(statement: &StatementView<'_>, report: &mut Report) {
             continue;
         }
         let lets_in = statement.is_allow() && !operator.is_negated();
-        if lets_in && identifies(condition) && !is_checked(statement, condition) {
+        // Only a policy with principals lets requests in that are not signed.
+        let is_signed = condition.lower_case_key() == "aws:principalarn"
+            && statement.options.kind.has_principal();
+        let tells = identifies(condition) || is_signed;
+        if lets_in && tells && !is_checked(statement, condition) {
             let message = format!("{operator} lets requests without {key} in");
             let fix = "remove IfExists, or test with Null that the key is there";
             report.add(IF_EXISTS_IN_ALLOW, place, message, fix);
@@ -68,10 +83,32 @@ fn if_exists(statement: &StatementView<'_>, report: &mut Report) {
     }
 }
 
-/// Returns `true` for keys that tell the caller, or the network it calls from.
+/// ForAnyValue in a Deny for all but some organizations: those that are in none are not denied.
+fn any_value(statement: &StatementView<'_>, report: &mut Report) {
+    if statement.is_allow() {
+        return;
+    }
+    for (index, condition) in statement.conditions() {
+        let (operator, key) = (condition.operator(), condition.key());
+        let is_any = operator.set_operator() == Some(SetOperator::ForAnyValue);
+        // The principals of the other kinds of policies are in one and the same organization.
+        let is_own = condition.lower_case_key() == "aws:principalorgpaths"
+            && !statement.options.kind.has_principal();
+        let is_evaded = is_any && operator.is_negated() && identifies(condition) && !is_own;
+        if is_evaded && !is_checked(statement, condition) {
+            let message = format!("requests without {key} are not denied");
+            let text = operator.to_string().replace("ForAnyValue", "ForAllValues");
+            let fix = format!("write {text}, which such requests meet as well");
+            report.add(FORANYVALUE_IN_DENY, statement.condition(index), message, fix);
+        }
+    }
+}
+
+/// Returns `true` for keys that tell the caller, the network it calls from, or the resource's owner.
 fn identifies(condition: &Condition) -> bool {
     let names = [
         "aws:principalorgpaths",
+        "aws:resourceorgpaths",
         "aws:sourcearn",
         "aws:sourceip",
         "aws:sourceorgpaths",

@@ -11,7 +11,7 @@ use super::registry::{
     ROLE_TRUST_POLICY_SYNTAX_ERROR_NOTPRINCIPAL, THIRD_PARTY_WITHOUT_EXTERNAL_ID,
     UNSUPPORTED_CONDITION_KEY_FOR_SERVICE_PRINCIPAL, WILDCARD_PRINCIPAL,
 };
-use super::values::narrows;
+use super::values::{names_values, narrows};
 use super::view::{PolicyView, Report, StatementView};
 use super::{PolicyLint, StatementLint};
 use crate::arn::Arn;
@@ -31,6 +31,8 @@ fn not_principal(statement: &StatementView<'_>, report: &mut Report) {
         let message = "IAM refuses NotPrincipal in a trust policy";
         let fix = "list the principals in Principal, or test aws:PrincipalArn";
         report.add(ROLE_TRUST_POLICY_SYNTAX_ERROR_NOTPRINCIPAL, place, message, fix);
+    } else if statement.excepts_everyone() {
+        // A lint of its own reports that the statement is void.
     } else if statement.is_allow() {
         let message = "the statement allows everyone but these, also callers without credentials";
         let fix = "list the principals in Principal";
@@ -184,30 +186,44 @@ const SOURCES: [&str; 4] =
 /// Services that use a role only for a resource of the role's own account, which names it.
 const LOCAL_SERVICES: [&str; 5] = [
     "ec2.amazonaws.com",
-    "ecs-tasks.amazonaws.com",
+    ECS_TASKS,
     "edgelambda.amazonaws.com",
     "lambda.amazonaws.com",
     "pods.eks.amazonaws.com",
 ];
 
+const ECS_TASKS: &str = "ecs-tasks.amazonaws.com";
+
 /// Service principals without a condition on the source that they act for.
 fn services(policy: &PolicyView<'_>, report: &mut Report) {
-    let tests_source = |statement: &StatementView<'_>| SOURCES.iter().any(|it| statement.tests(it));
     // A Deny for other sources has the same effect.
+    let tests_source = |statement: &StatementView<'_>| SOURCES.iter().any(|it| statement.tests(it));
     if policy.statements.iter().any(|it| !it.is_allow() && tests_source(it)) {
         return;
     }
     for statement in policy.allows() {
-        if statement.has_not_principal() || tests_source(statement) {
+        let names_source = statement.conditions().any(|(_, condition)| {
+            SOURCES.contains(&condition.lower_case_key()) && names_values(condition)
+        });
+        if statement.has_not_principal() || names_source {
             continue;
         }
         for (index, principal) in statement.principals().iter().enumerate() {
             let Principal::Service(name) = principal else { continue };
-            if statement.is_trust() && LOCAL_SERVICES.contains(&name.as_str()) {
-                continue;
-            }
+            // The principals of some services in China end in `.cn`.
+            let global = name.strip_suffix(".cn").unwrap_or(name);
             let place = statement.principal(index);
             let fix = "test aws:SourceAccount or aws:SourceArn";
+            if statement.is_trust() && LOCAL_SERVICES.contains(&global) {
+                // (Amazon ECS Developer Guide, "Amazon ECS task IAM role".)
+                if global == ECS_TASKS && statement.statement.conditions.is_empty() {
+                    let message =
+                        format!("{name} should name its source, as Amazon ECS recommends");
+                    let lint = RESTRICT_ACCESS_TO_SERVICE_PRINCIPAL;
+                    report.add_as(Severity::Suggestion, lint, place, message, fix);
+                }
+                continue;
+            }
             if statement.statement.conditions.is_empty() {
                 let message = format!("{name} may act for resources of any account");
                 report.add(RESTRICT_ACCESS_TO_SERVICE_PRINCIPAL, place, message, fix);

@@ -267,7 +267,11 @@ lints! {
             "A Deny depends on a tag key that a service does not support: it is void there.",
         DYNAMODB_ATTRIBUTES_WITHOUT_SELECT:
             "dynamodb:Attributes is limited and dynamodb:Select is not.",
+        EVERYTHING_EXCEPTED:
+            "NotAction, NotResource or NotPrincipal excepts everything: the statement is void.",
         FORALLVALUES_WITH_SINGLE_VALUED_KEY: "ForAllValues stands before a key with one value.",
+        FORANYVALUE_IN_DENY:
+            "ForAnyValue in a Deny does not deny requests without an identifying key.",
         FORANYVALUE_WITH_AUDIENCE_CLAIM_TYPE:
             "ForAnyValue stands before the claim `aud`, which has one value.",
         FULL_ACCESS: "A statement allows all actions on all resources.",
@@ -388,8 +392,9 @@ lints! {
         REDUNDANT_RESOURCE: "A resource is contained in another of the same statement.",
         REDUNDANT_STATEMENT: "Two statements are equal.",
         REDUNDANT_STATEMENT_DUE_TO_WILDCARD_IN_CONDITION: "A condition is never met.",
-        RESOURCE_WILDCARD: "An action that is for a type of resource is allowed on `*`.",
-        SERVICE_WILDCARD: "A statement allows all actions of a service.",
+        RESOURCE_WILDCARD:
+            "An action that is for a type of resource is allowed on all resources of the type.",
+        SERVICE_WILDCARD: "A statement allows all actions of a service, or of all services.",
         STRING_OPERATOR_WITH_ARN_KEY: "A string operator compares a key whose values are ARNs.",
         SUBSUMED_STATEMENT: "A statement is covered by another with the same effect.",
         WILDCARD_IN_SERVICE_NAME: "The service of an ARN contains a wildcard.",

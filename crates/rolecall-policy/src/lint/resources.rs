@@ -1,13 +1,15 @@
 //! The lints of actions together with resources.
 
-use super::catalog::{Action, Glob, ResourceType};
+use super::catalog::{Action, ActionResource, Glob, ResourceType};
+use super::cover::covers;
 use super::location::ElementPath;
 use super::registry::{
     ACTION_NOT_FOR_RESOURCE, BUCKET_ACTION_ON_OBJECTS, ECR_LOGIN_ON_REPOSITORY, Lint,
     MISSING_REQUIRED_RESOURCE, OBJECT_ACTION_ON_BUCKETS, RESOURCE_WILDCARD,
 };
-use super::view::{ActionView, PolicyView, Report, StatementView};
+use super::view::{ActionView, PolicyView, Report, StatementView, is_star};
 use super::{PolicyKind, PolicyLint, StatementLint};
+use crate::pattern::Pattern;
 
 pub(super) const STATEMENT: &[StatementLint] = &[unsupported, wildcard];
 pub(super) const POLICY: &[PolicyLint] = &[missing];
@@ -112,19 +114,28 @@ fn is_allowed_on(policy: &PolicyView<'_>, action: &str, kind: &'static ResourceT
     })
 }
 
-/// Actions by name on all resources, that could be allowed on some.
+/// Actions on all resources, that could be allowed on some.
 fn wildcard(statement: &StatementView<'_>, report: &mut Report) {
     let grants = matches!(
         statement.options.kind,
         PolicyKind::Inline | PolicyKind::Managed | PolicyKind::AwsManaged
     );
     let is_limited = !statement.statement.conditions.is_empty();
-    if !grants || !statement.is_allow() || is_limited || !statement.has_all_resources() {
+    if !grants || !statement.is_allow() || statement.has_not_action() || is_limited {
         return;
     }
-    let by_name = statement.actions.iter().filter(|it| !it.has_wildcard());
-    let matched = by_name.flat_map(|it| it.matched.iter());
-    let mut narrow = matched.filter(|it| it.resources().next().is_some());
+    let open = OpenArn::of(statement);
+    if open.is_empty() && !statement.has_all_resources() {
+        return;
+    }
+    // Some of what a pattern such as `ec2:Describe*` matches may be for no type of resource: these
+    // need the star.
+    let is_for_some = |action: &Action| action.resources().next().is_some();
+    let actions = statement.actions.iter();
+    let narrow = actions.filter(|action| action.matched.iter().all(is_for_some));
+    let mut narrow = narrow
+        .flat_map(|action| action.matched.iter())
+        .filter(|action| statement.has_all_resources() || are_all_open(**action, &open));
     if let Some(first) = narrow.next() {
         let message = match narrow.count() {
             0 => format!("{first} is allowed on all resources"),
@@ -132,6 +143,77 @@ fn wildcard(statement: &StatementView<'_>, report: &mut Report) {
         };
         let place = ElementPath::Resources(statement.index);
         report.add(RESOURCE_WILDCARD, place, message, "name the resources");
+    }
+}
+
+/// So many resources of a statement are compared with the forms of ARNs. This bounds the work on a
+/// list of thousands.
+const MAX_OPEN: usize = 32;
+
+/// A resource that may stand for all of a type: a wildcard, or nothing, is its Region and account.
+struct OpenArn<'a> {
+    service: &'a str,
+    region: &'a str,
+    account: &'a str,
+    resource: Pattern,
+}
+
+impl<'a> OpenArn<'a> {
+    fn of(statement: &StatementView<'a>) -> Vec<Self> {
+        if statement.has_not_resource() {
+            return Vec::new();
+        }
+        let is_open = |field: &str| field.is_empty() || is_star(field);
+        let arns = statement.resources().iter().filter_map(|resource| {
+            let [_, _, service, region, account, resource] = split_six(resource.as_str())?;
+            let resource = Pattern::new(resource);
+            let is_arn = is_open(region) && is_open(account);
+            is_arn.then_some(Self { service, region, account, resource })
+        });
+        arns.take(MAX_OPEN).collect()
+    }
+
+    /// Returns `true` if each ARN of a form such as `arn:${Partition}:s3:::${BucketName}` matches.
+    fn covers(&self, form: &str) -> bool {
+        let Some([_, _, service, region, account, resource]) = split_six(form) else {
+            return false;
+        };
+        let is_covered = |form: &str, field: &str| form == field || is_star(field);
+        // A placeholder stands for any text, as a star does.
+        let mut inner = String::new();
+        for (number, part) in resource.split("${").enumerate() {
+            match part.split_once('}').filter(|_| number > 0) {
+                Some((_, rest)) => {
+                    inner.push('*');
+                    inner.push_str(rest);
+                }
+                None => inner.push_str(part),
+            }
+        }
+        service == self.service
+            && is_covered(region, self.region)
+            && is_covered(account, self.account)
+            && covers(&self.resource, &inner)
+    }
+}
+
+fn split_six(arn: &str) -> Option<[&str; 6]> {
+    let mut fields = arn.splitn(6, ':');
+    let mut next = || fields.next();
+    Some([next()?, next()?, next()?, next()?, next()?, next()?])
+}
+
+/// Returns `true` if the resources are all of the types that an action needs, or all of one of those
+/// that it may be for.
+fn are_all_open(action: Action, open: &[OpenArn<'_>]) -> bool {
+    let is_open = |kind: ActionResource| {
+        let mut forms = kind.resource_type.arns();
+        forms.all(|form| open.iter().any(|arn| arn.covers(form)))
+    };
+    let mut required = action.resources().filter(|it| it.is_required).peekable();
+    match required.peek() {
+        Some(_) => required.all(is_open),
+        None => action.resources().any(is_open),
     }
 }
 

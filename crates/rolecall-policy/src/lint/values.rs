@@ -174,10 +174,14 @@ fn always_or_never(statement: &StatementView<'_>, report: &mut Report) {
     }
 }
 
-/// Returns `true` if a condition that tests a key by its values lets only chosen values through.
+/// Returns `true` if a condition lets only requests with chosen values of its key through.
 pub(super) fn narrows(condition: &Condition) -> bool {
+    names_values(condition) && super::condition_keys::requires_key(condition)
+}
+
+/// Returns `true` if a condition lets only chosen values through, where a request carries its key.
+pub(super) fn names_values(condition: &Condition) -> bool {
     let operator = condition.operator();
     let is_null = operator.operator_type() == OperatorType::Null;
-    let requires = super::condition_keys::requires_key(condition);
-    requires && !is_null && !operator.is_negated() && !condition.values().any(is_star)
+    !is_null && !operator.is_negated() && !condition.values().any(is_star)
 }

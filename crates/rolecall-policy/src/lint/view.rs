@@ -115,6 +115,21 @@ impl<'a> StatementView<'a> {
         self.statement.actions.negated
     }
 
+    /// Returns `true` if `NotAction` contains `*`.
+    pub(super) fn excepts_all_actions(&self) -> bool {
+        self.has_not_action() && self.actions.iter().any(ActionView::is_all)
+    }
+
+    /// Returns `true` if `NotResource` contains `*`.
+    pub(super) fn excepts_all_resources(&self) -> bool {
+        self.has_not_resource() && self.resources().iter().any(|it| is_star(it.as_str()))
+    }
+
+    /// Returns `true` if `NotPrincipal` contains `*`.
+    pub(super) fn excepts_everyone(&self) -> bool {
+        self.has_not_principal() && self.principals().contains(&Principal::Anyone)
+    }
+
     /// Returns `true` if the statement is about an action, such as `iam:PassRole`.
     pub(super) fn includes(&self, action: &str) -> bool {
         let action = crate::model::Action::parse(action);

@@ -21,7 +21,7 @@ pub(crate) use glob::Glob;
 pub(crate) use key::{ValueType, listed_key, matches_key};
 pub(crate) use nearest::nearest;
 pub use service::AccessLevel;
-pub(crate) use service::{Action, ResourceType, Service};
+pub(crate) use service::{Action, ActionResource, ResourceType, Service};
 
 const DATA: &str = include_str!("../../../data/services.txt");
 

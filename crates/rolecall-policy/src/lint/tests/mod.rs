@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-mod builders;
 mod places;
 
 /// The cases, by subject. A block is a line `# CODE kind`, and below it `bad` and `good` policies.
@@ -199,8 +198,9 @@ environment variable `UPDATE_DOCS=1` to update the page.
   [the list of its checks](access-analyzer-checks.md).
 
 A finding may be less severe than its lint: an unknown action, as `LintOptions::unknown_actions`
-says; trust in another account without an external id, if your accounts are not known; and a key
-that a service does not list for an action.
+says; trust in another account without an external id, if your accounts are not known; a key that a
+service does not list for an action; an Allow that excepts everything; and a service that uses roles
+of its own account alone.
 ";
 
 #[test]
