@@ -10,6 +10,7 @@ mod corpora;
 mod generate;
 mod independent;
 mod left_out;
+mod linters;
 mod naive;
 mod properties;
 mod table;
