@@ -27,6 +27,7 @@ pub(crate) fn mutants(workspace: &Workspace, since: Option<&str>, packages: &[St
     let shell = &workspace.shell;
     let tool = tools::install(workspace, tools::CARGO_MUTANTS)?;
     let python = python::prepare(workspace, python::TESTS)?;
+    let linters = python::prepare(workspace, python::LINTERS)?;
     test::check_terraform(workspace)?;
     let output = workspace.target().join("mutants");
     shell.create_dir(&output)?;
@@ -40,7 +41,7 @@ pub(crate) fn mutants(workspace: &Workspace, since: Option<&str>, packages: &[St
         filter.extend(["--package".into(), package.into()]);
     }
     let mutants = cmd!(shell, "{tool} mutants --output {output} {filter...}");
-    Ok(mutants.env("ROLECALL_PYTHON", python).run()?)
+    Ok(mutants.env("ROLECALL_PYTHON", python).env("ROLECALL_LINTERS", linters).run()?)
 }
 
 /// Packages the published crates as they are in the working directory, and builds what the packages

@@ -23,7 +23,7 @@ pub(crate) struct Environment {
 pub(crate) const TESTS: Environment =
     Environment { folder: "python", requirements: "tests/python/requirements.txt" };
 
-/// The source of the catalog of rolecall-policy, and linters to compare its lints with.
+/// The source of the catalog of rolecall-policy, and linters, for the tests of its lints.
 pub(crate) const LINTERS: Environment =
     Environment { folder: "linters", requirements: "tests/python/linters.txt" };
 
@@ -39,7 +39,7 @@ pub(crate) fn prepare(workspace: &Workspace, environment: Environment) -> Outcom
     let version = cmd!(shell, "{base} -c {CHECK}").quiet().read().map_err(add_hint(
         "install Python 3.10 or newer (Debian, Ubuntu: apt-get install python3 python3-venv; \
          Fedora: dnf install python3; macOS: xcode-select --install), set PYTHON to its path, or \
-         leave out the tests that need it: cargo xtask test --without python",
+         leave out the tests that need it: cargo xtask test --without python,linters",
     ))?;
 
     // The stamp is written last, so an installation that was interrupted is repeated.

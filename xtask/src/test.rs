@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(crate) enum Tool {
     /// Tests against ministack, boto3 and the AWS CLI
     Python,
+    /// Comparison of the lints with parliament and iam-policy-validator
+    Linters,
     /// Tests of printed Terraform configuration
     Terraform,
 }
@@ -33,10 +35,12 @@ impl Tool {
 pub(crate) fn run(workspace: &Workspace, without: &[Tool], args: &[String]) -> Outcome {
     let shell = &workspace.shell;
     // Before the build, so that a missing tool is reported at once.
-    let python = match without.contains(&Tool::Python) {
-        true => None,
-        false => Some(python::prepare(workspace, python::TESTS)?),
+    let prepare = |tool, environment| match without.contains(&tool) {
+        true => Ok(None),
+        false => python::prepare(workspace, environment).map(Some),
     };
+    let python = prepare(Tool::Python, python::TESTS)?;
+    let linters = prepare(Tool::Linters, python::LINTERS)?;
     if !without.contains(&Tool::Terraform) {
         check_terraform(workspace)?;
     }
@@ -46,10 +50,9 @@ pub(crate) fn run(workspace: &Workspace, without: &[Tool], args: &[String]) -> O
     let without = without.join(",");
     let tests = cmd!(shell, "cargo test --workspace --locked {args...}");
     let tests = tests.env("ROLECALL_WITHOUT", &without);
-    let left_out = run_watched(match python {
-        None => tests,
-        Some(python) => tests.env("ROLECALL_PYTHON", python),
-    })?;
+    let pythons = [("ROLECALL_PYTHON", python), ("ROLECALL_LINTERS", linters)];
+    let pythons = pythons.into_iter().filter_map(|(variable, python)| Some((variable, python?)));
+    let left_out = run_watched(tests.envs(pythons))?;
 
     // The model checker replaces the cache's locks, so this is another build of the same code.
     let model = cmd!(shell, "cargo test --package rolecall-cache --lib --locked {args...}");
@@ -95,6 +98,6 @@ mod tests {
     #[test]
     fn tools_have_the_names_that_the_tests_compare() {
         let names: Vec<String> = Tool::value_variants().iter().map(|tool| tool.name()).collect();
-        assert_eq!(names, ["python", "terraform"]);
+        assert_eq!(names, ["python", "linters", "terraform"]);
     }
 }
