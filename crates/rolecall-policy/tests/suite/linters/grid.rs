@@ -45,6 +45,7 @@ fn tags() -> Vec<(&'static str, Option<AllowedSessionTags>)> {
         ("optional tag", Some(new().optional_with_any_value("cost").unwrap())),
         ("tags", Some(both.clone())),
         ("transitive tags", Some(both.transitive(["team"]).unwrap())),
+        ("tags of pods", Some(AllowedSessionTags::eks_pod_identity())),
     ]
 }
 

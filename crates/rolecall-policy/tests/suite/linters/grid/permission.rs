@@ -20,7 +20,15 @@ const PREFIXES: [(&str, &[&str]); 2] =
     [("a prefix", &["orders/"]), ("prefixes", &["shop/orders/", "common/"])];
 
 pub(super) fn all(place: Place) -> Vec<Policy> {
-    let lists = [s3(), secrets(place), ecr(place), roles(place), revocations(), together(place)];
+    let lists = [
+        s3(),
+        secrets(place),
+        ecr(place),
+        named(place),
+        roles(place),
+        revocations(),
+        together(place),
+    ];
     let mut policies = Vec::new();
     for (name, builder) in lists.concat() {
         let policy = builder.partition(place.partition).unwrap().build().unwrap();
@@ -64,6 +72,15 @@ fn s3() -> Vec<Named> {
         }
     }
     builders
+}
+
+fn named(place: Place) -> Vec<Named> {
+    let secret = SecretsAccess::named(place.region, ["shop/db"]).unwrap().read();
+    let repository = EcrAccess::named(place.region, ["shop/web"]).unwrap().pull().push();
+    vec![
+        ("a named secret".to_owned(), start().secrets(secret)),
+        ("a named repository".to_owned(), start().ecr(repository)),
+    ]
 }
 
 fn secrets(place: Place) -> Vec<Named> {

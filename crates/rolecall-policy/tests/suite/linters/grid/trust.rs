@@ -81,6 +81,10 @@ fn web_identities(place: Place) -> Vec<Named> {
     let account = || TrustedServiceAccount::new(&eks, "shop", "checkout").unwrap();
     let other = || TrustedWebIdentity::new(&place.iam(OTHER), "checkout", "shop").unwrap();
     let google = TrustedWebIdentity::new("accounts.google.com", "4711", "shop").unwrap();
+    let cognito = "cognito-identity.amazonaws.com";
+    let cognito = TrustedWebIdentity::new(cognito, "eu-west-1:4711", "eu-west-1:shop").unwrap();
+    let slash = place.iam("oidc-provider/shop.example/");
+    let slash = TrustedWebIdentity::new(&slash, "4711", "shop").unwrap();
     let several = TrustPolicy::builder()
         .service_account(account())
         .service_account(TrustedServiceAccount::new(&eks, "shop", "basket").unwrap());
@@ -93,6 +97,8 @@ fn web_identities(place: Place) -> Vec<Named> {
         ),
         ("service accounts".to_owned(), several),
         ("google".to_owned(), start().web_identity(google)),
+        ("cognito".to_owned(), start().web_identity(cognito)),
+        ("web identity, issuer with a slash".to_owned(), start().web_identity(slash)),
         (
             "web identity, claim".to_owned(),
             start().web_identity(other().claim("amr", ["authenticated"]).unwrap()),
