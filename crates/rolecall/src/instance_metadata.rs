@@ -13,8 +13,8 @@ const EXTENSION: std::ops::Range<u64> = 15 * 60 + 120..15 * 60 + 600;
 /// Extends the expiration of credentials that have expired.
 ///
 /// During an outage, the metadata service returns credentials whose expiration has passed, and
-/// aws-config returns its last ones. AWS accepts them meanwhile (static stability). With an extended
-/// expiration, the cache hands them out and asks for others in the background.
+/// aws-config returns its last ones. AWS accepts them meanwhile (static stability). With an
+/// extended expiration, the cache hands them out and asks for others in the background.
 #[derive(Debug)]
 pub(crate) struct StaticStability<P> {
     provider: P,

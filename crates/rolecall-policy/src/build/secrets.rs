@@ -63,7 +63,7 @@ impl SecretsAccess {
     ///
     /// A secret's ARN has six random characters after its name, which are not known before it is
     /// created: the policy has `-??????` in their place. With `-*`, it would also include secrets
-    /// whose names go on after the hyphen. A secret that is deleted and created anew with the same
+    /// whose names continue after the hyphen. A secret that is deleted and created anew with the same
     /// name is included. (Secrets Manager User Guide, "Limiting access to specific secrets".)
     ///
     /// # Errors

@@ -104,7 +104,8 @@ fn any_value(statement: &StatementView<'_>, report: &mut Report) {
     }
 }
 
-/// Returns `true` for keys that tell the caller, the network it calls from, or the resource's owner.
+/// Returns `true` for keys that tell the caller, the network it calls from, or the resource's
+/// owner.
 fn identifies(condition: &Condition) -> bool {
     let names = [
         "aws:principalorgpaths",

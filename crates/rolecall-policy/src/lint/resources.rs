@@ -203,8 +203,8 @@ fn split_six(arn: &str) -> Option<[&str; 6]> {
     Some([next()?, next()?, next()?, next()?, next()?, next()?])
 }
 
-/// Returns `true` if the resources are all of the types that an action needs, or all of one of those
-/// that it may be for.
+/// Returns `true` if the resources are all of the types that an action needs, or all of one of
+/// those that it may be for.
 fn are_all_open(action: Action, open: &[OpenArn<'_>]) -> bool {
     let is_open = |kind: ActionResource| {
         let mut forms = kind.resource_type.arns();

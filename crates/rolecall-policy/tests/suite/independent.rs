@@ -171,7 +171,7 @@ fn known_differences_are_documented() {
         .collect();
     let documented: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
     assert_eq!(documented, names);
-    // Each row ends with who is right, and why.
+    // Each row ends with the evaluator that is right, and why.
     for row in &rows {
         assert_eq!(row.len(), 6, "{row:?}");
         assert!(

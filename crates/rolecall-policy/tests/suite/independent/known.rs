@@ -37,7 +37,7 @@ pub(super) struct Disagreement<'a> {
     pub(super) theirs: Verdict,
 }
 
-/// Differences in one element. `docs/evaluators.md` says who is right, and why.
+/// Differences in one element. `docs/evaluators.md` says which is right, and why.
 pub(super) const ELEMENTS: &[ElementClass] = &[
     ("variable", |element| {
         let has_names = element.is_string() || element.is_arn();

@@ -1,4 +1,4 @@
-//! Policies that the linters and rolecall look at: the faulty ones of `tests/cases/faults`, and
+//! Policies that the linters and rolecall check: the faulty ones of `tests/cases/faults`, and
 //! what the builders make.
 
 use rolecall_policy::{
@@ -76,8 +76,8 @@ const FILES: [&str; 6] = [
 /// Returns the faulty policies.
 ///
 /// `## kind` starts a kind of policies. A policy is a line `CODE: description`, and below it, after
-/// four spaces, the value of `Statement`, or `document:` and a whole document. The code `NONE` is that
-/// of policies that only a linter thinks faulty.
+/// four spaces, the value of `Statement`, or `document:` and a whole document. The code `NONE` is
+/// that of policies that only a linter thinks faulty.
 pub(super) fn faulty() -> Vec<Policy> {
     let mut policies: Vec<Policy> = Vec::new();
     for file in FILES {
