@@ -29,10 +29,10 @@ pub use rolecall_policy::{
     OperatorType, Outcome, Pattern, PermissionPolicy, PermissionPolicyBuilder, Policies,
     PolicyError, PolicyKind, PolicyType, Position, Principal, ReferenceArrangement,
     ReferenceArrangementBuilder, Request, ResourcePattern, ResourcePolicy, RevokedSessions,
-    S3Access, SecretsAccess, SessionPolicySize, SetOperator, Severity, Simulation, Statement,
-    StatementResult, Thumbprint, TokenCheck, TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions,
-    TrustedPodIdentity, TrustedPrincipal, TrustedService, TrustedServiceAccount,
-    TrustedWebIdentity, Version, WebIdentityClaims, evaluate, lint_document,
+    S3Access, SecretsAccess, SessionPolicySize, SetOperator, Severity, Simulation, SimulationId,
+    Statement, StatementResult, Thumbprint, TokenCheck, TrustPolicy, TrustPolicyBuilder,
+    TrustedGitHubActions, TrustedPodIdentity, TrustedPrincipal, TrustedService,
+    TrustedServiceAccount, TrustedWebIdentity, Version, WebIdentityClaims, evaluate, lint_document,
 };
 
 /// Converts a permission policy to a session policy, for [`Role::policy`](crate::Role::policy).
