@@ -5,6 +5,7 @@ mod shared;
 use std::fmt;
 use std::sync::Arc;
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
@@ -91,6 +92,9 @@ pub struct ChainBuilder {
     sdk_defaults: SdkDefaults,
     rate_limit: Option<RateLimit>,
     session_name: Option<SessionName>,
+    /// The profile that is named in code.
+    #[cfg(feature = "default-chain")]
+    profile: Option<String>,
     refresh: Refresh,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -106,6 +110,8 @@ impl ChainBuilder {
             sdk_defaults: SdkDefaults::default(),
             rate_limit: None,
             session_name: None,
+            #[cfg(feature = "default-chain")]
+            profile: None,
             refresh: Refresh::default(),
             observer: None,
         }
@@ -120,33 +126,16 @@ impl ChainBuilder {
     /// settings of this builder exclude each other.
     pub fn from_env(self) -> Result<Chain, SessionError> {
         if let Some(keys) = environment_keys(&self.environment)? {
-            let base = SdkProvider::new(keys).with_name("environment keys").static_keys();
-            return self
-                .build(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into());
+            return self.build_environment_keys(keys);
         }
         #[cfg(feature = "default-chain")]
-        if let Some((from, reason)) = default_chain::from_profile(
-            &self.environment,
-            || self.default_session_name(),
-            || self.required_endpoint(),
-        )? {
-            return match from {
-                FromProfile::WebIdentity(config) => self.build_web_identity(config, &reason),
-                FromProfile::Provider(base) => self.build(base, reason),
-            };
+        if let Some(selected) = self.select_profile()? {
+            return self.build_profile(selected);
         }
         #[cfg(not(feature = "default-chain"))]
         reject_profile(&self.environment)?;
-        if let Some(mut config) = WebIdentityConfig::from_environment(&self.environment)? {
-            // The name in code precedes AWS_ROLE_SESSION_NAME here as it does for hops. Otherwise,
-            // it would have no effect on a chain without a hop.
-            if let Some(name) = &self.session_name {
-                config.session_name = name.clone();
-            }
-            return self.build_web_identity(
-                config,
-                "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set",
-            );
+        if let Some(config) = WebIdentityConfig::from_environment(&self.environment)? {
+            return self.build_environment_web_identity(config);
         }
         #[cfg(feature = "default-chain")]
         if let Some((base, reason)) =
@@ -155,6 +144,145 @@ impl ChainBuilder {
             return self.build(base, reason);
         }
         Err(no_identity(&self.environment, cfg!(feature = "default-chain")))
+    }
+
+    /// Creates a chain on the access keys of the environment: `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`.
+    ///
+    /// Use it where another identity than these keys must not be selected, whatever else the
+    /// environment configures.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::NotConfigured`] if the environment has no access keys, and
+    /// [`ErrorKind::InvalidConfig`] if they or other settings are invalid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall::{Chain, Environment, ErrorKind};
+    ///
+    /// let builder = Chain::builder().environment(Environment::fixed([("AWS_PROFILE", "dev")]));
+    /// let error = builder.from_environment_keys().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotConfigured);
+    /// ```
+    pub fn from_environment_keys(self) -> Result<Chain, SessionError> {
+        match environment_keys(&self.environment)? {
+            Some(keys) => self.build_environment_keys(keys),
+            None => {
+                let message = "the environment contains no access keys";
+                Err(SessionError::new(ErrorKind::NotConfigured, message)
+                    .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"))
+            }
+        }
+    }
+
+    /// Creates a chain on the web identity of the environment: `AWS_ROLE_ARN` and
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`.
+    ///
+    /// Use it where another identity must not be selected, such as the access keys that a container
+    /// image sets.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::NotConfigured`] if the environment has no web identity, and
+    /// [`ErrorKind::InvalidConfig`] if it or another setting is invalid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall::{Chain, Environment};
+    ///
+    /// let chain = Chain::builder()
+    ///     .environment(Environment::fixed([
+    ///         ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/checkout"),
+    ///         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token"),
+    ///         ("AWS_REGION", "eu-west-1"),
+    ///         // Not used, though it is the first identity in the default order.
+    ///         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+    ///         ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    ///     ]))
+    ///     .from_environment_web_identity()?;
+    /// assert!(chain.description().starts_with("web identity as"));
+    /// # Ok::<(), rolecall::SessionError>(())
+    /// ```
+    pub fn from_environment_web_identity(self) -> Result<Chain, SessionError> {
+        match WebIdentityConfig::from_environment(&self.environment)? {
+            Some(config) => self.build_environment_web_identity(config),
+            None => {
+                let message = "the environment contains no web identity";
+                Err(SessionError::new(ErrorKind::NotConfigured, message)
+                    .with_hint("set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE"))
+            }
+        }
+    }
+
+    /// Creates a chain on the identity of a profile of the shared configuration files.
+    ///
+    /// Endpoint settings that no variable sets are read from the profile. This function reads the
+    /// files and blocks the thread meanwhile: call it when the program starts.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::NotConfigured`] if the profile configures no identity, and
+    /// [`ErrorKind::InvalidConfig`] if there is no such profile, or if it or another setting is
+    /// invalid.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn show() -> Result<(), rolecall::SessionError> {
+    /// let chain = rolecall::Chain::builder().from_profile("staging")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "default-chain")]
+    pub fn from_profile(mut self, name: impl Into<String>) -> Result<Chain, SessionError> {
+        let name = name.into();
+        self.profile = Some(name.clone());
+        match self.select_profile()? {
+            Some(selected) => self.build_profile(selected),
+            None => {
+                let message = format!("the profile {name:?} configures no identity");
+                Err(SessionError::new(ErrorKind::NotConfigured, message)
+                    .with_hint("add access keys, a role_arn or another identity to the profile"))
+            }
+        }
+    }
+
+    #[cfg(feature = "default-chain")]
+    fn select_profile(&self) -> Result<Option<(FromProfile, String)>, SessionError> {
+        default_chain::from_profile(
+            &self.environment,
+            self.profile.as_deref(),
+            || self.default_session_name(),
+            || self.required_endpoint(),
+        )
+    }
+
+    #[cfg(feature = "default-chain")]
+    fn build_profile(self, (from, reason): (FromProfile, String)) -> Result<Chain, SessionError> {
+        match from {
+            FromProfile::WebIdentity(config) => self.build_web_identity(config, &reason),
+            FromProfile::Provider(base) => self.build(base, reason),
+        }
+    }
+
+    fn build_environment_keys(self, keys: Credentials) -> Result<Chain, SessionError> {
+        let base = SdkProvider::new(keys).with_name("environment keys").static_keys();
+        self.build(Arc::new(base), "environment keys (AWS_ACCESS_KEY_ID is set)".into())
+    }
+
+    fn build_environment_web_identity(
+        self,
+        mut config: WebIdentityConfig,
+    ) -> Result<Chain, SessionError> {
+        // The name in code precedes AWS_ROLE_SESSION_NAME here as it does for hops. Otherwise, it
+        // would have no effect on a chain without a hop.
+        if let Some(name) = &self.session_name {
+            config.session_name = name.clone();
+        }
+        self.build_web_identity(config, "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set")
     }
 
     /// Creates a chain on a web identity whose token is in a file.

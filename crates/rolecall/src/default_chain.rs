@@ -24,7 +24,7 @@ use tracing::subscriber::NoSubscriber;
 use crate::base::BaseProvider;
 use crate::instance_metadata::StaticStability;
 use crate::metadata_http;
-use crate::profile::Profile;
+use crate::profile::{Profile, SelectedBy};
 
 /// A provider, and why it was selected.
 type Selected<T> = Option<(T, String)>;
@@ -35,21 +35,25 @@ pub(crate) enum FromProfile {
     Provider(Arc<dyn ProvideSession>),
 }
 
-/// Selects the identity of the profile. Returns `None` if the profile configures none.
+/// Selects the identity of the profile: the one that is named in code, or that of the environment.
+/// Returns `None` if the profile configures none.
 ///
 /// `session_name` returns the name of a web identity's sessions if the profile sets none.
 pub(crate) fn from_profile(
     environment: &Environment,
+    in_code: Option<&str>,
     session_name: impl Fn() -> Result<SessionName, SessionError>,
     endpoint: impl FnOnce() -> Result<Endpoint, SessionError>,
 ) -> Result<Selected<FromProfile>, SessionError> {
-    let Some(profile) = Profile::read(environment)?.filter(Profile::has_credentials) else {
+    let Some(profile) = Profile::read(environment, in_code)?.filter(Profile::has_credentials)
+    else {
         return Ok(None);
     };
     let name = &profile.name;
-    let reason = match profile.is_explicit {
-        true => format!("the profile {name:?}, which AWS_PROFILE names"),
-        false => format!("the profile {name:?} has credentials"),
+    let reason = match profile.selected_by {
+        SelectedBy::Code => format!("the profile {name:?}, set in code"),
+        SelectedBy::Variable => format!("the profile {name:?}, which AWS_PROFILE names"),
+        SelectedBy::Default => format!("the profile {name:?} has credentials"),
     };
     let from = match web_identity(&profile, session_name)? {
         Some(config) => FromProfile::WebIdentity(config),

@@ -43,19 +43,34 @@ const CREDENTIAL_KEYS: &[&str] = &[
 /// The selected profile.
 pub(crate) struct Profile {
     pub(crate) name: String,
-    /// Whether `AWS_PROFILE` names it.
-    pub(crate) is_explicit: bool,
+    /// What names it.
+    pub(crate) selected_by: SelectedBy,
     /// The contents of the files, for the profile provider of aws-config.
     pub(crate) files: EnvConfigFiles,
     sections: EnvConfigSections,
 }
 
+/// What names a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SelectedBy {
+    Code,
+    Variable,
+    /// Nothing: it is the profile `default`.
+    Default,
+}
+
 impl Profile {
-    /// The profile that `AWS_PROFILE` names, else `default`. `None`: there is none, and none was
-    /// asked for.
-    pub(crate) fn read(environment: &Environment) -> Result<Option<Self>, SessionError> {
-        let named = environment.var(PROFILE)?;
-        let name = named.clone().unwrap_or_else(|| "default".to_owned());
+    /// Reads the profile that is named in code, else the one that `AWS_PROFILE` names, else
+    /// `default`. Returns `None` if nothing names a profile and there is no `default`.
+    pub(crate) fn read(
+        environment: &Environment,
+        in_code: Option<&str>,
+    ) -> Result<Option<Self>, SessionError> {
+        let (name, selected_by) = match (in_code, environment.var(PROFILE)?) {
+            (Some(name), _) => (name.to_owned(), SelectedBy::Code),
+            (None, Some(name)) => (name, SelectedBy::Variable),
+            (None, None) => ("default".to_owned(), SelectedBy::Default),
+        };
         let mut files = EnvConfigFiles::builder();
         let mut paths = Vec::new();
         for (kind, variable, default) in FILES {
@@ -75,19 +90,24 @@ impl Profile {
         let all = parse_sections(&files)
             .map_err(|fault| SessionError::new(ErrorKind::InvalidConfig, fault))?;
         if all.get_profile(&name).is_some() {
-            let is_explicit = named.is_some();
-            return Ok(Some(Self { name, is_explicit, files, sections: all }));
-        }
-        if named.is_none() {
-            return Ok(None);
+            return Ok(Some(Self { name, selected_by, files, sections: all }));
         }
         let searched = match paths.is_empty() {
             true => "no home directory is set".to_owned(),
             false => format!("searched in {}", paths.join(" and ")),
         };
-        let message = format!("{PROFILE} names the profile {name:?}, which does not exist");
-        Err(SessionError::new(ErrorKind::InvalidConfig, message)
-            .with_hint(format!("correct the name ({searched}), or unset {PROFILE}")))
+        let (message, hint) = match selected_by {
+            SelectedBy::Default => return Ok(None),
+            SelectedBy::Variable => (
+                format!("{PROFILE} names the profile {name:?}, which does not exist"),
+                format!("correct the name ({searched}), or unset {PROFILE}"),
+            ),
+            SelectedBy::Code => (
+                format!("the profile {name:?} does not exist"),
+                format!("correct the name ({searched})"),
+            ),
+        };
+        Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
     }
 
     /// Returns a setting of the profile. An empty setting counts as unset.

@@ -111,7 +111,8 @@ impl ChainBuilder {
             return Ok(Some(client.endpoint().clone()));
         }
         #[cfg(feature = "default-chain")]
-        let profile = crate::profile::Profile::read(&self.environment)?.map(|it| it.sts_settings());
+        let profile = crate::profile::Profile::read(&self.environment, self.profile.as_deref())?
+            .map(|it| it.sts_settings());
         #[cfg(not(feature = "default-chain"))]
         let profile = None;
         let overrides = self.sdk_defaults.fill(&self.endpoint)?;
