@@ -1,0 +1,73 @@
+//! The arguments of the command.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{assume, whoami};
+use crate::error::Failure;
+use crate::output::Output;
+
+/// AWS sessions, tokens and IAM policies from a shell.
+///
+/// The commands start from the identity that the environment configures: access keys, a profile, a
+/// web identity, or the credentials of a container or an instance. Exit status: 0 for success, 1 if
+/// the requested operation failed, 2 for invalid arguments.
+#[derive(Debug, Parser)]
+#[command(name = "rolecall", version, propagate_version = false, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Format of the results
+    #[arg(long, value_enum, global = true, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: OutputFormat,
+    /// Print no progress and no notes, only results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colors; `auto` follows the terminal and NO_COLOR
+    #[arg(long, value_enum, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Log to standard error; repeat for more (-vv, -vvv)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The format of results on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    Table,
+    Json,
+}
+
+/// When colors are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Whoami(whoami::Whoami),
+    Assume(assume::Assume),
+}
+
+impl Command {
+    pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Whoami(command) => command.run(output),
+            Self::Assume(command) => command.run(output),
+        }
+    }
+}

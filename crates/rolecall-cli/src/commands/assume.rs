@@ -1,0 +1,207 @@
+//! `rolecall assume`: a session of a role, for a shell or a file.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::{Args, ValueEnum};
+use rolecall::Session;
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::identity::RoleArgs;
+use crate::output::{Output, progress};
+use crate::runtime;
+use crate::shell::{self, Syntax};
+use crate::time::{timestamp, timestamp_and_distance};
+
+/// Assume a role, or a chain of roles, and print the session
+///
+/// Without --format, the result contains no secrets.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  eval \"$(rolecall assume arn:aws:iam::111122223333:role/deploy --format export)\"
+  rolecall assume arn:aws:iam::111122223333:role/deploy --format fish | source
+  rolecall assume --external-id shop-4711 arn:aws:iam::111122223333:role/hub arn:aws:iam::444455556666:role/orders")]
+pub(crate) struct Assume {
+    #[command(flatten)]
+    roles: RoleArgs,
+    /// Print the session with its secrets, in this format
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Result")]
+    format: Option<Format>,
+}
+
+/// How the session is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for `eval` in a POSIX shell: sh, bash, dash, zsh
+    Export,
+    /// Lines for `source` in fish
+    Fish,
+    /// Lines for `Invoke-Expression` in PowerShell
+    Powershell,
+    /// A record for `from nuon | load-env` in Nushell
+    Nushell,
+    /// Lines NAME=value for an env file
+    Dotenv,
+    /// JSON as `aws sts assume-role` prints it
+    Json,
+    /// JSON for `credential_process` of a profile
+    CredentialProcess,
+    /// A line that removes the variables from a POSIX shell; no role is assumed
+    Unset,
+}
+
+impl Assume {
+    pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        if self.format == Some(Format::Unset) {
+            output.line(&shell::unset())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let chain = self.roles.chain()?;
+        let session = runtime::block_on(async {
+            let provider = chain.provider();
+            let fetch = progress::show(output, "assuming the role", provider.session());
+            Ok(fetch.await?)
+        })?;
+        match self.format {
+            None => {
+                let summary = Summary::new(&session);
+                let rows = summary.rows(&session);
+                output.record(&summary, &rows)?;
+            }
+            Some(format) => print(output, format, &session)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(output: &mut Output, format: Format, session: &Session) -> Result<(), Failure> {
+    let syntax = match format {
+        Format::Export | Format::Unset => Syntax::Posix,
+        Format::Fish => Syntax::Fish,
+        Format::Powershell => Syntax::Powershell,
+        Format::Nushell => Syntax::Nushell,
+        Format::Dotenv => Syntax::Dotenv,
+        Format::Json => return output.json(&AssumeRoleOutput::new(session)),
+        Format::CredentialProcess => return output.json(&CredentialProcess::new(session)),
+    };
+    output.line(&shell::assignments(syntax, &shell::variables(session))?)
+}
+
+/// What a session is, without its secrets.
+#[derive(Debug, Serialize)]
+struct Summary {
+    role: Option<String>,
+    arn: Option<String>,
+    account: Option<String>,
+    session_name: Option<String>,
+    access_key_id: String,
+    expires_at: Option<String>,
+    /// The base credentials and the roles that led to the session.
+    chain: String,
+    packed_policy_size_percent: Option<u8>,
+}
+
+impl Summary {
+    fn new(session: &Session) -> Self {
+        let role = session.role();
+        Self {
+            role: session.role_arn().map(ToString::to_string),
+            arn: role.map(|role| role.arn().to_owned()),
+            account: session.account().map(ToString::to_string),
+            session_name: role.and_then(|role| role.session_name()).map(str::to_owned),
+            access_key_id: session.access_key_id().to_owned(),
+            expires_at: session.expires_at().map(timestamp),
+            chain: session.lineage().to_string(),
+            packed_policy_size_percent: session.packed_policy_size(),
+        }
+    }
+
+    fn rows(&self, session: &Session) -> Vec<(&'static str, String)> {
+        let expires =
+            session.expires_at().map(|time| timestamp_and_distance(time, SystemTime::now()));
+        let size =
+            self.packed_policy_size_percent.map(|percent| format!("{percent} % of the limit"));
+        [
+            ("Role", self.role.clone()),
+            ("ARN", self.arn.clone()),
+            ("Account", self.account.clone()),
+            ("Session name", self.session_name.clone()),
+            ("Access key id", Some(self.access_key_id.clone())),
+            ("Expires", expires),
+            ("Chain", Some(self.chain.clone())),
+            ("Packed policies", size),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}
+
+/// The output of `aws sts assume-role`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumeRoleOutput<'a> {
+    credentials: AwsCredentials<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed_role_user: Option<AssumedRoleUser<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed_policy_size: Option<u8>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AwsCredentials<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumedRoleUser<'a> {
+    assumed_role_id: &'a str,
+    arn: &'a str,
+}
+
+impl<'a> AwsCredentials<'a> {
+    fn new(session: &'a Session) -> Self {
+        let credentials = session.credentials();
+        Self {
+            access_key_id: credentials.access_key_id(),
+            secret_access_key: credentials.secret_access_key(),
+            session_token: credentials.session_token(),
+            expiration: session.expires_at().map(timestamp),
+        }
+    }
+}
+
+impl<'a> AssumeRoleOutput<'a> {
+    fn new(session: &'a Session) -> Self {
+        Self {
+            credentials: AwsCredentials::new(session),
+            assumed_role_user: session
+                .role()
+                .map(|role| AssumedRoleUser { assumed_role_id: role.id(), arn: role.arn() }),
+            packed_policy_size: session.packed_policy_size(),
+        }
+    }
+}
+
+/// The output of a profile's `credential_process`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CredentialProcess<'a> {
+    version: u8,
+    #[serde(flatten)]
+    credentials: AwsCredentials<'a>,
+}
+
+impl<'a> CredentialProcess<'a> {
+    fn new(session: &'a Session) -> Self {
+        Self { version: 1, credentials: AwsCredentials::new(session) }
+    }
+}

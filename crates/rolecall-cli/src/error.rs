@@ -1,0 +1,79 @@
+//! The errors of the command, and their exit codes.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use rolecall::SessionError;
+
+use crate::cli::GlobalArgs;
+use crate::output;
+
+/// Why a command ends without its result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The arguments are invalid: exit code 2.
+    Usage { message: String, hint: Option<String> },
+    /// The requested operation failed: exit code 1.
+    Operation { message: String, hint: Option<String> },
+    /// The reader of standard output is gone. It has what it wanted, as `head` does.
+    Closed,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: None }
+    }
+
+    pub(crate) fn operation(message: impl Into<String>) -> Self {
+        Self::Operation { message: message.into(), hint: None }
+    }
+
+    /// Adds what a person should do.
+    #[must_use]
+    pub(crate) fn with_hint(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Usage { message, .. } => Self::Usage { message, hint: Some(text.into()) },
+            Self::Operation { message, .. } => Self::Operation { message, hint: Some(text.into()) },
+            Self::Closed => Self::Closed,
+        }
+    }
+
+    /// Prints the error to standard error, and returns the exit code.
+    pub(crate) fn report(self, global: &GlobalArgs) -> ExitCode {
+        let (message, hint, code) = match self {
+            Self::Closed => return ExitCode::SUCCESS,
+            Self::Usage { message, hint } => (message, hint, 2),
+            Self::Operation { message, hint } => (message, hint, 1),
+        };
+        let (error, note) = (output::style::ERROR, output::style::HINT);
+        let mut text = format!("{error}error:{error:#} {message}\n");
+        if let Some(hint) = hint {
+            text.push_str(&format!("{note}hint:{note:#} {hint}\n"));
+        }
+        // Standard error may be closed, too. The exit code still reports the failure.
+        let _ = output::stderr(global.color).write_all(text.as_bytes());
+        ExitCode::from(code)
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let text = error.report();
+        // The hint stands in a line of its own.
+        let message = match &hint {
+            Some(hint) => text.replacen(&format!("; hint: {hint}"), "", 1),
+            None => text,
+        };
+        Self::Operation { message, hint }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::operation(format!("cannot write to standard output: {error}")),
+        }
+    }
+}

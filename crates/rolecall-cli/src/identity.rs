@@ -1,0 +1,295 @@
+//! The identity that a command starts from, and the roles it assumes.
+
+mod mfa;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use rolecall::params::{
+    ExternalId, InvalidParameter, MfaSerial, PolicyArn, RoleArn, SessionDuration, SessionName,
+    SessionPolicy, SourceIdentity,
+};
+use rolecall::sts::Region;
+use rolecall::web_identity::WebIdentityConfig;
+use rolecall::{Chain, Environment, Role};
+
+use crate::error::Failure;
+use crate::parameters::{NumberedExternalId, Tag};
+
+/// Size limit of a policy file in bytes. STS accepts 2,048 characters after minification.
+const MAX_POLICY_FILE: u64 = 64 * 1024;
+
+/// The identity that a command starts from.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Identity")]
+pub(crate) struct BaseArgs {
+    /// Identity to start from: auto, env, web-identity or profile:NAME
+    ///
+    /// `auto` is the default order of the AWS SDKs: access keys, profile, web identity, container,
+    /// instance. `env` is the access keys of the environment, and `web-identity` is AWS_ROLE_ARN
+    /// and AWS_WEB_IDENTITY_TOKEN_FILE.
+    #[arg(long, value_name = "BASE", default_value_t = Base::Auto)]
+    pub(crate) base: Base,
+    /// Region of the STS endpoint; defaults to AWS_REGION, then to the profile's Region
+    #[arg(long, value_name = "REGION", value_parser = Region::parse)]
+    pub(crate) region: Option<Region>,
+}
+
+/// A value of `--base`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    Auto,
+    Env,
+    WebIdentity,
+    Profile(String),
+}
+
+impl FromStr for Base {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.split_once(':')) {
+            ("auto", _) => Ok(Self::Auto),
+            ("env", _) => Ok(Self::Env),
+            ("web-identity", _) => Ok(Self::WebIdentity),
+            (_, Some(("profile", name))) if !name.is_empty() => Ok(Self::Profile(name.to_owned())),
+            _ => Err("expected auto, env, web-identity or profile:NAME".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Env => f.write_str("env"),
+            Self::WebIdentity => f.write_str("web-identity"),
+            Self::Profile(name) => write!(f, "profile:{name}"),
+        }
+    }
+}
+
+impl BaseArgs {
+    /// Creates a chain on this identity, without a role on top of it.
+    pub(crate) fn chain(&self, session_name: Option<&SessionName>) -> Result<Chain, Failure> {
+        let builder = self.builder(session_name);
+        Ok(match &self.base {
+            Base::Auto => builder.from_env(),
+            Base::Env => builder.from_environment_keys(),
+            Base::WebIdentity => builder.from_environment_web_identity(),
+            Base::Profile(name) => builder.from_profile(name.as_str()),
+        }?)
+    }
+
+    fn builder(&self, session_name: Option<&SessionName>) -> rolecall::ChainBuilder {
+        let mut builder = Chain::builder();
+        if let Some(region) = &self.region {
+            builder = builder.region(region.clone());
+        }
+        match session_name {
+            Some(name) => builder.session_name(name.clone()),
+            None => builder,
+        }
+    }
+}
+
+/// The roles that a command assumes, from left to right, and the parameters of their sessions.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RoleArgs {
+    /// Roles to assume, from left to right; the last one is the result
+    #[arg(value_name = "ROLE_ARN", required = true)]
+    pub(crate) roles: Vec<RoleArn>,
+    #[command(flatten)]
+    pub(crate) base: BaseArgs,
+    /// Assume the first role with the web identity token of this file
+    #[arg(long, value_name = "FILE", help_heading = "Identity")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// External id of the last role, or N=ID for the Nth
+    #[arg(long, value_name = "[N=]ID", help_heading = "Session")]
+    pub(crate) external_id: Vec<NumberedExternalId>,
+    /// Session name of all roles; defaults to AWS_ROLE_SESSION_NAME, then to program and host
+    #[arg(long, value_name = "NAME", help_heading = "Session")]
+    pub(crate) session_name: Option<SessionName>,
+    /// Duration of the last role's session: 15m, 1h, 3600
+    #[arg(long, value_name = "DURATION", help_heading = "Session")]
+    pub(crate) duration: Option<SessionDuration>,
+    /// Session tag of the last role; repeat for more
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Session")]
+    pub(crate) tag: Vec<Tag>,
+    /// Key of a session tag that later sessions of a role chain inherit; repeat for more
+    #[arg(long, value_name = "KEY", help_heading = "Session")]
+    pub(crate) transitive: Vec<String>,
+    /// Source identity of the last role's session
+    #[arg(long, value_name = "NAME", help_heading = "Session")]
+    pub(crate) source_identity: Option<SourceIdentity>,
+    /// File with the session policy of the last role
+    #[arg(long, value_name = "FILE", help_heading = "Session")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Managed session policy of the last role; repeat for more
+    #[arg(long, value_name = "ARN", help_heading = "Session")]
+    pub(crate) policy_arn: Vec<PolicyArn>,
+    /// MFA device of the user who assumes the first role; asks for its code
+    #[arg(long, value_name = "SERIAL", help_heading = "Session")]
+    pub(crate) mfa_serial: Option<MfaSerial>,
+    /// Read the MFA code from standard input; the only value is `-`, since arguments are visible to
+    /// other users
+    #[arg(long, value_name = "-", requires = "mfa_serial", value_parser = ["-"])]
+    #[arg(help_heading = "Session")]
+    pub(crate) mfa_code: Option<String>,
+}
+
+impl RoleArgs {
+    /// Creates the chain of these roles.
+    pub(crate) fn chain(&self) -> Result<Chain, Failure> {
+        self.check()?;
+        let (mut chain, first) = match &self.token_file {
+            Some(file) => (self.web_identity(file)?, 1),
+            None => (self.base.chain(self.session_name.as_ref())?, 0),
+        };
+        for index in first..self.roles.len() {
+            let role = self.role(index)?;
+            chain = match (&self.mfa_serial, index) {
+                (Some(serial), 0) => {
+                    let role = role.mfa_serial(serial.clone()).map_err(invalid)?;
+                    chain.assume_role_with_mfa(role, mfa::codes(self.mfa_code.is_some()))
+                }
+                _ => chain.assume_role(role),
+            };
+        }
+        Ok(chain)
+    }
+
+    /// Refuses options that contradict each other, before a call of STS refuses them.
+    fn check(&self) -> Result<(), Failure> {
+        let count = self.roles.len();
+        for id in &self.external_id {
+            if id.number.is_some_and(|number| number > count) {
+                let message = format!("--external-id {id} is for a role that is not there");
+                let hint = format!("the last role has the number {count}");
+                return Err(Failure::usage(message).with_hint(hint));
+            }
+        }
+        for index in 0..count {
+            if self.external_ids(index).count() > 1 {
+                let message = format!("role {} has more than one --external-id", index + 1);
+                return Err(Failure::usage(message)
+                    .with_hint("an id without a number is that of the last role; write N=ID"));
+            }
+        }
+        let maximum = SessionDuration::MAX_IN_ROLE_CHAIN;
+        if count > 1 && self.duration.is_some_and(|duration| duration > maximum) {
+            let message = "a role that another role assumes has sessions of at most one hour";
+            return Err(Failure::usage(message).with_hint("leave out --duration"));
+        }
+        if self.token_file.is_some() {
+            self.check_token_file()?;
+        }
+        Ok(())
+    }
+
+    /// AssumeRoleWithWebIdentity has fewer parameters than AssumeRole.
+    fn check_token_file(&self) -> Result<(), Failure> {
+        if self.base.base != Base::Auto {
+            let message = format!("--token-file and --base {} exclude each other", self.base.base);
+            return Err(Failure::usage(message).with_hint("remove one of them"));
+        }
+        let only = self.roles.len() == 1;
+        let refused = [
+            ("--external-id", self.external_ids(0).next().is_some()),
+            ("--mfa-serial", self.mfa_serial.is_some()),
+            ("--tag", only && !self.tag.is_empty()),
+            ("--transitive", only && !self.transitive.is_empty()),
+            ("--source-identity", only && self.source_identity.is_some()),
+        ];
+        match refused.iter().find(|(_, is_set)| *is_set) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let message = format!("{option} has no effect on a role that a token assumes");
+                let hint = "AssumeRoleWithWebIdentity takes tags and source identity from the \
+                            token, and has no external id and no MFA code";
+                Err(Failure::usage(message).with_hint(hint))
+            }
+        }
+    }
+
+    fn web_identity(&self, file: &Path) -> Result<Chain, Failure> {
+        let name = match &self.session_name {
+            Some(name) => name.clone(),
+            None => SessionName::from_environment(&Environment::process())?,
+        };
+        let Some(role) = self.roles.first() else { return Err(Failure::usage("no role is given")) };
+        let mut config = WebIdentityConfig::new(role.clone(), file, name);
+        if self.roles.len() == 1 {
+            config.duration = self.duration;
+            config.policy = self.session_policy()?;
+            config.policy_arns.clone_from(&self.policy_arn);
+        }
+        Ok(self.base.builder(self.session_name.as_ref()).from_web_identity(config)?)
+    }
+
+    fn role(&self, index: usize) -> Result<Role, Failure> {
+        let mut role = Role::new(self.roles[index].clone()).map_err(invalid)?;
+        if let Some(id) = self.external_ids(index).next() {
+            role = role.external_id(id.clone()).map_err(invalid)?;
+        }
+        if index + 1 < self.roles.len() {
+            return Ok(role);
+        }
+        if let Some(duration) = self.duration {
+            role = role.duration(duration).map_err(invalid)?;
+        }
+        for Tag { key, value } in &self.tag {
+            role = role.tag(key.as_str(), value.as_str()).map_err(invalid)?;
+        }
+        for key in &self.transitive {
+            role = role.transitive_tag_key(key.as_str()).map_err(invalid)?;
+        }
+        if let Some(identity) = &self.source_identity {
+            role = role.source_identity(identity.clone()).map_err(invalid)?;
+        }
+        if let Some(policy) = self.session_policy()? {
+            role = role.policy(policy).map_err(invalid)?;
+        }
+        for arn in &self.policy_arn {
+            role = role.policy_arn(arn.clone()).map_err(invalid)?;
+        }
+        Ok(role)
+    }
+
+    fn external_ids(&self, index: usize) -> impl Iterator<Item = &ExternalId> {
+        let last = self.roles.len();
+        self.external_id
+            .iter()
+            .filter(move |id| id.number.unwrap_or(last) == index + 1)
+            .map(|id| &id.id)
+    }
+
+    fn session_policy(&self) -> Result<Option<SessionPolicy>, Failure> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let text = read_text(path, MAX_POLICY_FILE)?;
+        SessionPolicy::parse(&text)
+            .map(Some)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    }
+}
+
+/// Reads a file that an argument names.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
+    let cannot =
+        |fault: String| Failure::operation(format!("cannot read {}: {fault}", path.display()));
+    let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(limit + 1).read_to_string(&mut text);
+    match read.map_err(|error| cannot(error.to_string()))? as u64 {
+        length if length > limit => Err(cannot(format!("it is larger than {limit} bytes"))),
+        _ => Ok(text),
+    }
+}
+
+fn invalid(error: InvalidParameter) -> Failure {
+    Failure::usage(error.to_string())
+}

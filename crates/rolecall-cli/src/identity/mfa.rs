@@ -1,0 +1,60 @@
+//! MFA codes, from a prompt or from standard input.
+
+use std::io::{IsTerminal, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use rolecall::params::{MfaCode, MfaSerial, ProvideMfaCode};
+use rolecall::{ErrorKind, SessionError};
+
+/// Reads codes from the terminal, or one code from standard input.
+#[derive(Debug)]
+pub(super) struct Codes {
+    from_stdin: bool,
+    used: AtomicBool,
+}
+
+/// Returns a provider of codes. `from_stdin` is `true` for `--mfa-code -`.
+pub(super) fn codes(from_stdin: bool) -> Codes {
+    Codes { from_stdin, used: AtomicBool::new(false) }
+}
+
+#[async_trait]
+impl ProvideMfaCode for Codes {
+    async fn provide_mfa_code(&self, serial: &MfaSerial) -> Result<MfaCode, SessionError> {
+        // Standard input ends after one code, and STS accepts a code only once.
+        if self.from_stdin && self.used.swap(true, Ordering::Relaxed) {
+            return Err(unavailable("the MFA code of standard input was already used"));
+        }
+        let (from_stdin, prompt) = (self.from_stdin, format!("MFA code of {serial}: "));
+        let read = tokio::task::spawn_blocking(move || match from_stdin {
+            true => read_stdin(),
+            false => read_terminal(&prompt),
+        });
+        let text = read.await.map_err(|error| unavailable(&error.to_string()))??;
+        Ok(MfaCode::parse(text.trim())?)
+    }
+}
+
+fn read_stdin() -> Result<String, SessionError> {
+    // A code has six digits. More than a line is not a code.
+    const LIMIT: u64 = 64;
+    let mut text = String::new();
+    match std::io::stdin().lock().take(LIMIT).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(unavailable(&format!("cannot read standard input: {error}"))),
+    }
+}
+
+fn read_terminal(prompt: &str) -> Result<String, SessionError> {
+    if !std::io::stdin().is_terminal() {
+        let error = unavailable("there is no terminal to ask for the MFA code");
+        return Err(error.with_hint("pass the code on standard input, with --mfa-code -"));
+    }
+    rpassword::prompt_password(prompt)
+        .map_err(|error| unavailable(&format!("cannot read from the terminal: {error}")))
+}
+
+fn unavailable(message: &str) -> SessionError {
+    SessionError::new(ErrorKind::TokenUnavailable, message)
+}

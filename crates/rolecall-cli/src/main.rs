@@ -1,0 +1,28 @@
+//! The command `rolecall`: AWS sessions, tokens and IAM policies from a shell, and credentials for
+//! programs in any language.
+
+mod cli;
+mod commands;
+mod error;
+mod identity;
+mod logging;
+mod output;
+mod parameters;
+mod runtime;
+mod shell;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    logging::install(global.verbose);
+    let mut output = Output::new(&global);
+    let result = command.run(&mut output).and_then(|code| output.finish().map(|()| code));
+    result.unwrap_or_else(|failure| failure.report(&global))
+}

@@ -1,0 +1,148 @@
+//! Results on standard output: tables and JSON, colors, and the width of the terminal.
+
+pub(crate) mod progress;
+pub(crate) mod style;
+
+use std::io::{self, BufWriter, IsTerminal, StderrLock, StdoutLock, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+use crate::cli::{Color, GlobalArgs, OutputFormat};
+use crate::error::Failure;
+
+/// The width of tables that no terminal limits.
+const DEFAULT_WIDTH: u16 = 100;
+
+/// Standard output, in the format that the global options select.
+pub(crate) struct Output {
+    global: GlobalArgs,
+    out: BufWriter<AutoStream<StdoutLock<'static>>>,
+}
+
+impl Output {
+    pub(crate) fn new(global: &GlobalArgs) -> Self {
+        let out = AutoStream::new(io::stdout().lock(), choice(global.color));
+        Self { global: *global, out: BufWriter::new(out) }
+    }
+
+    pub(crate) fn global(&self) -> &GlobalArgs {
+        &self.global
+    }
+
+    /// Prints one record: an object, or a table of two columns whose rows are the names and values.
+    pub(crate) fn record(
+        &mut self,
+        record: &impl Serialize,
+        rows: &[(&str, String)],
+    ) -> Result<(), Failure> {
+        match self.global.output {
+            OutputFormat::Json => self.json(record),
+            OutputFormat::Table => self.rows(rows),
+        }
+    }
+
+    /// Prints a value as indented JSON.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::operation(format!("cannot write JSON: {error}")))?;
+        self.line(&text)
+    }
+
+    /// Prints a line as it is.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
+    /// Refuses output formats that the command does not have.
+    pub(crate) fn require(&self, formats: &[OutputFormat]) -> Result<(), Failure> {
+        let format = self.global.output;
+        if formats.contains(&format) {
+            return Ok(());
+        }
+        let name = |format: OutputFormat| {
+            format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        };
+        let all: Vec<String> = formats.iter().map(|format| name(*format)).collect();
+        Err(Failure::usage(format!("this command has no output format {:?}", name(format)))
+            .with_hint(format!("use --output {}", all.join(" or --output "))))
+    }
+
+    fn rows(&mut self, rows: &[(&str, String)]) -> Result<(), Failure> {
+        let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut table = self.table();
+        for (name, value) in rows {
+            table.add_row([format!("{name:names$}"), printable(value)]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let text = table.to_string();
+        let (bold, plain) = (style::NAME, anstyle::Reset);
+        for line in text.lines() {
+            let line = line.trim_end();
+            // Names consist of ASCII, so that the column ends at the same byte of every line.
+            match line.split_at_checked(names.min(line.len())) {
+                Some((name, value)) if !name.trim().is_empty() => {
+                    writeln!(self.out, "{bold}{name}{plain}{value}")?;
+                }
+                _ => writeln!(self.out, "{line}")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns an empty table without borders, as wide as the terminal.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new();
+        table
+            .load_style(comfy_table::presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width());
+        table
+    }
+
+    /// Prints a note to standard error, unless `--quiet` is set.
+    pub(crate) fn note(&self, text: &str) {
+        if self.global.quiet {
+            return;
+        }
+        let (note, plain) = (style::HINT, anstyle::Reset);
+        // Notes are no results: a closed standard error does not fail the command.
+        let _ = writeln!(stderr(self.global.color), "{note}note:{plain} {text}");
+    }
+
+    /// Writes what is buffered.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Standard error, with colors if the options and the terminal permit them.
+pub(crate) fn stderr(color: Color) -> AutoStream<StderrLock<'static>> {
+    AutoStream::new(io::stderr().lock(), choice(color))
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+/// Returns the width of the terminal. Output to a file or a pipe has a fixed width, so that it does
+/// not depend on the window of the person who runs the command.
+fn width() -> u16 {
+    if !io::stdout().is_terminal() {
+        return DEFAULT_WIDTH;
+    }
+    terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(terminal_size::Width(width), _)| width)
+}
+
+/// Replaces control characters. A server's text could otherwise control the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,10 @@
+//! The styles of text on a terminal.
+
+use anstyle::{AnsiColor, Style};
+
+/// Names of values.
+pub(crate) const NAME: Style = Style::new().bold();
+/// The word `error`, and failed checks.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// The words `hint` and `note`.
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();

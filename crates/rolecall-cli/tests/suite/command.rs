@@ -1,0 +1,135 @@
+//! Runs the command in an environment that sees nothing of this machine's AWS configuration.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rolecall_tests::{SHOP, World};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A local AWS, and a folder that is the home of the command.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) world: World,
+    pub(crate) home: TempDir,
+}
+
+impl Setup {
+    pub(crate) async fn start() -> Self {
+        Self { world: World::new().await.unwrap(), home: tempfile::tempdir().unwrap() }
+    }
+
+    /// Returns the variables of the user `ann`, who can assume the role `hub`.
+    pub(crate) fn user(&self) -> Vec<(String, String)> {
+        let keys = self.world.aws.user_credentials(SHOP, "ann").unwrap();
+        self.with_endpoint(&[
+            ("AWS_ACCESS_KEY_ID", keys.access_key_id()),
+            ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key()),
+        ])
+    }
+
+    /// Returns the variables of a pod, whose service account can assume the role `checkout`.
+    pub(crate) fn pod(&self) -> Vec<(String, String)> {
+        let token = self.world.cluster.service_account_token("shop", "checkout").sign().unwrap();
+        let file = self.write("token", &token);
+        self.world.variables(Path::new(&file))
+    }
+
+    /// Returns these variables, and those of the endpoint.
+    pub(crate) fn with_endpoint(&self, variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        let endpoint = [
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ENDPOINT_URL", self.world.aws.endpoint_url()),
+            ("AWS_ROLE_SESSION_NAME", "suite"),
+        ];
+        let all = endpoint.iter().chain(variables);
+        all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// Writes a file in the home folder, and returns its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.home.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Returns the command with these variables and no others of AWS.
+    pub(crate) fn command(&self, variables: &[(String, String)]) -> Command {
+        let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
+        command.env("HOME", self.home.path()).envs(variables.iter().cloned());
+        command
+    }
+
+    /// Runs the command to its end.
+    pub(crate) async fn run(&self, variables: &[(String, String)], arguments: &[&str]) -> Finished {
+        let mut command = self.command(variables);
+        command.args(arguments);
+        finish(command, "").await
+    }
+}
+
+/// Runs a command that needs neither an environment nor a server.
+pub(crate) async fn run_alone(arguments: &[&str]) -> Finished {
+    let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
+    command.args(arguments);
+    finish(command, "").await
+}
+
+/// Runs a command with this standard input to its end.
+pub(crate) async fn finish(mut command: Command, input: &str) -> Finished {
+    let input = input.to_owned();
+    let run = move || {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = command.get_program().to_owned();
+        let mut child = command.spawn().unwrap_or_else(|error| not_started(&program, &error));
+        // The command may end without having read its input.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Finished::from(child.wait_with_output().unwrap())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn not_started(program: &OsStr, error: &std::io::Error) -> ! {
+    panic!("cannot start {}: {error}", program.display())
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Finished {
+    /// Returns standard output of a command that succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{}", self.out);
+        self.out
+    }
+
+    /// Returns standard output of a command that succeeded, as JSON.
+    #[track_caller]
+    pub(crate) fn json(self) -> Value {
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// Returns standard error of a command that failed with this code and printed no result.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> String {
+        assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{}", self.err);
+        self.err
+    }
+}
