@@ -85,6 +85,9 @@ impl StsClient {
     /// Maximum number of attempts of a foreground call. A background call makes one attempt,
     /// because the cache schedules the next fetch.
     pub const FOREGROUND_ATTEMPTS: u32 = 3;
+    /// The clock skew that STS allows, in either direction. It answers a larger one with "Signature
+    /// expired" or "Signature not yet current".
+    pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
     /// Maximum pause before the second attempt. The maximum doubles for each further attempt.
     pub const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 

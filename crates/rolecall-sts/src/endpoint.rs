@@ -12,10 +12,12 @@ use rolecall_core::{Environment, ErrorKind, SessionError};
 use crate::region::Region;
 use crate::settings::{
     DUAL_STACK, ENDPOINT_URL, EndpointOverrides, FIPS, IGNORE_ENDPOINT_URLS, ProfileSettings,
-    REGION, REGIONAL_ENDPOINTS, Settings,
+    REGION, REGIONAL_ENDPOINTS, SettingOrigin, Settings,
 };
 
 /// An STS endpoint and the Region for which its requests are signed.
+///
+/// Two endpoints are equal if their requests are, wherever their settings were found.
 ///
 /// # Examples
 ///
@@ -29,11 +31,21 @@ use crate::settings::{
 /// assert_eq!(endpoint.to_string(), "STS in eu-west-1");
 /// # Ok::<(), rolecall_core::SessionError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     region: Region,
     host: Host,
+    region_origin: SettingOrigin,
+    host_origins: Vec<SettingOrigin>,
 }
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.region, &self.host) == (&other.region, &other.host)
+    }
+}
+
+impl Eq for Endpoint {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
@@ -49,7 +61,15 @@ enum Host {
 impl Endpoint {
     /// Creates the Regional endpoint of `region`.
     pub fn regional(region: Region) -> Self {
-        Self { region, host: Host::Aws { legacy: false, fips: false, dual_stack: false } }
+        Self::in_code(region, Host::Aws { legacy: false, fips: false, dual_stack: false })
+    }
+
+    fn in_code(region: Region, host: Host) -> Self {
+        let host_origins = match host {
+            Host::Custom(_) => vec![SettingOrigin::Code],
+            Host::Aws { .. } => Vec::new(),
+        };
+        Self { region, host, region_origin: SettingOrigin::Code, host_origins }
     }
 
     /// Creates an endpoint at a custom URL, such as a VPC endpoint or a local STS. Requests are
@@ -86,7 +106,7 @@ impl Endpoint {
         if uri.query().is_some() {
             return Err(invalid("it has a query"));
         }
-        Ok(Self { region, host: Host::Custom(url.to_owned()) })
+        Ok(Self::in_code(region, Host::Custom(url.to_owned())))
     }
 
     /// Returns the endpoint that the environment configures, by the rules of the AWS SDKs.
@@ -154,12 +174,14 @@ impl Endpoint {
     ) -> Result<Option<Self>, SessionError> {
         let settings = Settings { environment, profile };
         let region = match &overrides.region {
-            Some(region) => Some(region.clone()),
+            Some(region) => Some((region.clone(), SettingOrigin::Code)),
             None => configured_region(settings)?,
         };
         // Without a Region, the other settings are not checked: a chain that never calls STS must
         // not fail because of them.
-        region.map(|region| Self::from_settings(region, settings, overrides)).transpose()
+        let Some((region, region_origin)) = region else { return Ok(None) };
+        let endpoint = Self::from_settings(region, settings, overrides)?;
+        Ok(Some(Self { region_origin, ..endpoint }))
     }
 
     fn from_settings(
@@ -168,19 +190,24 @@ impl Endpoint {
         overrides: &EndpointOverrides,
     ) -> Result<Self, SessionError> {
         let legacy = match settings.get(&REGIONAL_ENDPOINTS)? {
-            None => false,
+            None => None,
             Some(found) => match found.value.to_ascii_lowercase().as_str() {
-                "regional" => false,
-                "legacy" => true,
+                "regional" => None,
+                "legacy" => Some(found.origin),
                 _ => return Err(found.invalid("regional or legacy")),
             },
         };
-        let fips = overrides.use_fips.map_or_else(|| settings.flag(&FIPS), Ok)?;
-        let dual_stack = overrides.use_dual_stack.map_or_else(|| settings.flag(&DUAL_STACK), Ok)?;
+        let flag = |in_code: Option<bool>, setting| match in_code {
+            Some(enabled) => Ok(enabled.then_some(SettingOrigin::Code)),
+            None => settings.flag(setting),
+        };
+        let fips = flag(overrides.use_fips, &FIPS)?;
+        let dual_stack = flag(overrides.use_dual_stack, &DUAL_STACK)?;
         // Ignoring either of a URL and a kind of endpoint would send tokens to an endpoint that the
         // operator excluded. That holds for a URL in code, too: its author does not see the
         // variables of the machine that the program will run on.
-        let require_plain = |origin: &dyn fmt::Display, hint: &str| match fips || dual_stack {
+        let is_plain = fips.is_none() && dual_stack.is_none();
+        let require_plain = |origin: &dyn fmt::Display, hint: &str| match !is_plain {
             true => {
                 let message =
                     format!("{origin} cannot be combined with a FIPS or dual-stack endpoint");
@@ -196,16 +223,25 @@ impl Endpoint {
             )?;
             return Self::custom(url, region);
         }
-        if !settings.flag(&IGNORE_ENDPOINT_URLS)?
+        if settings.flag(&IGNORE_ENDPOINT_URLS)?.is_none()
             && let Some(found) = settings.get(&ENDPOINT_URL)?
         {
             require_plain(
                 &found.origin,
                 "unset one of them, or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
             )?;
-            return Self::custom(&found.value, region).map_err(|error| found.add_origin(error));
+            return match Self::custom(&found.value, region) {
+                Ok(endpoint) => Ok(Self { host_origins: vec![found.origin], ..endpoint }),
+                Err(error) => Err(found.add_origin(error)),
+            };
         }
-        Self { region, host: Host::Aws { legacy, fips, dual_stack } }.require_url()
+        let host = Host::Aws {
+            legacy: legacy.is_some(),
+            fips: fips.is_some(),
+            dual_stack: dual_stack.is_some(),
+        };
+        let host_origins = [legacy, fips, dual_stack].into_iter().flatten().collect();
+        Self { host_origins, ..Self::in_code(region, host) }.require_url()
     }
 
     /// Returns `self` if the endpoint exists, so that a wrong combination of settings fails where
@@ -263,6 +299,29 @@ impl Endpoint {
         &self.region
     }
 
+    /// Returns where the Region was found.
+    pub fn region_origin(&self) -> &SettingOrigin {
+        &self.region_origin
+    }
+
+    /// Returns where the settings were found that select the host: a URL, or a legacy, FIPS or
+    /// dual-stack endpoint. Empty if the host is that of the Region's default endpoint.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_core::Environment;
+    /// use rolecall_sts::{Endpoint, SettingOrigin};
+    ///
+    /// let env = Environment::fixed([("AWS_REGION", "us-east-1"), ("AWS_USE_FIPS_ENDPOINT", "true")]);
+    /// let endpoint = Endpoint::from_environment(&env)?;
+    /// assert_eq!(endpoint.host_origins(), [SettingOrigin::Variable("AWS_USE_FIPS_ENDPOINT")]);
+    /// # Ok::<(), rolecall_core::SessionError>(())
+    /// ```
+    pub fn host_origins(&self) -> &[SettingOrigin] {
+        &self.host_origins
+    }
+
     /// Returns `true` if this is a FIPS endpoint of AWS. Always `false` for a custom endpoint.
     pub fn uses_fips(&self) -> bool {
         matches!(self.host, Host::Aws { fips: true, .. })
@@ -292,7 +351,12 @@ impl Endpoint {
     /// ```
     pub fn with_fips(mut self, enabled: bool) -> Result<Self, SessionError> {
         match &mut self.host {
-            Host::Aws { fips, .. } => *fips = enabled,
+            Host::Aws { fips, .. } => {
+                if enabled && !*fips {
+                    self.host_origins.push(SettingOrigin::Code);
+                }
+                *fips = enabled;
+            }
             Host::Custom(_) if enabled => return Err(custom_conflict("FIPS")),
             Host::Custom(_) => {}
         }
@@ -318,7 +382,12 @@ impl Endpoint {
     /// ```
     pub fn with_dual_stack(mut self, enabled: bool) -> Result<Self, SessionError> {
         match &mut self.host {
-            Host::Aws { dual_stack, .. } => *dual_stack = enabled,
+            Host::Aws { dual_stack, .. } => {
+                if enabled && !*dual_stack {
+                    self.host_origins.push(SettingOrigin::Code);
+                }
+                *dual_stack = enabled;
+            }
             Host::Custom(_) if enabled => return Err(custom_conflict("dual-stack")),
             Host::Custom(_) => {}
         }
@@ -376,9 +445,14 @@ impl fmt::Display for Endpoint {
     }
 }
 
-fn configured_region(settings: Settings<'_>) -> Result<Option<Region>, SessionError> {
+fn configured_region(
+    settings: Settings<'_>,
+) -> Result<Option<(Region, SettingOrigin)>, SessionError> {
     let Some(found) = settings.get(&REGION)? else { return Ok(None) };
-    Region::parse(&found.value).map(Some).map_err(|error| found.add_origin(error.into()))
+    match Region::parse(&found.value) {
+        Ok(region) => Ok(Some((region, found.origin))),
+        Err(error) => Err(found.add_origin(error.into())),
+    }
 }
 
 fn no_region() -> SessionError {

@@ -42,10 +42,11 @@ pub use endpoint::Endpoint;
 #[doc(hidden)]
 pub use http_client::http_client;
 pub use identity::{CallerIdentity, CallerPrincipal};
+pub use proxy::HttpProxy;
 pub use rate_limit::{Permit, RateLimit, RateLimiter};
 pub use region::Region;
 pub use request::{AssumeRoleRequest, WebIdentityRequest};
-pub use settings::{EndpointOverrides, ProfileSettings};
+pub use settings::{EndpointOverrides, ProfileSettings, SettingOrigin};
 pub use signer_retry::SignerRetry;
 
 // Compiles the examples of the README with the documentation tests.

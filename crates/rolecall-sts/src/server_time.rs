@@ -12,9 +12,8 @@ use rolecall_core::{Clock, Moment};
 /// is signed differently; it does not say that STS rejected a signature because of its time.
 const CORRECTED_SKEW: Duration = Duration::from_secs(4 * 60);
 
-/// The skew that STS allows, in either direction: it answers a larger one with "Signature expired"
-/// or "Signature not yet current". It decides whether a hint names the clock or the secret key.
-const ALLOWED_SKEW: Duration = Duration::from_secs(15 * 60);
+/// The skew that STS allows. It decides whether a hint names the clock or the secret key.
+const ALLOWED_SKEW: Duration = crate::StsClient::MAX_CLOCK_SKEW;
 
 /// The time of STS: the `Date` of its last response plus the time since then on the monotonic
 /// clock, which a change to the wall clock does not affect.

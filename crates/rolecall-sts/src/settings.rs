@@ -132,18 +132,44 @@ impl fmt::Debug for EndpointOverrides {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) value: String,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SettingOrigin,
 }
 
+/// The place where a setting of the STS endpoint was found.
+///
+/// # Examples
+///
+/// ```
+/// use rolecall_core::Environment;
+/// use rolecall_sts::{Endpoint, SettingOrigin};
+///
+/// let env = Environment::fixed([("AWS_REGION", "eu-west-1")]);
+/// let endpoint = Endpoint::from_environment(&env)?;
+/// assert_eq!(*endpoint.region_origin(), SettingOrigin::Variable("AWS_REGION"));
+/// assert_eq!(endpoint.region_origin().to_string(), "the environment variable AWS_REGION");
+/// # Ok::<(), rolecall_core::SessionError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+#[non_exhaustive]
+pub enum SettingOrigin {
+    /// The setting is set in code.
+    Code,
+    /// The setting is the value of this environment variable.
     Variable(&'static str),
-    Profile { name: String, key: &'static str },
+    /// The setting is in a profile of the shared configuration files.
+    #[non_exhaustive]
+    Profile {
+        /// Name of the profile.
+        name: String,
+        /// Key of the setting.
+        key: &'static str,
+    },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Code => f.write_str("set in code"),
             Self::Variable(name) => write!(f, "the environment variable {name}"),
             Self::Profile { name, key } => write!(f, "{key} in the profile {name:?}"),
         }
@@ -162,26 +188,26 @@ impl Settings<'_> {
     pub(crate) fn get(&self, setting: &Setting) -> Result<Option<Found>, SessionError> {
         for &variable in setting.variables {
             if let Some(value) = self.environment.var(variable)? {
-                return Ok(Some(Found { value, origin: Origin::Variable(variable) }));
+                return Ok(Some(Found { value, origin: SettingOrigin::Variable(variable) }));
             }
         }
         let Some(profile) = self.profile else { return Ok(None) };
         let found = setting.keys.iter().find_map(|&key| {
             let value = profile.get(key).filter(|value| !value.is_empty())?;
-            let origin = Origin::Profile { name: profile.name.clone(), key };
+            let origin = SettingOrigin::Profile { name: profile.name.clone(), key };
             Some(Found { value: value.clone(), origin })
         });
         Ok(found)
     }
 
-    /// Returns `true` if the value of `setting` is `true`, and `false` if it is `false` or not set.
-    /// Any other value is an error: a misspelled FIPS setting must not select an endpoint without
-    /// FIPS.
-    pub(crate) fn flag(&self, setting: &Setting) -> Result<bool, SessionError> {
+    /// Returns the origin of `setting` if its value is `true`, and `None` if it is `false` or not
+    /// set. Any other value is an error: a misspelled FIPS setting must not select an endpoint
+    /// without FIPS.
+    pub(crate) fn flag(&self, setting: &Setting) -> Result<Option<SettingOrigin>, SessionError> {
         match self.get(setting)? {
-            None => Ok(false),
-            Some(found) if found.value.eq_ignore_ascii_case("true") => Ok(true),
-            Some(found) if found.value.eq_ignore_ascii_case("false") => Ok(false),
+            None => Ok(None),
+            Some(found) if found.value.eq_ignore_ascii_case("true") => Ok(Some(found.origin)),
+            Some(found) if found.value.eq_ignore_ascii_case("false") => Ok(None),
             Some(found) => Err(found.invalid("true or false")),
         }
     }

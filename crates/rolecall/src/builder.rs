@@ -304,8 +304,9 @@ impl ChainBuilder {
         let environment = self.environment.clone();
         let shared = self.shared()?;
         let sts = shared.sts.clone()?;
-        let base = WebIdentityProvider::new(config, sts, environment).clock(shared.clock.clone());
-        Ok(Chain::new(Arc::new(base), description, shared))
+        let base =
+            WebIdentityProvider::new(config.clone(), sts, environment).clock(shared.clock.clone());
+        Ok(Chain::new(Arc::new(base), description, shared).with_web_identity(config))
     }
 
     /// Creates a chain on a web identity whose tokens come from `tokens`: an environment variable

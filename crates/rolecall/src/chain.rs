@@ -17,6 +17,7 @@ use rolecall_core::{
 #[cfg(feature = "aws-config")]
 use rolecall_sts::Region;
 use rolecall_sts::{CallerIdentity, SignerRetry, StsClient, invalid_signer};
+use rolecall_web_identity::WebIdentityConfig;
 
 use crate::ChainBuilder;
 #[cfg(feature = "aws-config")]
@@ -51,6 +52,7 @@ pub struct Chain {
     last: CachedProvider,
     hops: usize,
     description: Arc<str>,
+    web_identity: Option<Arc<WebIdentityConfig>>,
     shared: Arc<Shared>,
 }
 
@@ -104,7 +106,12 @@ impl Chain {
     pub(crate) fn new(base: Arc<dyn ProvideSession>, description: String, shared: Shared) -> Self {
         let base = shared.cache(base, shared.refresh);
         let description = description.into();
-        Self { last: base.clone(), base, hops: 0, description, shared: Arc::new(shared) }
+        let shared = Arc::new(shared);
+        Self { last: base.clone(), base, hops: 0, description, web_identity: None, shared }
+    }
+
+    pub(crate) fn with_web_identity(self, config: WebIdentityConfig) -> Self {
+        Self { web_identity: Some(Arc::new(config)), ..self }
     }
 
     /// Adds a hop that assumes `role`.
@@ -234,6 +241,28 @@ impl Chain {
     /// Returns which base credentials were selected, why, and the roles assumed on top of them.
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// Returns the web identity of the base credentials, if its token is in a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall::{Chain, Environment};
+    ///
+    /// let chain = Chain::builder()
+    ///     .environment(Environment::fixed([
+    ///         ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/checkout"),
+    ///         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token"),
+    ///         ("AWS_REGION", "eu-west-1"),
+    ///     ]))
+    ///     .from_env()?;
+    /// let file = chain.web_identity().map(|config| config.token_file.as_path());
+    /// assert_eq!(file, Some(std::path::Path::new("/var/run/secrets/token")));
+    /// # Ok::<(), rolecall::SessionError>(())
+    /// ```
+    pub fn web_identity(&self) -> Option<&WebIdentityConfig> {
+        self.web_identity.as_deref()
     }
 
     /// Returns the STS client that all hops share.

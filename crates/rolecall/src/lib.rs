@@ -180,12 +180,18 @@ pub mod observe {
     pub use rolecall_core::{Event, Observer};
 }
 
+/// The shared configuration files.
+#[cfg(feature = "default-chain")]
+pub mod config_files {
+    pub use crate::profile::{ConfigFile, config_files};
+}
+
 /// The STS client: endpoints, requests, rate limit and caller identity.
 pub mod sts {
     pub use rolecall_sts::{
-        AssumeRoleRequest, CallerIdentity, CallerPrincipal, Endpoint, EndpointOverrides, Permit,
-        ProfileSettings, RateLimit, RateLimiter, Region, SignerRetry, StsClient, StsClientBuilder,
-        invalid_signer, is_invalid_token,
+        AssumeRoleRequest, CallerIdentity, CallerPrincipal, Endpoint, EndpointOverrides, HttpProxy,
+        Permit, ProfileSettings, RateLimit, RateLimiter, Region, SettingOrigin, SignerRetry,
+        StsClient, StsClientBuilder, invalid_signer, is_invalid_token,
     };
 }
 

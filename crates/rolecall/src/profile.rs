@@ -24,6 +24,48 @@ const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
     (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
 ];
 
+/// One of the shared configuration files: its path, and the variable that can name another path.
+///
+/// # Examples
+///
+/// ```
+/// use rolecall::Environment;
+/// use rolecall::config_files::config_files;
+///
+/// let env = Environment::fixed([("HOME", "/home/ann"), ("AWS_CONFIG_FILE", "/etc/aws.config")]);
+/// let files = config_files(&env)?;
+/// assert_eq!(files[0].path, std::path::Path::new("/etc/aws.config"));
+/// assert_eq!(files[1].path, std::path::Path::new("/home/ann/.aws/credentials"));
+/// assert!(files[0].is_set && !files[1].is_set);
+/// # Ok::<(), rolecall::SessionError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigFile {
+    /// The path that is read.
+    pub path: PathBuf,
+    /// The environment variable that sets the path.
+    pub variable: &'static str,
+    /// `true` if the variable is set.
+    pub is_set: bool,
+}
+
+/// Returns the shared configuration files that a chain reads: the config file, then the
+/// credentials file. A file without a path, since no home directory is set, is left out.
+///
+/// # Errors
+///
+/// Returns [`ErrorKind::InvalidConfig`] if a variable is not valid Unicode.
+pub fn config_files(environment: &Environment) -> Result<Vec<ConfigFile>, SessionError> {
+    let mut files = Vec::new();
+    for (_, variable, default) in FILES {
+        let is_set = environment.var(variable)?.is_some();
+        let found = path(environment, variable, default)?;
+        files.extend(found.map(|path| ConfigFile { path, variable, is_set }));
+    }
+    Ok(files)
+}
+
 /// Keys that make a profile configure an identity.
 const CREDENTIAL_KEYS: &[&str] = &[
     "aws_access_key_id",

@@ -32,6 +32,9 @@ impl SessionDuration {
     /// The duration that STS uses if the request contains none: one hour.
     pub const DEFAULT: Self = Self(limits::DEFAULT_DURATION_SECONDS);
 
+    /// The maximum duration: 12 hours. The `MaxSessionDuration` of a role may be lower.
+    pub const MAX: Self = Self(limits::MAX_DURATION_SECONDS);
+
     /// The maximum duration if the session of a role assumes another role: one hour.
     pub const MAX_IN_ROLE_CHAIN: Self = Self(limits::MAX_IN_ROLE_CHAIN_SECONDS);
 

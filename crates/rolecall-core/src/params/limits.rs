@@ -86,7 +86,9 @@ pub const IAM_NAME: TextLimit = TextLimit { field: "name", length: 1..=64, punct
 /// Length of an ARN, in characters.
 pub const ARN_LENGTH: RangeInclusive<usize> = 20..=2048;
 /// Range of `DurationSeconds`.
-pub const DURATION_SECONDS: RangeInclusive<u32> = 900..=43_200;
+pub const DURATION_SECONDS: RangeInclusive<u32> = 900..=MAX_DURATION_SECONDS;
+/// Maximum of `DurationSeconds`: 12 hours.
+pub const MAX_DURATION_SECONDS: u32 = 43_200;
 /// Default of `DurationSeconds`, if the request does not contain it.
 pub const DEFAULT_DURATION_SECONDS: u32 = 3600;
 /// Maximum of `DurationSeconds` if the session of a role assumes another role.

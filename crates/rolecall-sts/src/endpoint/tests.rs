@@ -178,3 +178,63 @@ fn flag_in_code_precedes_configured_flag() {
     assert_eq!(find(&[url, fips], None).unwrap_err().kind(), ErrorKind::InvalidConfig);
     assert_eq!(find(&[url, fips], Some(false)).unwrap().url().unwrap(), url.1);
 }
+
+#[test]
+fn origins_name_the_settings_that_apply() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
+    let rows: [Row<'_>; 6] = [
+        (&[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")], "AWS_REGION", &[]),
+        (&[("AWS_DEFAULT_REGION", "us-east-1")], "AWS_DEFAULT_REGION", &[]),
+        (
+            &[("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL", "https://sts.example.com")],
+            "AWS_REGION",
+            &["AWS_ENDPOINT_URL"],
+        ),
+        (
+            &[
+                ("AWS_REGION", "us-east-1"),
+                ("AWS_ENDPOINT_URL", "https://sts.example.com"),
+                ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+            ],
+            "AWS_REGION",
+            &[],
+        ),
+        (
+            &[("AWS_REGION", "us-east-1"), ("AWS_STS_REGIONAL_ENDPOINTS", "legacy")],
+            "AWS_REGION",
+            &["AWS_STS_REGIONAL_ENDPOINTS"],
+        ),
+        (
+            &[
+                ("AWS_REGION", "us-east-1"),
+                ("AWS_USE_FIPS_ENDPOINT", "true"),
+                ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+            ],
+            "AWS_REGION",
+            &["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"],
+        ),
+    ];
+    for (variables, region, hosts) in rows {
+        let environment = Environment::fixed(variables.iter().copied());
+        let endpoint = Endpoint::from_environment(&environment).unwrap();
+        let name = |origin: &SettingOrigin| {
+            origin.to_string().strip_prefix("the environment variable ").map(str::to_owned)
+        };
+        assert_eq!(name(endpoint.region_origin()).as_deref(), Some(region), "{variables:?}");
+        let found: Vec<_> = endpoint.host_origins().iter().filter_map(name).collect();
+        assert_eq!(found, hosts, "{variables:?}");
+    }
+}
+
+#[test]
+fn profile_and_code_are_origins() {
+    let profile = ProfileSettings::new("shop").set("region", "eu-west-1");
+    let environment = Environment::fixed([("HOME", "/home/ann")]);
+    let overrides = EndpointOverrides { use_fips: Some(true), ..EndpointOverrides::default() };
+    let endpoint = Endpoint::find(&environment, Some(&profile), &overrides).unwrap().unwrap();
+    assert_eq!(endpoint.region_origin().to_string(), "region in the profile \"shop\"");
+    assert_eq!(endpoint.host_origins(), [SettingOrigin::Code]);
+    let regional = Endpoint::regional(endpoint.region().clone()).with_fips(true).unwrap();
+    assert_eq!(endpoint, regional, "origins do not count in a comparison");
+    assert_eq!(regional.region_origin(), &SettingOrigin::Code);
+}
