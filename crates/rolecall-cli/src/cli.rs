@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{assume, whoami};
+use crate::commands::{assume, console, doctor, whoami};
 use crate::error::Failure;
 use crate::output::Output;
 
@@ -61,6 +61,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Whoami(whoami::Whoami),
     Assume(assume::Assume),
+    Console(console::Console),
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
@@ -68,6 +70,8 @@ impl Command {
         match self {
             Self::Whoami(command) => command.run(output),
             Self::Assume(command) => command.run(output),
+            Self::Console(command) => command.run(output),
+            Self::Doctor(command) => command.run(output),
         }
     }
 }

@@ -146,26 +146,43 @@ impl RoleArgs {
     /// Creates the chain of these roles.
     pub(crate) fn chain(&self) -> Result<Chain, Failure> {
         self.check()?;
-        let (mut chain, first) = match &self.token_file {
-            Some(file) => (self.web_identity(file)?, 1),
-            None => (self.base.chain(self.session_name.as_ref())?, 0),
-        };
+        let (mut chain, first) = self.base_chain()?;
         for index in first..self.roles.len() {
-            let role = self.role(index)?;
-            chain = match (&self.mfa_serial, index) {
-                (Some(serial), 0) => {
-                    let role = role.mfa_serial(serial.clone()).map_err(invalid)?;
-                    chain.assume_role_with_mfa(role, mfa::codes(self.mfa_code.is_some()))
-                }
-                _ => chain.assume_role(role),
-            };
+            chain = self.add_role(chain, index)?;
         }
         Ok(chain)
     }
 
+    /// Creates the chain of the base credentials, and returns it with the index of the first role
+    /// to add to it. A token assumes the first role, which is then a part of the base.
+    pub(crate) fn base_chain(&self) -> Result<(Chain, usize), Failure> {
+        Ok(match &self.token_file {
+            Some(file) => (self.web_identity(file)?, 1),
+            None => (self.base.chain(self.session_name.as_ref())?, 0),
+        })
+    }
+
+    /// Adds the role with this index to the chain of those before it.
+    pub(crate) fn add_role(&self, chain: Chain, index: usize) -> Result<Chain, Failure> {
+        let role = self.role(index)?;
+        Ok(match (&self.mfa_serial, index) {
+            (Some(serial), 0) => {
+                let role = role.mfa_serial(serial.clone()).map_err(invalid)?;
+                chain.assume_role_with_mfa(role, mfa::codes(self.mfa_code.is_some()))
+            }
+            _ => chain.assume_role(role),
+        })
+    }
+
     /// Refuses options that contradict each other, before a call of STS refuses them.
-    fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         let count = self.roles.len();
+        if count == 0
+            && let Some(option) = self.role_options().find(|(_, is_set)| *is_set)
+        {
+            let message = format!("{} has no effect without a role", option.0);
+            return Err(Failure::usage(message).with_hint("add the ARN of the role"));
+        }
         for id in &self.external_id {
             if id.number.is_some_and(|number| number > count) {
                 let message = format!("--external-id {id} is for a role that is not there");
@@ -189,6 +206,22 @@ impl RoleArgs {
             self.check_token_file()?;
         }
         Ok(())
+    }
+
+    /// Returns the options that are parameters of a role, and whether they are set.
+    fn role_options(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        [
+            ("--token-file", self.token_file.is_some()),
+            ("--external-id", !self.external_id.is_empty()),
+            ("--duration", self.duration.is_some()),
+            ("--tag", !self.tag.is_empty()),
+            ("--transitive", !self.transitive.is_empty()),
+            ("--source-identity", self.source_identity.is_some()),
+            ("--policy", self.policy.is_some()),
+            ("--policy-arn", !self.policy_arn.is_empty()),
+            ("--mfa-serial", self.mfa_serial.is_some()),
+        ]
+        .into_iter()
     }
 
     /// AssumeRoleWithWebIdentity has fewer parameters than AssumeRole.

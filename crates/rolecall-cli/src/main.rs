@@ -6,6 +6,7 @@ mod commands;
 mod error;
 mod identity;
 mod logging;
+mod net;
 mod output;
 mod parameters;
 mod runtime;

@@ -94,6 +94,38 @@ impl Output {
         Ok(())
     }
 
+    /// Prints cells of fixed widths and one last cell that is wrapped, and writes the line at once.
+    /// The first cell has the style.
+    pub(crate) fn cells(
+        &mut self,
+        style: anstyle::Style,
+        first: [(&str, usize); 2],
+        last: &str,
+    ) -> Result<(), Failure> {
+        const MIN_WIDTH: usize = 20;
+        let indent: usize = first.iter().map(|(_, width)| width + 1).sum();
+        let mut table = self.table();
+        table.set_width(
+            width().saturating_sub(u16::try_from(indent).unwrap_or(0)).max(MIN_WIDTH as u16),
+        );
+        table.add_row([printable(last)]);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 0));
+        }
+        let [(status, status_width), (name, name_width)] = first;
+        for (number, line) in table.to_string().lines().enumerate() {
+            let line = line.trim_end();
+            match number {
+                0 => writeln!(
+                    self.out,
+                    "{style}{status:status_width$}{style:#} {name:name_width$} {line}"
+                )?,
+                _ => writeln!(self.out, "{:indent$}{line}", "")?,
+            }
+        }
+        self.finish()
+    }
+
     /// Returns an empty table without borders, as wide as the terminal.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new();

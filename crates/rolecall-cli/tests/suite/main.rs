@@ -4,5 +4,7 @@
 
 mod assume;
 mod command;
+mod console;
+mod doctor;
 mod help;
 mod whoami;

@@ -1,0 +1,443 @@
+//! `rolecall doctor`: each broken setup, and the message that names its cause.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rolecall_testkit::IamRole;
+use rolecall_tests::{CHECKOUT, HUB, ORDERS};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::command::{Finished, Setup, finish};
+
+type Variables = Vec<(String, String)>;
+
+/// The checks of a run.
+#[derive(Debug)]
+struct Checks(Vec<Value>);
+
+impl Checks {
+    #[track_caller]
+    fn of(run: &Finished, code: i32) -> Self {
+        assert_eq!((run.code, run.err.as_str()), (Some(code), ""), "{}", run.out);
+        Self(serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}", run.out)))
+    }
+
+    #[track_caller]
+    fn find(&self, name: &str) -> &Value {
+        let found = self.0.iter().find(|check| check["check"] == name);
+        found.unwrap_or_else(|| panic!("no check {name} in {self:#?}"))
+    }
+
+    /// Asserts the status of a check, and that its message and its hint contain these texts.
+    #[track_caller]
+    fn assert(&self, name: &str, status: &str, message: &str, hint: &str) {
+        let check = self.find(name);
+        let text = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
+        assert_eq!(check["status"], status, "{self:#?}");
+        assert!(text("message").contains(message), "{message:?} is not in {check:#}");
+        assert!(text("hint").contains(hint), "{hint:?} is not in {check:#}");
+    }
+
+    /// Returns the names of the checks with this status.
+    fn with_status(&self, status: &str) -> Vec<&str> {
+        let found = self.0.iter().filter(|check| check["status"] == status);
+        found.filter_map(|check| check["check"].as_str()).collect()
+    }
+}
+
+async fn doctor(setup: &Setup, variables: &Variables, roles: &[&str]) -> Finished {
+    let arguments = [&["doctor", "--output", "json"], roles].concat();
+    setup.run(variables, &arguments).await
+}
+
+fn add(variables: &mut Variables, name: &str, value: &str) {
+    variables.push((name.to_owned(), value.to_owned()));
+}
+
+/// Returns the variables of a pod with this token.
+fn pod_with_token(setup: &Setup, token: &str) -> Variables {
+    let mut variables = setup.pod();
+    add(&mut variables, "AWS_WEB_IDENTITY_TOKEN_FILE", &setup.write("other-token", token));
+    variables
+}
+
+/// Returns the user's variables with another endpoint.
+fn user_at(setup: &Setup, url: &str) -> Variables {
+    let mut variables = setup.user();
+    add(&mut variables, "AWS_ENDPOINT_URL", url);
+    variables
+}
+
+/// Returns a port of this machine at which nothing listens.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn working_chain_is_ok_and_shows_no_values() {
+    let setup = Setup::start().await;
+    let run = doctor(&setup, &setup.pod(), &[HUB, ORDERS]).await;
+    let checks = Checks::of(&run, 0);
+    assert_eq!(checks.with_status("error"), [""; 0], "{checks:#?}");
+    assert_eq!(checks.with_status("warning"), [""; 0], "{checks:#?}");
+    assert_eq!(checks.with_status("not-run"), ["TLS"]);
+    checks.assert("identity", "ok", "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set", "");
+    checks.assert("Region", "ok", "eu-west-1 (the environment variable AWS_REGION)", "");
+    checks.assert("endpoint", "ok", "(the environment variable AWS_ENDPOINT_URL_STS)", "");
+    checks.assert("token", "ok", "sub system:serviceaccount:shop:checkout", "");
+    checks.assert("base credentials", "ok", "assumed-role/checkout/suite, expires in", "");
+    checks.assert("role 1", "ok", HUB, "");
+    checks.assert("role 2", "ok", ORDERS, "");
+    checks.assert("variables", "ok", "AWS_ROLE_ARN", "");
+    let token = std::fs::read_to_string(setup.home.path().join("token")).unwrap();
+    for secret in setup.world.aws.secrets().iter().chain([&token]) {
+        assert!(!run.out.contains(secret.as_str()), "{}", run.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_has_a_line_for_each_check() {
+    let setup = Setup::start().await;
+    let run = setup.run(&setup.user(), &["doctor", HUB, CHECKOUT]).await;
+    assert_eq!((run.code, run.err.as_str()), (Some(1), ""), "{}", run.out);
+    assert!(run.out.lines().all(|line| line.chars().count() <= 100), "{}", run.out);
+    let begins = |text: &str| run.out.lines().any(|line| line.starts_with(text));
+    for line in [
+        "ok      variables        AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,",
+        "ok      identity         environment keys (AWS_ACCESS_KEY_ID is set)",
+        "ok      Region           eu-west-1 ",
+        "not run TLS              the endpoint has an http:// URL",
+        "ok      base credentials arn:aws:iam::111122223333:user/ann, no expiration is known",
+        "ok      role 1           arn:aws:iam::444455556666:role/hub, expires in ",
+        "error   role 2           hop 2 of 2",
+        "                         hint: ",
+    ] {
+        assert!(begins(line), "{line:?} is not in\n{}", run.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_identity_is_named_and_endpoint_still_checked() {
+    let setup = Setup::start().await;
+    let run = doctor(&setup, &setup.with_endpoint(&[]), &[HUB]).await;
+    let checks = Checks::of(&run, 1);
+    let hint = "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE";
+    checks.assert("identity", "error", "the environment configures no identity", hint);
+    checks.assert("STS", "ok", "responds", "");
+    checks.assert("base credentials", "not-run", "no identity was selected", "");
+    checks.assert("role 1", "not-run", HUB, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_token_is_named() {
+    let setup = Setup::start().await;
+    let folder = setup.home.path().to_str().unwrap().to_owned();
+    let missing = format!("{folder}/missing");
+    for (path, message) in [(&folder, "it is a directory"), (&missing, "it does not exist")] {
+        let mut variables = setup.pod();
+        add(&mut variables, "AWS_WEB_IDENTITY_TOKEN_FILE", path);
+        let checks = Checks::of(&doctor(&setup, &variables, &[HUB]).await, 1);
+        checks.assert("token file", "error", message, "AWS_WEB_IDENTITY_TOKEN_FILE");
+        checks.assert("STS", "ok", "responds", "");
+        checks.assert("base credentials", "not-run", "the token cannot be read", "");
+        checks.assert("role 1", "not-run", "there are no base credentials", "");
+    }
+}
+
+/// Runs the command as another user than root, who can read every file.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn token_without_permission_is_named() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65534;
+    let setup = Setup::start().await;
+    let variables = setup.pod();
+    let set_mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let token = setup.home.path().join("token");
+    set_mode(&token, 0);
+    set_mode(setup.home.path(), 0o755);
+    let is_root = token.metadata().unwrap().uid() == 0;
+    let mut command = setup.command(&variables);
+    // The folder of the build may be closed to other users.
+    let copy = setup.home.path().join("rolecall");
+    if is_root {
+        std::fs::copy(command.get_program(), &copy).unwrap();
+        set_mode(&copy, 0o755);
+        let environment: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        command = std::process::Command::new(&copy);
+        command.env_clear().envs(environment).uid(NOBODY).gid(NOBODY);
+    }
+    command.args(["doctor", "--output", "json"]);
+    let checks = Checks::of(&finish(command, "").await, 1);
+    let hint = "check the owner of the file and the user of this process";
+    checks.assert("token file", "error", "permission denied", hint);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_token_is_named() {
+    let setup = Setup::start().await;
+    let token = setup.world.cluster.service_account_token("shop", "checkout");
+    let token = token.expired_for(Duration::from_secs(7200)).sign().unwrap();
+    let run = doctor(&setup, &pod_with_token(&setup, &token), &[HUB]).await;
+    let checks = Checks::of(&run, 1);
+    checks.assert("token", "error", "the token has expired", "the process that renews the token");
+    checks.assert("token", "error", "(2 hours ago)", "");
+    checks.assert("base credentials", "error", "ExpiredTokenException", "");
+    assert!(!run.out.contains(&token), "{}", run.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_audience_is_named() {
+    let setup = Setup::start().await;
+    let token = setup.world.cluster.service_account_token("shop", "checkout");
+    let token = token.audience("https://vault.example.com").sign().unwrap();
+    let checks = Checks::of(&doctor(&setup, &pod_with_token(&setup, &token), &[]).await, 1);
+    let message = "the audience is not sts.amazonaws.com: ";
+    checks.assert("token", "warning", message, "request a token with the audience");
+    checks.assert("token", "warning", "aud https://vault.example.com", "");
+    let hint = "with its aud as a client id";
+    checks.assert("base credentials", "error", "Incorrect token audience", hint);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_external_id_is_named() {
+    let setup = Setup::start().await;
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "sts:AssumeRole",
+        "Condition": { "StringEquals": { "sts:ExternalId": "shop-4711" } },
+    }] });
+    let role = IamRole::new("partner").trust(trust.to_string());
+    setup.world.aws.create_role("444455556666", role).unwrap();
+    let partner = "arn:aws:iam::444455556666:role/partner";
+    let run = doctor(&setup, &setup.user(), &["--external-id", "shop-4711", partner]).await;
+    Checks::of(&run, 0).assert("role 1", "ok", partner, "");
+    for (arguments, hint) in [
+        (
+            &["--external-id", "shop-4712", partner][..],
+            "check that its sts:ExternalId condition, if any, is \"shop-4712\"",
+        ),
+        (&[partner], "no external id was sent"),
+    ] {
+        let checks = Checks::of(&doctor(&setup, &setup.user(), arguments).await, 1);
+        checks.assert("role 1", "error", "AccessDenied", hint);
+        checks.assert("base credentials", "ok", "user/ann", "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_role_is_named_and_later_roles_not_run() {
+    let setup = Setup::start().await;
+    let missing = "arn:aws:iam::444455556666:role/missing";
+    let checks = Checks::of(&doctor(&setup, &setup.user(), &[HUB, missing, ORDERS]).await, 1);
+    checks.assert("role 1", "ok", HUB, "");
+    checks.assert("role 2", "error", "AccessDenied", "check that the role exists");
+    checks.assert("role 2", "error", missing, "");
+    checks.assert("role 3", "not-run", "the role before it failed", "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_endpoint_is_named() {
+    let setup = Setup::start().await;
+    let url = format!("http://127.0.0.1:{}", closed_port());
+    let checks = Checks::of(&doctor(&setup, &user_at(&setup, &url), &[HUB]).await, 1);
+    let message = format!("cannot connect to {}: Connection refused", url.replace("http://", ""));
+    checks.assert("connection", "error", &message, "check the endpoint URL, the firewall");
+    checks.assert("endpoint", "ok", &url, "");
+    checks.assert("base credentials", "ok", "STS was not asked", "");
+    checks.assert("role 1", "not-run", "STS is not reachable", "");
+    assert_eq!(checks.with_status("not-run"), ["TLS", "STS", "clock", "role 1"]);
+
+    let url = "http://sts.invalid";
+    let checks = Checks::of(&doctor(&setup, &user_at(&setup, url), &[HUB]).await, 1);
+    checks.assert("endpoint", "warning", url, "tokens and sessions are sent without TLS");
+    checks.assert("DNS", "error", "cannot look up sts.invalid", "check the name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxy_in_the_way_is_named() {
+    let setup = Setup::start().await;
+    let closed = format!("http://ann:s3cret@127.0.0.1:{}", closed_port());
+    let proxy = refusing_proxy("403 Forbidden");
+    let asking = refusing_proxy("407 Proxy Authentication Required");
+    for (url, check, message, hint) in [
+        (
+            &closed,
+            "proxy",
+            "cannot connect to the proxy 127.0.0.1:",
+            "correct or unset HTTPS_PROXY",
+        ),
+        (
+            &proxy,
+            "connection",
+            "the proxy refused a connection to sts.eu-west-1.amazonaws.com:443: 403 Forbidden",
+            "allow sts.eu-west-1.amazonaws.com at the proxy of HTTPS_PROXY, or add it to NO_PROXY",
+        ),
+        (
+            &asking,
+            "connection",
+            "407 Proxy Authentication Required",
+            "the user name and the password",
+        ),
+    ] {
+        let mut variables: Variables =
+            setup.user().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT_URL").collect();
+        add(&mut variables, "HTTPS_PROXY", url);
+        let run = doctor(&setup, &variables, &[HUB]).await;
+        assert!(!run.out.contains("s3cret"), "{}", run.out);
+        let checks = Checks::of(&run, 1);
+        checks.assert(check, "error", message, hint);
+        checks.assert("DNS", "not-run", "the proxy looks up the host", "");
+        checks.assert("role 1", "not-run", "STS is not reachable", "");
+    }
+}
+
+/// Starts a proxy that answers every connection by this status. Returns its URL.
+fn refusing_proxy(status: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(response.as_bytes());
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_ca_is_named() {
+    let setup = Setup::start().await;
+    let (url, certificate) = tls_server().await;
+    let file = setup.write("ca.pem", &certificate);
+    let mut variables = user_at(&setup, &url);
+    add(&mut variables, "AWS_CA_BUNDLE", &file);
+    // The CAs of this machine, of which there may be none, are not those of the server.
+    for name in ["rcgen self signed cert", "other"] {
+        let mut other = rcgen::CertificateParams::new(["other".to_owned()]).unwrap();
+        other.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let other = other.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        add(&mut variables, "SSL_CERT_FILE", &setup.write("other.pem", &other.pem()));
+        let checks = Checks::of(&doctor(&setup, &variables, &[HUB]).await, 1);
+        let message = "the certificate was issued by an unknown CA, not by the CA of SSL_CERT_FILE";
+        checks.assert("TLS", "error", message, "set SSL_CERT_FILE to a file with the CA");
+    }
+    let checks = Checks::of(&doctor(&setup, &variables, &[HUB]).await, 1);
+    let message = "AWS_CA_BUNDLE is set, but rolecall and the AWS SDK for Rust do not read it";
+    checks.assert("CA", "warning", message, "set SSL_CERT_FILE");
+    checks.assert("role 1", "not-run", "STS is not reachable", "");
+
+    add(&mut variables, "SSL_CERT_FILE", &file);
+    let checks = Checks::of(&doctor(&setup, &variables, &[HUB]).await, 1);
+    checks.assert("TLS", "ok", "TLS 1.3, verified by the CA of SSL_CERT_FILE", "");
+    checks.assert("STS", "ok", "responds", "");
+    // The client of STS reads SSL_CERT_FILE, too: the error is the server's.
+    checks.assert("base credentials", "error", "MissingAuthenticationToken", "");
+}
+
+/// Starts a server with a certificate that no CA signed, which refuses all requests as STS does.
+/// Returns its URL and the certificate.
+async fn tls_server() -> (String, String) {
+    let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], private)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut request = [0; 8192];
+                let _ = stream.read(&mut request).await;
+                let body = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                            <Error><Code>MissingAuthenticationToken</Code><Message>no</Message>\
+                            </Error></ErrorResponse>";
+                let head = format!(
+                    "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (url, key.cert.pem())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_an_hour_off_is_named() {
+    let setup = Setup::start().await;
+    for (by, status, message) in [
+        (10, "warning", "this machine's clock is 10 minutes"),
+        (50, "error", "this machine's clock is 1 hour"),
+    ] {
+        setup.world.clock.advance(Duration::from_secs(by * 60 + 2));
+        let run = doctor(&setup, &setup.user(), &[HUB]).await;
+        let checks = Checks::of(&run, i32::from(status == "error"));
+        let hint = "services reject signatures that are more than 15 minutes off";
+        checks.assert("clock", status, message, hint);
+        checks.assert("clock", status, "behind the time of STS", "");
+        // rolecall signs by the time of STS, so that its own calls succeed.
+        checks.assert("role 1", "ok", HUB, "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_not_sts_is_named() {
+    let setup = Setup::start().await;
+    let server = MockServer::start().await;
+    let page = ResponseTemplate::new(200).set_body_raw("<html>Sign in</html>", "text/html");
+    Mock::given(any()).respond_with(page).mount(&server).await;
+    let checks = Checks::of(&doctor(&setup, &user_at(&setup, &server.uri()), &[HUB]).await, 1);
+    let message = "the response is not from STS: 200 OK (text/html)";
+    checks.assert("STS", "error", message, "a proxy or a firewall");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_roles_need_a_role() {
+    let setup = Setup::start().await;
+    let arguments = ["doctor", "--external-id", "shop-4711"];
+    let error = setup.run(&setup.user(), &arguments).await.failed(2);
+    assert!(error.contains("--external-id has no effect without a role"), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn open_credentials_file_is_a_warning() {
+    let setup = Setup::start().await;
+    let keys = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
+                aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    let file = setup.write(".aws/credentials", keys);
+    let run = doctor(&setup, &setup.with_endpoint(&[]), &[]).await;
+    let checks = Checks::of(&run, 1);
+    checks.assert("credentials file", "warning", "other users can read or change", &file);
+    checks.assert("identity", "ok", "the profile \"default\" has credentials", "");
+    checks.assert("base credentials", "error", "InvalidClientTokenId", "check the access key");
+    assert!(!run.out.contains("bPxRfiCYEXAMPLEKEY"), "{}", run.out);
+}
