@@ -202,6 +202,27 @@ async fn expired_token_is_named() {
     assert!(!run.out.contains(&token), "{}", run.out);
 }
 
+/// A token that is valid by the wrong clock of this machine is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn token_expiration_follows_the_time_of_sts() {
+    let setup = Setup::start().await;
+    let variables = setup.pod();
+    setup.world.clock.advance(Duration::from_secs(86_460));
+    let checks = Checks::of(&doctor(&setup, &variables, &[]).await, 1);
+    checks.assert("clock", "error", "this machine's clock is 1 day behind", "");
+    checks.assert("token", "error", "the token has expired", "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_tokens_are_a_warning() {
+    let setup = Setup::start().await;
+    let opaque = doctor(&setup, &pod_with_token(&setup, "not-a-jwt"), &[]).await;
+    let checks = Checks::of(&opaque, 1);
+    checks.assert("token", "warning", "the token is not a JWT", "one token of an OIDC issuer");
+    checks.assert("token file", "warning", "other users can read or change it", "chmod 600");
+    assert!(!opaque.out.contains("not-a-jwt"), "{}", opaque.out);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_audience_is_named() {
     let setup = Setup::start().await;
@@ -324,9 +345,119 @@ fn refusing_proxy(status: &'static str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn proxy_with_password_reaches_the_endpoint() {
+    let setup = Setup::start().await;
+    let (url, certificate) = tls_server("sts.invalid").await;
+    let proxy = tunnel_to(url.trim_start_matches("https://").to_owned());
+    let mut variables = user_at(&setup, "https://sts.invalid");
+    add(&mut variables, "HTTPS_PROXY", &proxy.replace("http://", "http://ann:s3cret@"));
+    add(&mut variables, "SSL_CERT_FILE", &setup.write("ca.pem", &certificate));
+    let run = doctor(&setup, &variables, &[]).await;
+    assert!(!run.out.contains("s3cret"), "{}", run.out);
+    let checks = Checks::of(&run, 1);
+    checks.assert("proxy", "ok", "(the environment variable HTTPS_PROXY)", "");
+    checks.assert("connection", "ok", "to sts.invalid:443 through the proxy", "");
+    checks.assert("TLS", "ok", "verified by the CA of SSL_CERT_FILE", "");
+    checks.assert("STS", "ok", "responds", "");
+    // The client of STS uses the proxy, too: the error is the server's.
+    checks.assert("base credentials", "error", "MissingAuthenticationToken", "");
+}
+
+/// Starts a proxy that accepts CONNECT with a password, and connects to this address. Returns its
+/// URL.
+fn tunnel_to(address: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap();
+            let request = String::from_utf8_lossy(&request[..read]).to_ascii_lowercase();
+            // "ann:s3cret" in Base64, in lower case.
+            let is_allowed = request.starts_with("connect sts.invalid:443 ")
+                && request.contains("proxy-authorization: basic yw5uonmzy3jlda==");
+            if !is_allowed {
+                let _ = stream.write_all(b"HTTP/1.1 407 Authentication Required\r\n\r\n");
+                continue;
+            }
+            let server = std::net::TcpStream::connect(&address).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let ends =
+                [(stream.try_clone().unwrap(), server.try_clone().unwrap()), (server, stream)];
+            for (mut from, mut to) in ends {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_endpoint_is_given_up() {
+    let setup = Setup::start().await;
+    // The system accepts connections for the listener, which nothing reads.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let checks = Checks::of(&doctor(&setup, &user_at(&setup, &url), &[HUB]).await, 1);
+    checks.assert("connection", "ok", "to 127.0.0.1:", "");
+    checks.assert("STS", "error", "no response within 5 s", "a proxy or a firewall");
+    checks.assert("clock", "not-run", "STS did not respond", "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoint_and_its_reason_are_named() {
+    let setup = Setup::start().await;
+    let vpc = "https://vpce-0123-abc.sts.us-east-1.vpce.amazonaws.com";
+    for (name, value, expected) in [
+        ("A", "b", "https://sts.us-east-1.amazonaws.com (the default endpoint of the Region)"),
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            "true",
+            "https://sts-fips.us-east-1.amazonaws.com (the environment variable \
+             AWS_USE_FIPS_ENDPOINT, FIPS)",
+        ),
+        (
+            "AWS_ENDPOINT_URL_STS",
+            vpc,
+            &format!("{vpc} (the environment variable AWS_ENDPOINT_URL_STS, a VPC endpoint)"),
+        ),
+    ] {
+        let keys = setup.user().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT_URL");
+        let mut variables: Variables = keys.collect();
+        add(&mut variables, "AWS_REGION", "us-east-1");
+        add(&mut variables, name, value);
+        // Nothing leaves this machine.
+        add(&mut variables, "HTTPS_PROXY", &format!("127.0.0.1:{}", closed_port()));
+        let checks = Checks::of(&doctor(&setup, &variables, &[]).await, 1);
+        checks.assert("endpoint", "ok", expected, "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_region_is_named() {
+    let setup = Setup::start().await;
+    let keys = setup.user().into_iter().filter(|(name, _)| name != "AWS_REGION");
+    let checks = Checks::of(&doctor(&setup, &keys.collect(), &[HUB]).await, 1);
+    checks.assert("endpoint", "error", "no Region is set", "set AWS_REGION");
+    checks.assert("STS", "not-run", "no endpoint is configured", "");
+    let token = setup.write("token", "x");
+    let pod = vec![
+        ("AWS_ROLE_ARN".to_owned(), CHECKOUT.to_owned()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(), token),
+    ];
+    let checks = Checks::of(&doctor(&setup, &pod, &[]).await, 1);
+    checks.assert("identity", "error", "no Region is set", "set AWS_REGION");
+    checks.assert("Region", "error", "no Region is set", "--region");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn unknown_ca_is_named() {
     let setup = Setup::start().await;
-    let (url, certificate) = tls_server().await;
+    let (url, certificate) = tls_server("127.0.0.1").await;
     let file = setup.write("ca.pem", &certificate);
     let mut variables = user_at(&setup, &url);
     add(&mut variables, "AWS_CA_BUNDLE", &file);
@@ -353,10 +484,10 @@ async fn unknown_ca_is_named() {
     checks.assert("base credentials", "error", "MissingAuthenticationToken", "");
 }
 
-/// Starts a server with a certificate that no CA signed, which refuses all requests as STS does.
+/// Starts a server with a certificate for this name that no CA signed, which refuses all requests as STS does.
 /// Returns its URL and the certificate.
-async fn tls_server() -> (String, String) {
-    let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+async fn tls_server(name: &str) -> (String, String) {
+    let key = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
