@@ -27,8 +27,8 @@ const LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Sign in to the AWS Management Console with a role's session
 ///
-/// Prints a link, which is a secret: it signs in anyone who opens it within 15 minutes. The console
-/// session lasts 12 hours, or as long as --duration says. A role that another role assumes has
+/// Prints a link, which is a secret: anyone can sign in with it for 15 minutes. The console session
+/// lasts 12 hours, or as long as --duration says. A role that another role assumes has
 /// sessions of at most one hour, and so has the console.
 #[derive(Debug, Args)]
 #[command(mut_arg("duration", |arg| arg.help(
@@ -140,7 +140,7 @@ impl Console {
             None => "as long as the role's session".to_owned(),
         };
         output.note(&format!(
-            "the link works for {} and for anyone who has it; the console session lasts {session}",
+            "the link is a secret and works for {}; the console session lasts {session}",
             duration(LINK_LIFETIME)
         ));
         Ok(ExitCode::SUCCESS)

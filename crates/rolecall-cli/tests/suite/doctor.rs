@@ -85,8 +85,12 @@ fn closed_port() -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn working_chain_is_ok_and_shows_no_values() {
     let setup = Setup::start().await;
-    let run = doctor(&setup, &setup.pod(), &[HUB, ORDERS]).await;
+    let mut variables = setup.pod();
+    add(&mut variables, "HTTPS_PROXY", "http://ann:s3cret@proxy.invalid");
+    let run = doctor(&setup, &variables, &[HUB, ORDERS]).await;
     let checks = Checks::of(&run, 0);
+    checks.assert("proxy", "ok", "HTTPS_PROXY does not apply to this endpoint", "");
+    assert!(!run.out.contains("s3cret"), "{}", run.out);
     assert_eq!(checks.with_status("error"), [""; 0], "{checks:#?}");
     assert_eq!(checks.with_status("warning"), [""; 0], "{checks:#?}");
     assert_eq!(checks.with_status("not-run"), ["TLS"]);
@@ -153,7 +157,7 @@ async fn unreadable_token_is_named() {
     }
 }
 
-/// Runs the command as another user than root, who can read every file.
+/// Runs the command as another user than root, since root can read every file.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn token_without_permission_is_named() {
@@ -280,6 +284,7 @@ async fn unreachable_endpoint_is_named() {
     let message = format!("cannot connect to {}: Connection refused", url.replace("http://", ""));
     checks.assert("connection", "error", &message, "check the endpoint URL, the firewall");
     checks.assert("endpoint", "ok", &url, "");
+    checks.assert("proxy", "ok", "none is set", "");
     checks.assert("base credentials", "ok", "STS was not asked", "");
     checks.assert("role 1", "not-run", "STS is not reachable", "");
     assert_eq!(checks.with_status("not-run"), ["TLS", "STS", "clock", "role 1"]);
@@ -484,8 +489,8 @@ async fn unknown_ca_is_named() {
     checks.assert("base credentials", "error", "MissingAuthenticationToken", "");
 }
 
-/// Starts a server with a certificate for this name that no CA signed, which refuses all requests as STS does.
-/// Returns its URL and the certificate.
+/// Starts a server with a certificate for this name that no CA signed. It refuses all requests as
+/// STS does. Returns its URL and the certificate.
 async fn tls_server(name: &str) -> (String, String) {
     let key = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();

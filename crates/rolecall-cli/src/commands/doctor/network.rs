@@ -114,7 +114,7 @@ pub(super) async fn check(
     let stream = match &proxy {
         Some(proxy) => connect_by_proxy(report, &target, proxy).await?,
         None => {
-            report.ok("proxy", "none is used for this endpoint")?;
+            report.ok("proxy", describe_direct(environment))?;
             connect(report, &target).await?
         }
     };
@@ -128,6 +128,19 @@ pub(super) async fn check(
     };
     let Some(stream) = stream else { return skip_from(report, "STS", "there is no connection") };
     check_response(report, stream, &target, proxy.as_ref()).await
+}
+
+/// Describes that no proxy is used, and names a variable that sets one for other endpoints.
+fn describe_direct(environment: &Environment) -> String {
+    let variables = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"];
+    let is_set = |name: &&str| environment.var(name).is_ok_and(|value| value.is_some());
+    match variables.into_iter().find(is_set) {
+        None => "none is set".to_owned(),
+        Some(name) => format!(
+            "none is used: {name} does not apply to this endpoint (its scheme, NO_PROXY, or an \
+             address of this machine)"
+        ),
+    }
 }
 
 async fn connect_by_proxy(
