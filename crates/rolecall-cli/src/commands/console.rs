@@ -50,7 +50,8 @@ pub(crate) struct Console {
     /// Open the link in a browser instead of printing it
     ///
     /// The command of BROWSER, or else xdg-open or open, gets the path of a page in a private
-    /// folder, which is removed after some seconds.
+    /// folder, which is removed after some seconds. The folder is in TMPDIR, or else in /tmp. Set
+    /// TMPDIR to a folder in your home directory if the browser is sandboxed and cannot read it.
     #[arg(long, help_heading = "Console")]
     open: bool,
     /// URL of the federation endpoint, for tests
@@ -91,7 +92,12 @@ impl Console {
         let commands = if self.open { browser::commands(&environment)? } else { Vec::new() };
         runtime::block_on(async {
             let parent = self.parent(base, first)?;
-            let is_chained = self.roles.roles.len() > first && is_role(output, &parent).await?;
+            let is_chained = match self.roles.roles.len().saturating_sub(first) {
+                0 => false,
+                1 => is_role(output, &parent).await?,
+                // The limit is stated before the first call.
+                _ => true,
+            };
             if is_chained {
                 check_chained(output, duration)?;
             }
@@ -139,10 +145,11 @@ impl Console {
             Some(time) => duration(time + Duration::from_millis(999)),
             None => "as long as the role's session".to_owned(),
         };
-        output.note(&format!(
-            "the link is a secret and works for {}; the console session lasts {session}",
-            duration(LINK_LIFETIME)
-        ));
+        let link = match opened.url {
+            Some(_) => format!("the link is a secret and works for {}; ", duration(LINK_LIFETIME)),
+            None => String::new(),
+        };
+        output.note(&format!("{link}the console session lasts {session}"));
         Ok(ExitCode::SUCCESS)
     }
 

@@ -106,6 +106,9 @@ async fn chained_role_ends_with_its_session() {
     assert_eq!(run.code, Some(0), "{}", run.err);
     assert!(run.err.contains("has sessions of at most one hour"), "{}", run.err);
     assert!(!run.err.contains("12 hours"), "{}", run.err);
+    // Stated before a call: also if the first role cannot be assumed.
+    let error = console.run(&[ORDERS, HUB]).await.failed(1);
+    assert!(error.starts_with("note: a role that another role assumes"), "{error}");
     assert_eq!(value(&console.forms().await[0], "SessionDuration"), None);
     let error = console.run(&[HUB, ORDERS, "--duration", "2h"]).await.failed(2);
     assert!(error.contains("at most one hour"), "{error}");
