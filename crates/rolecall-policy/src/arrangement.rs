@@ -1,11 +1,11 @@
 //! The roles and policies of a service in EKS, complete.
 
-use crate::arn::partition_of;
+use crate::arn::{is_name_character, partition_of};
 use crate::build::{
     AssumeRoleAccess, EcrAccess, S3Access, SecretsAccess, TrustedPrincipal, TrustedServiceAccount,
 };
-use crate::error::PolicyError;
-use crate::limits::PolicyKind;
+use crate::error::{PolicyError, excerpt};
+use crate::limits::{MAX_NAME, PolicyKind};
 use crate::oidc_provider::{OidcProvider, STS_AUDIENCE};
 use crate::policy::{PermissionPolicy, TrustPolicy};
 
@@ -104,6 +104,8 @@ impl ReferenceArrangement {
             cluster: None,
             service_account: None,
             external_id: None,
+            service_account_role_name: None,
+            project_role_name: None,
             trusted_principals: Vec::new(),
         }
     }
@@ -208,6 +210,8 @@ pub struct ReferenceArrangementBuilder {
     cluster: Option<OidcProvider>,
     service_account: Option<(String, String)>,
     external_id: Option<String>,
+    service_account_role_name: Option<String>,
+    project_role_name: Option<String>,
     trusted_principals: Vec<TrustedPrincipal>,
 }
 
@@ -247,6 +251,33 @@ impl ReferenceArrangementBuilder {
         Self { external_id: Some(id.into()), ..self }
     }
 
+    /// Sets the name of the service account's role. Defaults to `<project>-service-account`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rolecall_policy::{OidcProvider, ReferenceArrangement};
+    /// # let cluster = OidcProvider::eks("eu-west-1", "EXAMPLED539D4633E53DE1B716D3041E")?.build()?;
+    /// let arrangement = ReferenceArrangement::builder("shop")
+    ///     .service_account_role_name("shop-pods")
+    ///     .project_role_name("shop-data")
+    /// #   .account("111122223333").region("eu-west-1").bucket("shop-data").cluster(cluster)
+    /// #   .service_account("shop", "checkout").external_id("shop-4711")
+    ///     // and the others
+    ///     .build()?;
+    /// assert_eq!(arrangement.project_role(), "arn:aws:iam::111122223333:role/shop-data");
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn service_account_role_name(self, name: impl Into<String>) -> Self {
+        Self { service_account_role_name: Some(name.into()), ..self }
+    }
+
+    /// Sets the name of the project's role. Defaults to the name of the project. The secrets and
+    /// repositories are still those of the project.
+    pub fn project_role_name(self, name: impl Into<String>) -> Self {
+        Self { project_role_name: Some(name.into()), ..self }
+    }
+
     /// Adds a principal that may assume the project's role with the external id. The service
     /// account's role may do so in any case.
     pub fn trusted_principal(mut self, principal: TrustedPrincipal) -> Self {
@@ -283,7 +314,19 @@ impl ReferenceArrangementBuilder {
         let trust = || TrustPolicy::builder().partition(&partition);
         let managed = || PermissionPolicy::builder().partition(&partition);
 
-        let service_account_name = format!("{project}-service-account");
+        let service_account_name = match self.service_account_role_name {
+            Some(name) => check_role_name(name)?,
+            None => format!("{project}-service-account"),
+        };
+        let project_role_name = match self.project_role_name {
+            Some(name) => check_role_name(name)?,
+            None => project.clone(),
+        };
+        if service_account_name == project_role_name {
+            let message = format!("both roles have the name {project_role_name:?}");
+            let hint = "hint: choose another name for one of them";
+            return Err(PolicyError::new("role name", format!("{message}; {hint}")));
+        }
         let service_account_arn = role_arn(&service_account_name);
         let token = TrustedServiceAccount::new(&provider_arn, &namespace, &name)?;
         let service_account_trust = trust()?.service_account(token).build()?;
@@ -300,7 +343,7 @@ impl ReferenceArrangementBuilder {
             }
         }
 
-        let assume_role = AssumeRoleAccess::new([role_arn(&project)])?;
+        let assume_role = AssumeRoleAccess::new([role_arn(&project_role_name)])?;
         let bucket = S3Access::whole_bucket(&bucket)?.list().read().write();
         let prefixes = || [project.as_str(), COMMON].map(|name| format!("{name}/"));
         let secrets = SecretsAccess::under(&region, prefixes())?.read();
@@ -319,8 +362,8 @@ impl ReferenceArrangementBuilder {
                 trust: service_account_trust,
             },
             project_role: Role {
-                arn: role_arn(&project),
-                name: project,
+                arn: role_arn(&project_role_name),
+                name: project_role_name,
                 trust: project_trust.build()?,
             },
             provider,
@@ -333,6 +376,16 @@ fn required<T>(input: &str, value: Option<T>) -> Result<T, PolicyError> {
     let fault =
         || PolicyError::new(&input.replace('_', " "), format!("is not set; hint: call {input}"));
     value.ok_or_else(fault)
+}
+
+/// Checks the name of a role. With a `/` it would be a path and a name.
+fn check_role_name(name: String) -> Result<String, PolicyError> {
+    if (1..=MAX_NAME).contains(&name.len()) && name.chars().all(is_name_character) {
+        return Ok(name);
+    }
+    let hint = format!("hint: use 1 to {MAX_NAME} ASCII letters, digits and _+=,.@-");
+    let message = format!("{} is not the name of a role; {hint}", excerpt(&name));
+    Err(PolicyError::new("role name", message))
 }
 
 /// Checks the name of a project. With the rule for the names of ECR repositories, which is the

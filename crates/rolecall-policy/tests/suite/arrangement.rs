@@ -282,6 +282,24 @@ fn service_account_role_is_trusted_once() {
 }
 
 #[test]
+fn role_names_can_be_set() {
+    let default = builder().build().unwrap();
+    let names = ["shop-service-account", "shop"];
+    let set = builder().service_account_role_name(names[0]).project_role_name(names[1]);
+    assert_eq!(set.build().as_ref(), Ok(&default));
+    let named = builder().service_account_role_name("pods").project_role_name("data.access");
+    let named = named.build().unwrap();
+    assert_eq!(named.service_account_role(), "arn:aws:iam::111122223333:role/pods");
+    assert_eq!(named.project_role(), "arn:aws:iam::111122223333:role/data.access");
+    assert_eq!(named.service_account_role_name(), "pods");
+    assert_eq!(named.project_role_name(), "data.access");
+    // The policies name the roles, and the secrets and images are still those of the project.
+    assert!(named.assume_role_permissions().to_json().contains(named.project_role()));
+    assert!(named.project_trust().to_json().contains(named.service_account_role()));
+    assert_eq!(named.project_permissions(), default.project_permissions());
+}
+
+#[test]
 fn partition_follows_region() {
     let govcloud = builder().region("us-gov-west-1").build().unwrap();
     let arns = [govcloud.provider_arn(), govcloud.project_role(), govcloud.service_account_role()];
@@ -336,6 +354,10 @@ fn invalid_input_is_an_error() {
         ("external id", builder().external_id("*"), "external id"),
         ("client id", builder().cluster(provider("checkout")), "cluster"),
         ("partition of principal", builder().trusted_principal(china), "partition"),
+        ("role name with path", builder().project_role_name("shop/data"), "role name"),
+        ("long role name", builder().project_role_name("a".repeat(65)), "role name"),
+        ("empty role name", builder().service_account_role_name(""), "role name"),
+        ("equal role names", builder().service_account_role_name("shop"), "role name"),
     ] {
         let error: PolicyError = invalid.build().unwrap_err();
         assert_eq!(error.location, location, "{name}: {error}");
