@@ -14,6 +14,7 @@ pub mod python;
 pub mod simulation;
 pub mod soak;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use rolecall::time::ManualClock;
@@ -152,4 +153,21 @@ fn trust_policy(action: Value, principal: Value, condition: Value) -> String {
 pub fn clean(mut command: std::process::Command) -> std::process::Command {
     command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
     command
+}
+
+/// Returns `true` if `cargo xtask test --without TOOL` leaves out the current test, which must then
+/// return.
+///
+/// Writes the name of the test to standard output, where xtask counts it: no test is left out
+/// silently. The test harness captures `println!` but not this.
+pub fn is_left_out(tool: &str) -> bool {
+    let without = std::env::var("ROLECALL_WITHOUT").unwrap_or_default();
+    if !without.split(',').any(|name| name == tool) {
+        return false;
+    }
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    // A closed standard output only loses the message.
+    let _ = writeln!(std::io::stdout(), "left out: {name}: needs {tool}");
+    true
 }

@@ -3,7 +3,6 @@
 
 mod driver;
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -45,19 +44,8 @@ pub enum PythonError {
 
 /// Returns `true` if `cargo xtask test --without python` leaves out the current test, which must
 /// then return.
-///
-/// Writes the name of the test to standard output, where xtask counts it: no test is left out
-/// silently. The test harness captures `println!` but not this.
 pub fn is_left_out() -> bool {
-    let without = std::env::var("ROLECALL_WITHOUT").unwrap_or_default();
-    if !without.split(',').any(|tool| tool == "python") {
-        return false;
-    }
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    // A closed standard output only loses the message.
-    let _ = writeln!(std::io::stdout(), "left out: {name}: needs python");
-    true
+    crate::is_left_out("python")
 }
 
 /// Time limit for one program. Python is slow on a busy machine.

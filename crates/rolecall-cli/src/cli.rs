@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{assume, console, doctor, whoami};
+use crate::commands::{assume, console, doctor, policy, scaffold, token, whoami};
 use crate::error::Failure;
 use crate::output::Output;
 
@@ -46,6 +46,8 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum OutputFormat {
     Table,
     Json,
+    /// For code scanning; `policy check` only
+    Sarif,
 }
 
 /// When colors are used.
@@ -63,15 +65,36 @@ pub(crate) enum Command {
     Assume(assume::Assume),
     Console(console::Console),
     Doctor(doctor::Doctor),
+    Token(token::Token),
+    Policy(policy::Policy),
+    Scaffold(scaffold::Scaffold),
 }
 
 impl Command {
     pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        if !matches!(&self, Self::Policy(command) if command.has_sarif()) {
+            output.require(&[OutputFormat::Table, OutputFormat::Json])?;
+        }
         match self {
             Self::Whoami(command) => command.run(output),
             Self::Assume(command) => command.run(output),
             Self::Console(command) => command.run(output),
             Self::Doctor(command) => command.run(output),
+            Self::Token(command) => command.run(output),
+            Self::Policy(command) => command.run(output),
+            Self::Scaffold(command) => command.run(output),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
     }
 }

@@ -3,4 +3,7 @@
 pub(crate) mod assume;
 pub(crate) mod console;
 pub(crate) mod doctor;
+pub(crate) mod policy;
+pub(crate) mod scaffold;
+pub(crate) mod token;
 pub(crate) mod whoami;

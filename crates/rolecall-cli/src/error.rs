@@ -28,6 +28,16 @@ impl Failure {
         Self::Operation { message: message.into(), hint: None }
     }
 
+    /// Returns an error about an argument, whose text may contain a hint as the libraries write it.
+    pub(crate) fn usage_of(error: &impl std::fmt::Display) -> Self {
+        split_hint(&error.to_string(), Self::usage)
+    }
+
+    /// Returns an error of the operation, whose text may contain a hint as the libraries write it.
+    pub(crate) fn operation_of(error: &impl std::fmt::Display) -> Self {
+        split_hint(&error.to_string(), Self::operation)
+    }
+
     /// Adds what a person should do.
     #[must_use]
     pub(crate) fn with_hint(self, text: impl Into<String>) -> Self {
@@ -53,6 +63,13 @@ impl Failure {
         // Standard error may be closed, too. The exit code still reports the failure.
         let _ = output::stderr(global.color).write_all(text.as_bytes());
         ExitCode::from(code)
+    }
+}
+
+fn split_hint(text: &str, failure: impl Fn(String) -> Failure) -> Failure {
+    match text.split_once("; hint: ") {
+        Some((message, hint)) => failure(message.to_owned()).with_hint(hint),
+        None => failure(text.to_owned()),
     }
 }
 

@@ -4,11 +4,16 @@
 mod cli;
 mod commands;
 mod error;
+mod files;
 mod identity;
+mod input;
+mod jwt;
+mod lints;
 mod logging;
 mod net;
 mod output;
 mod parameters;
+mod random;
 mod runtime;
 mod shell;
 mod time;

@@ -2,10 +2,12 @@
 
 pub(crate) mod progress;
 pub(crate) mod style;
+mod wrap;
 
 use std::io::{self, BufWriter, IsTerminal, StderrLock, StdoutLock, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use anstyle::Style;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
@@ -41,12 +43,20 @@ impl Output {
         match self.global.output {
             OutputFormat::Json => self.json(record),
             OutputFormat::Table => self.rows(rows),
+            OutputFormat::Sarif => self.require(&[OutputFormat::Table, OutputFormat::Json]),
         }
     }
 
     /// Prints a value as indented JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::operation(format!("cannot write JSON: {error}")))?;
+        self.line(&text)
+    }
+
+    /// Prints a value as JSON on one line.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value)
             .map_err(|error| Failure::operation(format!("cannot write JSON: {error}")))?;
         self.line(&text)
     }
@@ -70,7 +80,51 @@ impl Output {
             .with_hint(format!("use --output {}", all.join(" or --output "))))
     }
 
-    fn rows(&mut self, rows: &[(&str, String)]) -> Result<(), Failure> {
+    /// Returns `true` if the result is for a person.
+    pub(crate) fn is_table(&self) -> bool {
+        self.global.output == OutputFormat::Table
+    }
+
+    /// Returns `true` if a person reads the result on a terminal.
+    pub(crate) fn is_table_on_terminal(&self) -> bool {
+        self.is_table() && io::stdout().is_terminal()
+    }
+
+    /// Prints a line in bold.
+    pub(crate) fn heading(&mut self, text: &str) -> Result<(), Failure> {
+        let (bold, plain) = (style::NAME, anstyle::Reset);
+        Ok(writeln!(self.out, "{bold}{}{plain}", printable(text))?)
+    }
+
+    /// Prints a text in as many lines as the width of the terminal needs. `mark` is how it begins,
+    /// such as `error:`, in a style of its own.
+    pub(crate) fn paragraph(
+        &mut self,
+        indent: usize,
+        (style, mark): (Style, &str),
+        text: &str,
+    ) -> Result<(), Failure> {
+        let whole =
+            printable(&if mark.is_empty() { text.to_owned() } else { format!("{mark} {text}") });
+        for (index, line) in wrap::wrap(&whole, indent, width().into()).iter().enumerate() {
+            match line.trim_start().strip_prefix(mark) {
+                Some(rest) if index == 0 && !mark.is_empty() => {
+                    let plain = anstyle::Reset;
+                    writeln!(self.out, "{:indent$}{style}{mark}{plain}{rest}", "")?;
+                }
+                _ => writeln!(self.out, "{line}")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the width of the table in columns.
+    pub(crate) fn width(&self) -> usize {
+        width().into()
+    }
+
+    /// Prints a table of two columns: names and values.
+    pub(crate) fn rows(&mut self, rows: &[(&str, String)]) -> Result<(), Failure> {
         let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let mut table = self.table();
         for (name, value) in rows {
@@ -165,9 +219,14 @@ fn choice(color: Color) -> ColorChoice {
     }
 }
 
-/// Returns the width of the terminal. Output to a file or a pipe has a fixed width, so that it does
-/// not depend on the window of the person who runs the command.
+/// Returns the width that COLUMNS sets, or that of the terminal. Output to a file or a pipe has a
+/// fixed width otherwise, so that it does not depend on the window of the person who runs the
+/// command.
 fn width() -> u16 {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    if let Some(columns) = set.filter(|columns| *columns > 0) {
+        return columns;
+    }
     if !io::stdout().is_terminal() {
         return DEFAULT_WIDTH;
     }
@@ -175,6 +234,6 @@ fn width() -> u16 {
 }
 
 /// Replaces control characters. A server's text could otherwise control the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }

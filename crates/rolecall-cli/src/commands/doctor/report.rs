@@ -83,7 +83,7 @@ impl<'a> Report<'a> {
     ) -> Result<(), Failure> {
         if self.output.global().output == OutputFormat::Table {
             let (name, color) = match status {
-                Status::Ok => ("ok", style::OK),
+                Status::Ok => ("ok", style::GOOD),
                 Status::Warning => ("warning", style::WARNING),
                 Status::Error => ("error", style::ERROR),
                 Status::NotRun => ("not run", style::HINT),

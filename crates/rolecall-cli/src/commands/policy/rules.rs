@@ -1,0 +1,102 @@
+//! Which session tags and source identities a policy allows.
+
+use clap::Args;
+use rolecall_policy::{
+    AllowedSessionTags, AssumeRoleAccess, PolicyError, TrustedPrincipal, TrustedWebIdentity,
+};
+
+/// Options about what a caller passes on to the session.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Session")]
+pub(super) struct RulesArgs {
+    /// Require a session tag, with one of these values if there are any; repeat for more
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    required_tag: Vec<String>,
+    /// Allow a session tag, with one of these values if there are any; repeat for more
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    optional_tag: Vec<String>,
+    /// Allow this tag to be transitive; repeat for more
+    #[arg(long, value_name = "KEY")]
+    transitive_tag: Vec<String>,
+    /// Require a source identity, one of these
+    #[arg(long, value_name = "NAME", conflicts_with = "any_source_identity")]
+    source_identity: Vec<String>,
+    /// Allow any source identity, or none
+    #[arg(long)]
+    any_source_identity: bool,
+}
+
+/// A builder with the three methods.
+pub(super) trait HasRules: Sized {
+    fn tags(self, tags: AllowedSessionTags) -> Result<Self, PolicyError>;
+    fn identities(self, names: &[String]) -> Result<Self, PolicyError>;
+    fn any_identity(self) -> Self;
+}
+
+macro_rules! has_rules {
+    ($($type:ty)*) => {$(
+        impl HasRules for $type {
+            fn tags(self, tags: AllowedSessionTags) -> Result<Self, PolicyError> {
+                self.session_tags(tags)
+            }
+
+            fn identities(self, names: &[String]) -> Result<Self, PolicyError> {
+                self.source_identity(names)
+            }
+
+            fn any_identity(self) -> Self {
+                self.any_source_identity()
+            }
+        }
+    )*};
+}
+
+has_rules! { AssumeRoleAccess TrustedPrincipal TrustedWebIdentity }
+
+/// The values of one tag. None means any.
+type TagValues<'a> = Vec<(&'a str, Vec<&'a str>)>;
+
+fn by_key(tags: &[String]) -> TagValues<'_> {
+    let mut all: TagValues<'_> = Vec::new();
+    for tag in tags {
+        let (key, value) = match tag.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (tag.as_str(), None),
+        };
+        match all.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, values)) => values.extend(value),
+            None => all.push((key, value.into_iter().collect())),
+        }
+    }
+    all
+}
+
+impl RulesArgs {
+    pub(super) fn apply<R: HasRules>(&self, mut builder: R) -> Result<R, PolicyError> {
+        let [required, optional, transitive] =
+            [&self.required_tag, &self.optional_tag, &self.transitive_tag];
+        if !(required.is_empty() && optional.is_empty() && transitive.is_empty()) {
+            let mut tags = AllowedSessionTags::new();
+            for (key, values) in by_key(required) {
+                tags = match values.as_slice() {
+                    [] => tags.required_with_any_value(key)?,
+                    values => tags.required(key, values.iter().copied())?,
+                };
+            }
+            for (key, values) in by_key(optional) {
+                tags = match values.as_slice() {
+                    [] => tags.optional_with_any_value(key)?,
+                    values => tags.optional(key, values.iter().copied())?,
+                };
+            }
+            if !transitive.is_empty() {
+                tags = tags.transitive(transitive)?;
+            }
+            builder = builder.tags(tags)?;
+        }
+        if !self.source_identity.is_empty() {
+            builder = builder.identities(&self.source_identity)?;
+        }
+        Ok(if self.any_source_identity { builder.any_identity() } else { builder })
+    }
+}

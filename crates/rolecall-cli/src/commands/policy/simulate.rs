@@ -1,0 +1,122 @@
+//! `rolecall policy simulate`: evaluates requests that are described in JSON.
+
+use std::io::{BufRead, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use rolecall_policy::{Decision, Explanation, Outcome, Simulation};
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::input::Input;
+use crate::output::{Output, style};
+
+/// The longest line that is read, in bytes.
+const MAX_LINE: u64 = 16 * 1024 * 1024;
+
+/// Evaluate requests: one JSON object per line in, one per line out
+///
+/// A line has the members id, request (action, resource, principal, context, resource_account), and
+/// the policies that decide: identity_policies, resource_policy, session_policies,
+/// permission_boundaries, scps and rcps. The answer to a line that cannot be read is an object with
+/// id and error; the others are still evaluated, and the exit status is 1. On a terminal, the
+/// answers are text unless --output json is set.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  rolecall policy simulate --explain requests.jsonl")]
+pub(super) struct Simulate {
+    /// File with the requests; - or nothing reads standard input
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+    file: PathBuf,
+    /// Explain each decision by the statements that matched, and by what did not match of the others
+    #[arg(long)]
+    explain: bool,
+}
+
+/// The answer to a line, as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Simulate {
+    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        let input = Input::from(self.file.as_path());
+        let mut lines = input.open(output, "requests, one JSON object per line,")?;
+        let mut code = ExitCode::SUCCESS;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            // The next read may wait for the program that writes the requests, and that program
+            // for the answers.
+            if lines.buffer().is_empty() {
+                output.finish()?;
+            }
+            let read = lines.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
+            let read =
+                read.map_err(|error| Failure::operation(format!("cannot read {input}: {error}")))?;
+            if read == 0 {
+                return Ok(code);
+            }
+            if line.len() as u64 > MAX_LINE && !line.ends_with(b"\n") {
+                return Err(Failure::operation(format!(
+                    "{input} has a line of more than {MAX_LINE} bytes, the most that is read"
+                )));
+            }
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let answer = self.answer(&line);
+            if answer.error.is_some() {
+                code = ExitCode::FAILURE;
+            }
+            if output.is_table_on_terminal() {
+                print(output, &answer)?;
+            } else {
+                output.json_line(&answer)?;
+            }
+        }
+    }
+
+    fn answer(&self, line: &[u8]) -> Answer {
+        let failed = |id, error| Answer { id, decision: None, explanation: None, error };
+        let Ok(text) = std::str::from_utf8(line) else {
+            return failed(None, Some("the line is not valid UTF-8".to_owned()));
+        };
+        // The line break is no part of the object, and an error would be in the line after it.
+        let text = text.trim_end_matches(['\n', '\r']);
+        match Simulation::parse(text) {
+            Ok(simulation) => {
+                let decision: Decision<'_> = simulation.evaluate();
+                Answer {
+                    id: simulation.id().map(str::to_owned),
+                    decision: Some(decision.outcome()),
+                    explanation: self.explain.then(|| decision.explain()),
+                    error: None,
+                }
+            }
+            Err(error) => failed(Simulation::id_of(text), Some(error.to_string())),
+        }
+    }
+}
+
+fn print(output: &mut Output, answer: &Answer) -> Result<(), Failure> {
+    let id = answer.id.as_deref().unwrap_or("(no id)");
+    if let Some(error) = &answer.error {
+        return output.paragraph(0, (style::ERROR, "error"), &format!("{id}: {error}"));
+    }
+    let Some(decision) = answer.decision else { return Ok(()) };
+    let mark = if decision.is_allowed() { style::GOOD } else { style::ERROR };
+    output.paragraph(0, (mark, decision.as_str()), id)?;
+    match &answer.explanation {
+        Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.to_string()),
+        None => Ok(()),
+    }
+}

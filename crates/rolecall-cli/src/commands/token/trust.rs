@@ -1,0 +1,197 @@
+//! Whether a trust policy accepts a token.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rolecall::params::{RoleArn, SessionName};
+use rolecall_policy::{
+    CheckedAction, Effect, MismatchedElement, PolicyError, Principal, TrustPolicy,
+    WebIdentityClaims,
+};
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::input::Input;
+use crate::jwt::Jwt;
+use crate::output::{Output, style};
+
+/// A trust policy has at most 4,096 characters.
+const MAX_POLICY_FILE: u64 = 64 * 1024;
+
+/// Options of the check.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trust policy")]
+pub(super) struct TrustArgs {
+    /// Check whether this trust policy of a role accepts the token
+    #[arg(long, value_name = "POLICY.json")]
+    trust: Option<PathBuf>,
+    /// OIDC provider in the role's account; defaults to the one that the policy names
+    #[arg(long, value_name = "ARN", requires = "trust")]
+    provider: Option<String>,
+    /// Role that has the policy; defaults to any role in the provider's account
+    #[arg(long, value_name = "ROLE_ARN", requires = "trust")]
+    role: Option<RoleArn>,
+    /// Session name of the call
+    #[arg(long, value_name = "NAME", requires = "trust", default_value = "session")]
+    session_name: SessionName,
+}
+
+/// The result, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct TrustResult {
+    pub(super) accepted: bool,
+    role: String,
+    actions: Vec<CheckedAction>,
+}
+
+impl TrustArgs {
+    /// Checks the token, if there is a policy to check it with.
+    pub(super) fn check(&self, jwt: &Jwt, output: &Output) -> Result<Option<TrustResult>, Failure> {
+        let Some(file) = &self.trust else { return Ok(None) };
+        let input = Input::from(file.as_path());
+        let text = input.read(output, "the trust policy", MAX_POLICY_FILE)?;
+        let trust = TrustPolicy::parse_as(rolecall_policy::PolicyKind::TrustRaised, &text);
+        let trust = trust.map_err(|error| refused(&input.to_string(), &error))?;
+        let claims = WebIdentityClaims::parse(&jwt.claims)
+            .map_err(|error| refused("the claims of the token", &error))?;
+        let role = self.role(&trust, &claims)?;
+        let check = claims
+            .check_trust(&trust, &role, self.session_name.as_str())
+            .map_err(|error| refused("the token", &error))?;
+        Ok(Some(TrustResult { accepted: check.is_allowed(), role, actions: check.actions }))
+    }
+
+    /// Returns the ARN of the role. Only its partition and account matter, unless the token names
+    /// the roles that it is for.
+    fn role(&self, trust: &TrustPolicy, claims: &WebIdentityClaims) -> Result<String, Failure> {
+        let provider = match &self.provider {
+            Some(arn) => Some(Provider::parse(arn).ok_or_else(|| {
+                Failure::usage(format!("{arn:?} is not the ARN of an OIDC provider"))
+                    .with_hint("write arn:aws:iam::<account>:oidc-provider/<issuer>")
+            })?),
+            None => None,
+        };
+        if let Some(provider) = &provider
+            && provider.issuer != claims.issuer()
+        {
+            return Err(Failure::operation(format!(
+                "the issuer of the token is {:?}, and the provider is for {:?}",
+                claims.issuer(),
+                provider.issuer
+            ))
+            .with_hint("pass the provider of this issuer"));
+        }
+        if let Some(role) = &self.role {
+            return Ok(role.to_string());
+        }
+        let named = trusted_providers(trust);
+        let of_issuer = named.iter().find(|provider| provider.issuer == claims.issuer());
+        let provider = provider.as_ref().or(of_issuer).or(named.first());
+        match provider {
+            Some(Provider { partition, account, .. }) => {
+                Ok(format!("arn:{partition}:iam::{account}:role/any"))
+            }
+            None => Err(Failure::usage("the trust policy names no OIDC provider of an account")
+                .with_hint("pass --role or --provider")),
+        }
+    }
+}
+
+fn refused(what: &str, error: &PolicyError) -> Failure {
+    Failure::operation_of(&format_args!("{what}: {error}"))
+}
+
+/// The parts of the ARN of an OIDC provider.
+struct Provider {
+    partition: String,
+    account: String,
+    issuer: String,
+}
+
+impl Provider {
+    fn parse(arn: &str) -> Option<Self> {
+        let mut fields = arn.splitn(6, ':');
+        let (Some("arn"), Some(partition), Some("iam"), Some(""), Some(account), Some(resource)) = (
+            fields.next(),
+            fields.next(),
+            fields.next(),
+            fields.next(),
+            fields.next(),
+            fields.next(),
+        ) else {
+            return None;
+        };
+        let issuer = resource.strip_prefix("oidc-provider/")?.to_owned();
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        is_account.then(|| Self {
+            partition: partition.to_owned(),
+            account: account.to_owned(),
+            issuer,
+        })
+    }
+}
+
+fn trusted_providers(trust: &TrustPolicy) -> Vec<Provider> {
+    let statements = trust.document().statements().iter();
+    let principals = statements
+        .filter(|statement| statement.effect() == Effect::Allow)
+        .filter_map(|statement| statement.principals())
+        .flat_map(|principals| principals.patterns());
+    principals
+        .filter_map(|principal| match principal {
+            Principal::Federated(name) => Provider::parse(name),
+            _ => None,
+        })
+        .collect()
+}
+
+impl TrustResult {
+    pub(super) fn print(&self, output: &mut Output) -> Result<(), Failure> {
+        output.line("")?;
+        output.heading("Trust policy")?;
+        let (mark, text) = match self.accepted {
+            true => ((style::GOOD, "accepts"), "the token"),
+            false => ((style::ERROR, "does not accept"), "the token"),
+        };
+        output.paragraph(2, mark, text)?;
+        for CheckedAction { explanation, .. } in &self.actions {
+            let (mark, word) = match explanation.outcome.is_allowed() {
+                true => (style::GOOD, "allowed:"),
+                false => (style::ERROR, "denied:"),
+            };
+            // What follows repeats the statements, which are below.
+            let reason = explanation.reason.split("; statement ").next().unwrap_or_default();
+            output.paragraph(2, (mark, word), reason)?;
+            for statement in &explanation.statements {
+                let sid = statement.sid.as_ref().filter(|sid| !sid.is_empty());
+                let sid = sid.map(|sid| format!(" ({sid})")).unwrap_or_default();
+                let effect = statement.effect.as_str();
+                let name = format!("statement {}{sid}, {effect}:", statement.statement + 1);
+                match &statement.mismatch {
+                    None => output.paragraph(4, (style::PLAIN, ""), &format!("{name} matches"))?,
+                    Some(mismatch) => print_mismatch(output, &name, mismatch)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print_mismatch(
+    output: &mut Output,
+    name: &str,
+    mismatch: &MismatchedElement,
+) -> Result<(), Failure> {
+    let key = mismatch.key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+    let text = format!("{name} {}{key} does not match", mismatch.element);
+    output.paragraph(4, (style::PLAIN, ""), &text)?;
+    let list = |values: &[String]| {
+        values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(" or ")
+    };
+    output.paragraph(6, (style::NAME, "expected"), &list(&mismatch.expected))?;
+    let actual = match &mismatch.actual {
+        Some(values) => list(values),
+        None => "the request does not have the key".to_owned(),
+    };
+    output.paragraph(6, (style::NAME, "actual"), &actual)
+}

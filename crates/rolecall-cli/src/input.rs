@@ -1,0 +1,73 @@
+//! Files and standard input as arguments.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::Failure;
+use crate::output::{Output, printable};
+
+/// A file, or standard input, which is written `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Stdin,
+    File(PathBuf),
+}
+
+impl From<&Path> for Input {
+    fn from(path: &Path) -> Self {
+        if path == Path::new("-") { Self::Stdin } else { Self::File(path.to_owned()) }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => f.write_str(&printable(&path.display().to_string())),
+        }
+    }
+}
+
+impl Input {
+    /// Opens the input. `what` is what a person who runs the command in a terminal has to enter.
+    pub(crate) fn open(
+        &self,
+        output: &Output,
+        what: &str,
+    ) -> Result<BufReader<Box<dyn Read>>, Failure> {
+        let reader: Box<dyn Read> = match self {
+            Self::Stdin => {
+                let stdin = io::stdin();
+                if stdin.is_terminal() {
+                    output.note(&format!("reading {what} from the terminal; end it with Ctrl-D"));
+                }
+                Box::new(stdin.lock())
+            }
+            Self::File(path) => {
+                Box::new(File::open(path).map_err(|error| self.unreadable(&error))?)
+            }
+        };
+        Ok(BufReader::new(reader))
+    }
+
+    /// Reads the whole input as text. It has at most `limit` bytes.
+    pub(crate) fn read(&self, output: &Output, what: &str, limit: u64) -> Result<String, Failure> {
+        let mut bytes = Vec::new();
+        let input = self.open(output, what)?;
+        input.take(limit + 1).read_to_end(&mut bytes).map_err(|error| self.unreadable(&error))?;
+        if bytes.len() as u64 > limit {
+            let message = format!("{self} has more than {limit} bytes, the most that is read");
+            return Err(Failure::operation(message));
+        }
+        String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::operation(format!("{self} is not UTF-8 text: see the byte at offset {at}"))
+        })
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        Failure::operation(format!("cannot read {self}: {error}"))
+    }
+}

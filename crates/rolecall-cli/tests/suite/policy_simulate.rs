@@ -1,0 +1,133 @@
+//! `rolecall policy simulate`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::folder::Folder;
+
+fn line(id: &str, action: &str) -> String {
+    json!({
+        "id": id,
+        "request": {
+            "action": action,
+            "resource": "arn:aws:s3:::shop/orders/1",
+            "principal": "arn:aws:iam::111122223333:user/ann",
+        },
+        "identity_policies": [{"Statement": {
+            "Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::shop/*",
+        }}],
+    })
+    .to_string()
+        + "\n"
+}
+
+fn answers(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn requests_are_answered_in_order() {
+    let input = line("read", "s3:GetObject") + "\n" + &line("write", "s3:PutObject");
+    let folder = Folder::new().with("requests.jsonl", &input);
+    let answered = [
+        json!({"id": "read", "decision": "Allowed"}),
+        json!({"id": "write", "decision": "ImplicitlyDenied"}),
+    ];
+    let text = folder.run(&["policy", "simulate", "requests.jsonl"]).await.ok();
+    assert_eq!(answers(&text), answered);
+    let text = folder.pipe(&["policy", "simulate", "--output", "json"], &input).await.ok();
+    assert_eq!(answers(&text), answered);
+}
+
+#[tokio::test]
+async fn explanation_names_what_does_not_match() {
+    let arguments = ["policy", "simulate", "--explain", "-"];
+    let text = Folder::new().pipe(&arguments, &line("write", "s3:PutObject")).await.ok();
+    let answer = &answers(&text)[0];
+    let statement = &answer["explanation"]["statements"][0];
+    assert_eq!(statement["mismatch"]["element"], "Action");
+    assert_eq!(statement["mismatch"]["expected"], json!(["s3:Get*"]));
+    assert_eq!(answer["explanation"]["outcome"], answer["decision"]);
+}
+
+#[tokio::test]
+async fn bad_lines_are_answered_and_exit_with_1() {
+    let input = format!("{{\n{{\"id\": \"b\", \"request\": 1}}\n{}", line("read", "s3:GetObject"));
+    let run = Folder::new().pipe(&["policy", "simulate"], &input).await;
+    assert_eq!((run.code, run.err.as_str()), (Some(1), ""));
+    let answers = answers(&run.out);
+    assert_eq!(answers[0]["id"], Value::Null);
+    assert!(answers[0]["error"].as_str().unwrap().contains("not valid JSON"), "{answers:?}");
+    assert_eq!(answers[1]["id"], "b");
+    let error = "request at line 1 column 24: expected an object, found a number";
+    assert_eq!(answers[1]["error"], error);
+    assert_eq!(answers[2], json!({"id": "read", "decision": "Allowed"}));
+    let error = Folder::new().run(&["policy", "simulate", "absent"]).await.failed(1);
+    assert!(error.starts_with("error: cannot read absent: "), "{error}");
+}
+
+fn start() -> Child {
+    let mut command = Folder::new().command(&["policy", "simulate", "--explain"]);
+    // The folder of the helper is gone when the command runs.
+    command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// A program can write a request, and wait for its answer before it writes the next one.
+#[test]
+fn request_is_answered_before_the_next_is_written() {
+    let mut child = start();
+    let mut input = child.stdin.take().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let reader =
+        std::thread::spawn(move || output.lines().try_for_each(|line| sender.send(line.unwrap())));
+    for id in ["1", "2"] {
+        input.write_all(line(id, "s3:GetObject").as_bytes()).unwrap();
+        let answer = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(answers(&answer)[0]["id"], id);
+    }
+    drop(input);
+    reader.join().unwrap().unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_input() {
+    let mut child = start();
+    let status = format!("/proc/{}/status", child.id());
+    let peak = || {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut exchange = |count: usize| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..count {
+                    input.write_all(line("a", "s3:PutObject").as_bytes()).unwrap();
+                }
+            });
+            let mut answer = String::new();
+            for _ in 0..count {
+                answer.clear();
+                output.read_line(&mut answer).unwrap();
+                assert!(answer.contains("ImplicitlyDenied"), "{answer}");
+            }
+        });
+    };
+    exchange(500);
+    let before = peak();
+    exchange(20_000);
+    // The input has 6 MB, the output 11 MB.
+    assert!(peak() < before + 2_000, "{before} kB, then {} kB", peak());
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,185 @@
+//! `rolecall token inspect`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::folder::Folder;
+
+const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
+const SIGNATURE: &str = "c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+
+fn token(claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.{SIGNATURE}", part(&json!({"alg": "RS256", "kid": "key-1"})), part(claims))
+}
+
+/// A token of a pod, which expired in January 2026.
+fn pod(service_account: &str) -> String {
+    token(&json!({
+        "iss": format!("https://{ISSUER}"),
+        "sub": format!("system:serviceaccount:shop:{service_account}"),
+        "aud": ["sts.amazonaws.com"],
+        "iat": 1_767_323_045, "nbf": 1_767_323_045, "exp": 1_767_326_645,
+        "kubernetes.io": {
+            "namespace": "shop",
+            "serviceaccount": {"name": service_account, "uid": "1"},
+            "pod": {"name": "checkout-7f9c", "uid": "2"},
+        },
+    }))
+}
+
+fn trust(account: &str) -> String {
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "Pods",
+        "Effect": "Allow",
+        "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/{ISSUER}")},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {
+            format!("{ISSUER}:sub"): "system:serviceaccount:shop:checkout",
+            format!("{ISSUER}:aud"): "sts.amazonaws.com",
+        }},
+    }]})
+    .to_string()
+}
+
+/// Removes what depends on the day of the test.
+fn without_distances(text: &str) -> String {
+    let mut lines = String::new();
+    for line in text.lines() {
+        let line = match (line.find("Z ("), line.split_once("the token expired ")) {
+            (Some(at), _) => &line[..at + 1],
+            (_, Some((start, _))) => &format!("{start}the token expired .."),
+            _ => line,
+        };
+        lines.push_str(line);
+        lines.push('\n');
+    }
+    lines
+}
+
+#[tokio::test]
+async fn token_is_shown_without_signature() {
+    let folder = Folder::new().with("token", &format!("{}\n", pod("cart")));
+    let finished = folder.with("trust.json", &trust("111122223333"));
+    let arguments = ["token", "inspect", "token", "--trust", "trust.json"];
+    let run = finished.run(&arguments).await;
+    assert_eq!((run.code, run.err.as_str()), (Some(1), ""), "{}", run.out);
+    assert!(!run.out.contains(SIGNATURE), "{}", run.out);
+    insta::assert_snapshot!("token_inspect", without_distances(&run.out));
+    let run = finished.run_narrow(&arguments).await;
+    insta::assert_snapshot!("token_inspect_60", without_distances(&run.out));
+}
+
+#[tokio::test]
+async fn token_as_json_has_claims_and_problems() {
+    let folder = Folder::new();
+    let run = folder.pipe(&["token", "inspect", "--output", "json"], &pod("checkout")).await;
+    let json = run.json();
+    assert_eq!(json["kind"], "Kubernetes service account token of an EKS cluster");
+    assert_eq!(json["signature"], "not verified");
+    assert_eq!(json["claims"]["kubernetes.io"]["pod"]["name"], "checkout-7f9c");
+    assert_eq!(json["header"], json!({"alg": "RS256", "kid": "key-1"}));
+    assert_eq!(json["expires_at"], "2026-01-02T04:04:05Z");
+    assert_eq!(json["lifetime_seconds"], 3600);
+    assert_eq!(json["problems"].as_array().unwrap().len(), 1, "{json}");
+    assert_eq!(json["problems"][0]["severity"], "error");
+    assert_eq!(json.get("trust"), None);
+    assert!(!json.to_string().contains(SIGNATURE));
+}
+
+#[tokio::test]
+async fn kinds_are_recognized() {
+    let folder = Folder::new();
+    for (claims, kind) in [
+        (
+            json!({"iss": "https://token.actions.githubusercontent.com", "repository": "shop/api",
+                "ref": "refs/heads/main"}),
+            "GitHub Actions token",
+        ),
+        (json!({"iss": "https://gitlab.com", "sub": "a"}), "GitLab CI/CD token"),
+        (json!({"sub": "spiffe://shop.example/checkout"}), "SPIFFE JWT-SVID"),
+        (
+            json!({"kubernetes.io/serviceaccount/namespace": "shop"}),
+            "Kubernetes service account token from a Secret, which never expires",
+        ),
+        (
+            json!({"iss": "https://k8s.example", "kubernetes.io": {"namespace": "shop"}}),
+            "Kubernetes service account token",
+        ),
+        (json!({"iss": "https://idp.example.com"}), "web identity token"),
+    ] {
+        let arguments = ["token", "inspect", "-", "--output", "json"];
+        let json = folder.pipe(&arguments, &token(&claims)).await.json();
+        assert_eq!(json["kind"], kind);
+    }
+}
+
+#[tokio::test]
+async fn trust_policy_accepts_or_names_condition() {
+    let folder = Folder::new()
+        .with("good", &pod("checkout"))
+        .with("bad", &pod("cart"))
+        .with("trust.json", &trust("111122223333"));
+    let arguments = |file| ["token", "inspect", file, "--trust", "trust.json", "--output", "json"];
+    let json = folder.run(&arguments("good")).await.json();
+    assert_eq!(json["trust"]["accepted"], true);
+    let run = folder.run(&arguments("bad")).await;
+    assert_eq!(run.code, Some(1));
+    let json: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(json["trust"]["accepted"], false);
+    let mismatch = &json["trust"]["actions"][0]["explanation"]["statements"][0]["mismatch"];
+    assert_eq!(mismatch["key"], format!("{ISSUER}:sub"));
+    assert_eq!(mismatch["expected"], json!(["system:serviceaccount:shop:checkout"]));
+    assert_eq!(mismatch["actual"], json!(["system:serviceaccount:shop:cart"]));
+}
+
+#[tokio::test]
+async fn provider_selects_account_of_role() {
+    let folder =
+        Folder::new().with("token", &pod("checkout")).with("trust.json", &trust("111122223333"));
+    let provider = |account: &str| format!("arn:aws:iam::{account}:oidc-provider/{ISSUER}");
+    let base = ["token", "inspect", "token", "--trust", "trust.json", "--output", "json"];
+    let with = |name: &'static str, value: String| {
+        let all: Vec<String> = base.iter().map(|it| (*it).to_owned()).collect();
+        [all, vec![name.to_owned(), value]].concat()
+    };
+    for (arguments, code) in [
+        (with("--provider", provider("111122223333")), 0),
+        (with("--provider", provider("444455556666")), 1),
+        (with("--role", "arn:aws:iam::111122223333:role/checkout".to_owned()), 0),
+        (with("--role", "arn:aws:iam::444455556666:role/checkout".to_owned()), 1),
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let run = folder.run(&arguments).await;
+        assert_eq!(run.code, Some(code), "{arguments:?}: {}{}", run.out, run.err);
+        assert!(!run.out.is_empty(), "{}", run.err);
+    }
+    let other = "arn:aws:iam::111122223333:oidc-provider/idp.example.com";
+    let run = folder.run(&[&base[..], &["--provider", other]].concat()).await;
+    assert!(run.failed(1).contains("the provider is for \"idp.example.com\"\nhint: "));
+    let run = folder.run(&[&base[..], &["--provider", "idp.example.com"]].concat()).await;
+    assert!(run.failed(2).contains("is not the ARN of an OIDC provider"));
+    let run = folder.run(&["token", "inspect", "token", "--provider", other]).await;
+    assert!(run.failed(2).contains("--trust"));
+}
+
+#[tokio::test]
+async fn token_in_argument_is_refused_unprinted() {
+    let token = pod("checkout");
+    let error = Folder::new().run(&["token", "inspect", &token]).await.failed(2);
+    assert!(error.starts_with("error: the argument is a token"), "{error}");
+    assert!(!error.contains(&token[..20]) && !error.contains(SIGNATURE), "{error}");
+}
+
+#[tokio::test]
+async fn other_input_fails_with_hint() {
+    let folder = Folder::new().with("trust.json", "{}").with("token", &pod("checkout"));
+    let error = folder.pipe(&["token", "inspect", "-"], "s3cret").await.failed(1);
+    assert!(error.starts_with("error: the text is not a JSON Web Token"), "{error}");
+    assert!(error.contains("\nhint: ") && !error.contains("s3cret"), "{error}");
+    let error = folder.run(&["token", "inspect", "absent"]).await.failed(1);
+    assert!(error.starts_with("error: cannot read absent: "), "{error}");
+    let error = folder.run(&["token", "inspect", "token", "--trust", "trust.json"]).await.failed(1);
+    assert!(error.starts_with("error: trust.json: "), "{error}");
+}
