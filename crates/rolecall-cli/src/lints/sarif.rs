@@ -47,11 +47,12 @@ pub(crate) fn log(checked: &[Checked]) -> Value {
 fn rule(code: &'static str) -> Value {
     let lint = Lint::find(code);
     let summary = lint.map_or(code, |lint| lint.summary);
+    let level = level(lint.map_or(Severity::Error, |lint| lint.severity));
     json!({
         "id": code,
         "shortDescription": {"text": summary},
         "helpUri": format!("{}{LINTS_PAGE}", env!("CARGO_PKG_REPOSITORY")),
-        "defaultConfiguration": {"level": level(lint.map_or(Severity::Error, |lint| lint.severity))},
+        "defaultConfiguration": {"level": level},
     })
 }
 

@@ -35,7 +35,11 @@ fn role(name: &str, trusted: Value, statements: Value) -> Value {
 }
 
 fn account() -> String {
-    let allow = |action: &str, resource: &str| json!({"Effect": "Allow", "Action": action, "Resource": resource});
+    let allow = |action: &str, resource: &str| {
+        let mut statement = json!({"Effect": "Allow", "Action": action});
+        statement["Resource"] = resource.into();
+        statement
+    };
     let trust = |principal: Value, action: &str| json!({"Effect": "Allow", "Principal": principal, "Action": action});
     let mut in_region = allow("s3:GetObject", "arn:aws:s3:::shop/*");
     in_region["Condition"] = json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}});
@@ -164,10 +168,7 @@ async fn refused_access_exits_with_1() {
 #[tokio::test]
 async fn faulty_questions_fail_with_hint() {
     let folder = folder()
-        .with(
-            "broken.json",
-            "{\"GroupDetailList\": [],\n  \"UserDetailList\": 1,\n\"Policies\": []}",
-        )
+        .with("broken.json", &account().replace("\"Policies\":[]", "\n  \"Policies\": 1"))
         .with("second.json", &account().replace("111122223333", "444455556666"));
     let zed = "arn:aws:iam::111122223333:user/zed";
     for (arguments, code, message) in [
@@ -177,7 +178,7 @@ async fn faulty_questions_fail_with_hint() {
         (
             vec!["policy", "who-can", "s3:GetObject", ORDER, "--account", "broken.json"],
             1,
-            "error: broken.json: UserDetailList at line 2 column 21: ",
+            "error: broken.json: Policies at line 2 column 15: ",
         ),
         (
             who_can("s3:GetObject", ORDER, &["--account", "second.json"]),

@@ -1,8 +1,8 @@
 //! `rolecall policy simulate`.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -70,64 +70,88 @@ async fn bad_lines_are_answered_and_exit_with_1() {
     assert!(error.starts_with("error: cannot read absent: "), "{error}");
 }
 
-fn start() -> Child {
-    let mut command = Folder::new().command(&["policy", "simulate", "--explain"]);
-    // The folder of the helper is gone when the command runs.
-    command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.spawn().unwrap()
+/// A command that runs, and a thread that reads its answers.
+struct Exchange {
+    child: Child,
+    input: Option<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+impl Exchange {
+    fn start() -> Self {
+        let mut command = Folder::new().command(&["policy", "simulate", "--explain"]);
+        // The folder of the helper is gone when the command runs.
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, answers) = mpsc::channel();
+        // It ends with the command, or with the test.
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { input: child.stdin.take(), child, answers }
+    }
+
+    /// Writes as many requests, and returns the last answer.
+    fn ask(&mut self, count: usize, line: &str) -> String {
+        let mut input = self.input.take().unwrap();
+        let mut last = String::new();
+        std::thread::scope(|scope| {
+            let input = &mut input;
+            scope.spawn(move || {
+                for _ in 0..count {
+                    // The command may have ended, so that no answer arrives.
+                    let _ = input.write_all(line.as_bytes());
+                }
+            });
+            for _ in 0..count {
+                last = self.answers.recv_timeout(Duration::from_secs(60)).unwrap();
+            }
+        });
+        self.input = Some(input);
+        last
+    }
+
+    /// Closes standard input, and returns `true` if the command succeeds.
+    fn finish(mut self) -> bool {
+        drop(self.input.take());
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // It has ended unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// A program can write a request, and wait for its answer before it writes the next one.
 #[test]
 fn request_is_answered_before_the_next_is_written() {
-    let mut child = start();
-    let mut input = child.stdin.take().unwrap();
-    let (sender, receiver) = mpsc::channel();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let reader =
-        std::thread::spawn(move || output.lines().try_for_each(|line| sender.send(line.unwrap())));
+    let mut exchange = Exchange::start();
     for id in ["1", "2"] {
-        input.write_all(line(id, "s3:GetObject").as_bytes()).unwrap();
-        let answer = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+        let answer = exchange.ask(1, &line(id, "s3:GetObject"));
         assert_eq!(answers(&answer)[0]["id"], id);
     }
-    drop(input);
-    reader.join().unwrap().unwrap();
-    assert!(child.wait().unwrap().success());
+    assert!(exchange.finish());
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_input() {
-    let mut child = start();
-    let status = format!("/proc/{}/status", child.id());
+    let mut exchange = Exchange::start();
+    let status = format!("/proc/{}/status", exchange.child.id());
     let peak = || {
         let text = std::fs::read_to_string(&status).unwrap();
         let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
-    let mut input = child.stdin.take().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut exchange = |count: usize| {
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for _ in 0..count {
-                    input.write_all(line("a", "s3:PutObject").as_bytes()).unwrap();
-                }
-            });
-            let mut answer = String::new();
-            for _ in 0..count {
-                answer.clear();
-                output.read_line(&mut answer).unwrap();
-                assert!(answer.contains("ImplicitlyDenied"), "{answer}");
-            }
-        });
-    };
-    exchange(500);
+    exchange.ask(500, &line("a", "s3:PutObject"));
     let before = peak();
-    exchange(20_000);
     // The input has 6 MB, the output 11 MB.
+    exchange.ask(20_000, &line("a", "s3:PutObject"));
     assert!(peak() < before + 2_000, "{before} kB, then {} kB", peak());
-    drop(input);
-    assert!(child.wait().unwrap().success());
+    assert!(exchange.finish());
 }

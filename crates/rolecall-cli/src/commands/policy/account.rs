@@ -90,7 +90,8 @@ fn refused(error: &PolicyError) -> Failure {
 #[command(after_help = "Examples:
   aws iam get-account-authorization-details > account.json
   rolecall policy who-can s3:GetObject arn:aws:s3:::shop/orders/1 --account account.json
-  rolecall policy who-can sts:AssumeRole arn:aws:iam::111122223333:role/deploy --account account.json")]
+  rolecall policy who-can sts:AssumeRole arn:aws:iam::111122223333:role/deploy \\
+    --account account.json")]
 pub(super) struct WhoCan {
     /// Action, such as s3:GetObject
     #[arg(value_name = "ACTION")]
@@ -202,7 +203,8 @@ fn print_notes(output: &mut Output, notes: &[String]) -> Result<(), Failure> {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall policy can arn:aws:iam::111122223333:role/checkout --account account.json
-  rolecall policy can arn:aws:iam::111122223333:user/ann s3:GetObject arn:aws:s3:::shop/1 --account account.json")]
+  rolecall policy can arn:aws:iam::111122223333:user/ann s3:GetObject arn:aws:s3:::shop/1 \\
+    --account account.json")]
 pub(super) struct Can {
     /// ARN of a user or role
     #[arg(value_name = "PRINCIPAL")]

@@ -176,7 +176,11 @@ pub(super) struct Ecr {
     #[arg(long, group = "access")]
     delete: bool,
     /// Allow logging in to the registry alone, which the others include
-    #[arg(long, group = "access", conflicts_with_all = ["push", "pull", "delete", "region", "prefix", "account"])]
+    #[arg(
+        long,
+        group = "access",
+        conflicts_with_all = ["push", "pull", "delete", "region", "prefix", "account"]
+    )]
     login: bool,
     #[command(flatten)]
     result: ResultArgs,
@@ -238,7 +242,7 @@ impl AssumeRoles {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall policy revoke --issued-before now
-  rolecall policy revoke --session AROADBQP57FF2AEXAMPLE:pod-7f9c --issued-before 2026-09-21T14:13:20Z")]
+  rolecall policy revoke --session AROADBQP57FF2AEXAMPLE:pod-7f9c")]
 pub(super) struct Revoke {
     /// Sessions that were issued before this time, in RFC 3339, or now
     #[arg(long, value_name = "TIME", value_parser = time, required_unless_present = "session")]

@@ -29,7 +29,7 @@ pub(super) struct Simulate {
     /// File with the requests; - or nothing reads standard input
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
-    /// Explain each decision by the statements that matched, and by what did not match of the others
+    /// Explain each decision: the statements that matched, and what did not match of the others
     #[arg(long)]
     explain: bool,
 }
