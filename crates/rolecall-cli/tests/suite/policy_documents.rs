@@ -215,6 +215,14 @@ async fn invalid_options_exit_with_2() {
             "--source-region is for the service ecs-tasks",
         ),
         (&["trust", "github", "--provider", GITHUB, "--repository", "a/b"], "--branch <NAME>"),
+        (
+            &["trust", "service", "pods.eks.amazonaws.com"],
+            "passes session tags\nhint: use rolecall policy trust pod-identity",
+        ),
+        (
+            &["trust", "role", ROLE, "--transitive-tag", "x"],
+            "\nhint: pass --required-tag or --optional-tag with its key",
+        ),
         (&["s3", "shop", "--prefix", "orders", "--read"], "\nhint: end the prefix in \"/\""),
         (&["s3", "shop", "--prefix", "orders/"], "--list|--read|--write|--delete"),
         (&["s3", "shop", "--read"], "--whole-bucket"),

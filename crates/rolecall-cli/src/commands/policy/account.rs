@@ -56,10 +56,7 @@ impl AccountArgs {
         let input = Input::from(path.as_path());
         let text = input.read(output, "the policy of the resource", MAX_POLICY_FILE)?;
         let policy = ResourcePolicy::parse(&text).map_err(|error| in_file(&input, &error))?;
-        // The policy of a bucket is that of its objects.
-        let is_object = resource.starts_with("arn:") && resource.contains(":s3:::");
-        let holder = resource.split('/').next().filter(|_| is_object).unwrap_or(resource);
-        Ok(accounts.with_resource_policy(holder, owner, policy))
+        Ok(accounts.with_resource_policy(resource, owner, policy))
     }
 
     fn context(&self) -> Context {

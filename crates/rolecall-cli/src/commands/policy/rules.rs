@@ -53,6 +53,16 @@ macro_rules! has_rules {
 
 has_rules! { AssumeRoleAccess TrustedPrincipal TrustedWebIdentity }
 
+/// Replaces the hint of an error that names a method of the library.
+pub(super) fn with_hint(mut error: PolicyError, hint: &str) -> PolicyError {
+    if let Some((fact, _)) = error.message.split_once("; hint: call ") {
+        error.message = format!("{fact}; hint: {hint}");
+    } else if let Some((fact, _)) = error.message.split_once("; hint: use Trusted") {
+        error.message = format!("{fact}; hint: {hint}");
+    }
+    error
+}
+
 /// The values of one tag. None means any.
 type TagValues<'a> = Vec<(&'a str, Vec<&'a str>)>;
 
@@ -90,7 +100,8 @@ impl RulesArgs {
                 };
             }
             if !transitive.is_empty() {
-                tags = tags.transitive(transitive)?;
+                let hint = "pass --required-tag or --optional-tag with its key";
+                tags = tags.transitive(transitive).map_err(|error| with_hint(error, hint))?;
             }
             builder = builder.tags(tags)?;
         }

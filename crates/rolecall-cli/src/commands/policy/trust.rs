@@ -9,7 +9,7 @@ use rolecall_policy::{
 };
 
 use super::document::DocumentArgs;
-use super::rules::RulesArgs;
+use super::rules::{RulesArgs, with_hint};
 use crate::error::Failure;
 use crate::output::Output;
 use crate::parameters::Tag;
@@ -365,7 +365,8 @@ impl ServiceArgs {
             "ec2" => TrustedService::ec2(),
             "lambda" => TrustedService::lambda(),
             "ecs-tasks" => TrustedService::ecs_tasks(),
-            principal => TrustedService::new(principal)?,
+            principal => TrustedService::new(principal)
+                .map_err(|error| with_hint(error, "use rolecall policy trust pod-identity"))?,
         };
         match (&self.source_region, &self.source_account) {
             (Some(region), Some(id)) => trusted = trusted.source_region(region, id)?,
