@@ -70,6 +70,17 @@ async fn bad_lines_are_answered_and_exit_with_1() {
     assert!(error.starts_with("error: cannot read absent: "), "{error}");
 }
 
+/// `head` closes its input, too.
+#[test]
+fn closed_output_ends_the_command() {
+    let folder = Folder::new().with("requests.jsonl", &line("read", "s3:GetObject"));
+    let mut command = folder.command(&["policy", "simulate", "requests.jsonl"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
 /// A command that runs, and a thread that reads its answers.
 struct Exchange {
     child: Child,

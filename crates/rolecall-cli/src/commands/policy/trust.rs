@@ -96,6 +96,7 @@ struct PrincipalArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "MFA")]
 struct MfaArgs {
     /// Require MFA
     #[arg(long)]
