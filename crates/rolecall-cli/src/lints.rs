@@ -4,7 +4,7 @@ pub(crate) mod excerpt;
 pub(crate) mod kind;
 pub(crate) mod sarif;
 
-use rolecall_policy::{Finding, Severity};
+use rolecall::policy::{Finding, Severity};
 use serde::Serialize;
 
 /// A document, and what the lints found in it.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rolecall::params::ExternalId;
-use rolecall_policy::{
+use rolecall::policy::{
     OidcProvider, PolicyError, ReferenceArrangement, Thumbprint, TrustedPrincipal,
 };
 use serde::Serialize;

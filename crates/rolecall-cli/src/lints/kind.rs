@@ -1,7 +1,7 @@
 //! The kind of a policy document, from an option or from its content.
 
 use clap::ValueEnum;
-use rolecall_policy::PolicyKind;
+use rolecall::policy::PolicyKind;
 use serde::Serialize;
 use serde_json::Value;
 

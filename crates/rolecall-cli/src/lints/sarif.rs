@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rolecall_policy::{Finding, Lint, Severity};
+use rolecall::policy::{Finding, Lint, Severity};
 use serde_json::{Value, json};
 
 use super::Checked;

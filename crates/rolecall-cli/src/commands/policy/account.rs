@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use clap::Args;
-use rolecall_policy::account::{
+use rolecall::policy::account::{
     Access, AccessReport, AccountDetails, Accounts, Assumer, Grant, Permissions, RoleAssumers,
     Verdict,
 };
-use rolecall_policy::{Context, PolicyError, ResourcePolicy};
+use rolecall::policy::{Context, PolicyError, ResourcePolicy};
 use serde_json::json;
 
 use crate::error::Failure;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use rolecall_policy::{Finding, LintOptions, Severity, lint_document};
+use rolecall::policy::{Finding, LintOptions, Severity, lint_document};
 use serde_json::json;
 
 use crate::cli::OutputFormat;

@@ -1,8 +1,8 @@
 //! How a policy that was built is printed.
 
 use clap::{Args, ValueEnum};
-use rolecall_policy::terraform::{Configuration, IamPolicy, IamRole};
-use rolecall_policy::{PermissionPolicy, PolicyKind, TrustPolicy};
+use rolecall::policy::terraform::{Configuration, IamPolicy, IamRole};
+use rolecall::policy::{PermissionPolicy, PolicyKind, TrustPolicy};
 
 use crate::cli::OutputFormat;
 use crate::error::Failure;
@@ -128,7 +128,7 @@ impl DocumentArgs {
 
 fn print(
     output: &mut Output,
-    add: impl FnOnce(&mut Configuration) -> Result<(), rolecall_policy::PolicyError>,
+    add: impl FnOnce(&mut Configuration) -> Result<(), rolecall::policy::PolicyError>,
 ) -> Result<(), Failure> {
     let mut configuration = Configuration::new();
     add(&mut configuration).map_err(|error| Failure::usage_of(&error))?;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use clap::{ArgGroup, Args};
-use rolecall_policy::{
+use rolecall::policy::{
     AssumeRoleAccess, EcrAccess, PermissionPolicy, PermissionPolicyBuilder, PolicyError,
     RevokedSessions, S3Access, SecretsAccess,
 };

@@ -1,7 +1,7 @@
 //! Which session tags and source identities a policy allows.
 
 use clap::Args;
-use rolecall_policy::{
+use rolecall::policy::{
     AllowedSessionTags, AssumeRoleAccess, PolicyError, TrustedPrincipal, TrustedWebIdentity,
 };
 

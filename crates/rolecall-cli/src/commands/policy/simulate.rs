@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use rolecall_policy::{Decision, Explanation, Outcome, Simulation};
+use rolecall::policy::{Explanation, Outcome, Simulation, SimulationId};
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -37,7 +37,7 @@ pub(super) struct Simulate {
 /// The answer to a line, as JSON.
 #[derive(Debug, Serialize)]
 struct Answer {
-    id: Option<String>,
+    id: Option<SimulationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,35 +86,34 @@ impl Simulate {
     }
 
     fn answer(&self, line: &[u8]) -> Answer {
-        let failed = |id, error| Answer { id, decision: None, explanation: None, error };
-        let Ok(text) = std::str::from_utf8(line) else {
-            return failed(None, Some("the line is not valid UTF-8".to_owned()));
-        };
         // The line break is no part of the object, and an error would be in the line after it.
-        let text = text.trim_end_matches(['\n', '\r']);
-        match Simulation::parse(text) {
+        let line = line.trim_ascii_end();
+        match Simulation::from_slice(line) {
             Ok(simulation) => {
-                let decision: Decision<'_> = simulation.evaluate();
+                let decision = simulation.evaluate();
                 Answer {
-                    id: simulation.id().map(str::to_owned),
+                    id: simulation.id().cloned(),
                     decision: Some(decision.outcome()),
                     explanation: self.explain.then(|| decision.explain()),
                     error: None,
                 }
             }
-            Err(error) => failed(Simulation::id_of(text), Some(error.to_string())),
+            Err(error) => {
+                let (id, error) = (Simulation::find_id(line), Some(error.to_string()));
+                Answer { id, decision: None, explanation: None, error }
+            }
         }
     }
 }
 
 fn print(output: &mut Output, answer: &Answer) -> Result<(), Failure> {
-    let id = answer.id.as_deref().unwrap_or("(no id)");
+    let id = answer.id.as_ref().map_or_else(|| "(no id)".to_owned(), ToString::to_string);
     if let Some(error) = &answer.error {
         return output.paragraph(0, (style::ERROR, "error"), &format!("{id}: {error}"));
     }
     let Some(decision) = answer.decision else { return Ok(()) };
     let mark = if decision.is_allowed() { style::GOOD } else { style::ERROR };
-    output.paragraph(0, (mark, decision.as_str()), id)?;
+    output.paragraph(0, (mark, decision.as_str()), &id)?;
     match &answer.explanation {
         Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.to_string()),
         None => Ok(()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
-use rolecall_policy::{
+use rolecall::policy::{
     PolicyError, TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions, TrustedPodIdentity,
     TrustedPrincipal, TrustedService, TrustedServiceAccount, TrustedWebIdentity,
 };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rolecall::params::{RoleArn, SessionName};
-use rolecall_policy::{
+use rolecall::policy::{
     CheckedAction, Effect, MismatchedElement, PolicyError, Principal, TrustPolicy,
     WebIdentityClaims,
 };
@@ -50,7 +50,7 @@ impl TrustArgs {
         let Some(file) = &self.trust else { return Ok(None) };
         let input = Input::from(file.as_path());
         let text = input.read(output, "the trust policy", MAX_POLICY_FILE)?;
-        let trust = TrustPolicy::parse_as(rolecall_policy::PolicyKind::TrustRaised, &text);
+        let trust = TrustPolicy::parse_as(rolecall::policy::PolicyKind::TrustRaised, &text);
         let trust = trust.map_err(|error| refused(&input.to_string(), &error))?;
         let claims = WebIdentityClaims::parse(&jwt.claims)
             .map_err(|error| refused("the claims of the token", &error))?;
