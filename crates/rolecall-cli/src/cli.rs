@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{assume, console, doctor, policy, scaffold, token, whoami};
+use crate::commands::{assume, console, credential_process, doctor, policy, scaffold, token, whoami};
 use crate::error::Failure;
 use crate::output::Output;
 
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Token(token::Token),
     Policy(policy::Policy),
     Scaffold(scaffold::Scaffold),
+    CredentialProcess(credential_process::CredentialProcess),
 }
 
 impl Command {
@@ -83,6 +84,7 @@ impl Command {
             Self::Token(command) => command.run(output),
             Self::Policy(command) => command.run(output),
             Self::Scaffold(command) => command.run(output),
+            Self::CredentialProcess(command) => command.run(output),
         }
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod doctor;
 pub(crate) mod policy;
 pub(crate) mod scaffold;
 pub(crate) mod token;
+pub(crate) mod credential_process;
 pub(crate) mod whoami;

@@ -1,5 +1,6 @@
 //! The errors of the command, and their exit codes.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -48,6 +49,17 @@ impl Failure {
         }
     }
 
+    /// Puts the hint and all lines of the message into one line.
+    #[must_use]
+    pub(crate) fn into_one_line(self) -> Self {
+        let line = self.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        match self {
+            Self::Usage { .. } => Self::usage(line),
+            Self::Operation { .. } => Self::operation(line),
+            Self::Closed => Self::Closed,
+        }
+    }
+
     /// Prints the error to standard error, and returns the exit code.
     pub(crate) fn report(self, global: &GlobalArgs) -> ExitCode {
         let (message, hint, code) = match self {
@@ -70,6 +82,18 @@ fn split_hint(text: &str, failure: impl Fn(String) -> Failure) -> Failure {
     match text.split_once("; hint: ") {
         Some((message, hint)) => failure(message.to_owned()).with_hint(hint),
         None => failure(text.to_owned()),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage { message, hint } | Self::Operation { message, hint } => match hint {
+                Some(hint) => write!(f, "{message}; hint: {hint}"),
+                None => f.write_str(message),
+            },
+            Self::Closed => f.write_str("standard output is closed"),
+        }
     }
 }
 

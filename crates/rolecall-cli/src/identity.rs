@@ -156,8 +156,11 @@ impl RoleArgs {
     /// Creates the chain of the base credentials, and returns it with the index of the first role
     /// to add to it. A token assumes the first role, which is then a part of the base.
     pub(crate) fn base_chain(&self) -> Result<(Chain, usize), Failure> {
-        Ok(match &self.token_file {
-            Some(file) => (self.web_identity(file)?, 1),
+        Ok(match self.web_identity()? {
+            Some(config) => {
+                let builder = self.base.builder(self.session_name.as_ref());
+                (builder.from_web_identity(config)?, 1)
+            }
             None => (self.base.chain(self.session_name.as_ref())?, 0),
         })
     }
@@ -165,13 +168,16 @@ impl RoleArgs {
     /// Adds the role with this index to the chain of those before it.
     pub(crate) fn add_role(&self, chain: Chain, index: usize) -> Result<Chain, Failure> {
         let role = self.role(index)?;
-        Ok(match (&self.mfa_serial, index) {
-            (Some(serial), 0) => {
-                let role = role.mfa_serial(serial.clone()).map_err(invalid)?;
-                chain.assume_role_with_mfa(role, mfa::codes(self.mfa_code.is_some()))
-            }
-            _ => chain.assume_role(role),
+        Ok(match role.get_mfa_serial() {
+            Some(_) => chain.assume_role_with_mfa(role, mfa::codes(self.mfa_code.is_some())),
+            None => chain.assume_role(role),
         })
+    }
+
+    /// Returns the roles that AssumeRole assumes, in order, with the parameters of their sessions.
+    pub(crate) fn hops(&self) -> Result<Vec<Role>, Failure> {
+        let first = usize::from(self.token_file.is_some());
+        (first..self.roles.len()).map(|index| self.role(index)).collect()
     }
 
     /// Refuses options that contradict each other, before a call of STS refuses them.
@@ -249,25 +255,34 @@ impl RoleArgs {
         }
     }
 
-    fn web_identity(&self, file: &Path) -> Result<Chain, Failure> {
-        let name = match &self.session_name {
-            Some(name) => name.clone(),
-            None => SessionName::from_environment(&Environment::process())?,
-        };
+    /// Returns the first role with its parameters if the token of `--token-file` assumes it.
+    pub(crate) fn web_identity(&self) -> Result<Option<WebIdentityConfig>, Failure> {
+        let Some(file) = &self.token_file else { return Ok(None) };
         let Some(role) = self.roles.first() else { return Err(Failure::usage("no role is given")) };
-        let mut config = WebIdentityConfig::new(role.clone(), file, name);
+        let mut config = WebIdentityConfig::new(role.clone(), file, self.default_session_name()?);
         if self.roles.len() == 1 {
             config.duration = self.duration;
             config.policy = self.session_policy()?;
             config.policy_arns.clone_from(&self.policy_arn);
         }
-        Ok(self.base.builder(self.session_name.as_ref()).from_web_identity(config)?)
+        Ok(Some(config))
+    }
+
+    /// Returns the name of the sessions: the argument, or the name that the environment sets.
+    pub(crate) fn default_session_name(&self) -> Result<SessionName, Failure> {
+        match &self.session_name {
+            Some(name) => Ok(name.clone()),
+            None => Ok(SessionName::from_environment(&Environment::process())?),
+        }
     }
 
     fn role(&self, index: usize) -> Result<Role, Failure> {
         let mut role = Role::new(self.roles[index].clone()).map_err(invalid)?;
         if let Some(id) = self.external_ids(index).next() {
             role = role.external_id(id.clone()).map_err(invalid)?;
+        }
+        if let (0, Some(serial)) = (index, &self.mfa_serial) {
+            role = role.mfa_serial(serial.clone()).map_err(invalid)?;
         }
         if index + 1 < self.roles.len() {
             return Ok(role);

@@ -3,6 +3,8 @@
 
 mod cli;
 mod commands;
+mod config_files;
+mod credentials;
 mod error;
 mod files;
 mod identity;
@@ -16,6 +18,7 @@ mod parameters;
 mod random;
 mod runtime;
 mod shell;
+mod store;
 mod time;
 
 use std::process::ExitCode;

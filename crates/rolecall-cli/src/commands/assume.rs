@@ -7,16 +7,18 @@ use clap::{Args, ValueEnum};
 use rolecall::Session;
 use serde::Serialize;
 
+use crate::credentials::{AwsCredentials, ProcessCredentials};
 use crate::error::Failure;
 use crate::identity::RoleArgs;
-use crate::output::{Output, progress};
-use crate::runtime;
+use crate::output::Output;
 use crate::shell::{self, Syntax};
+use crate::store::{self, StoreArgs};
 use crate::time::{timestamp, timestamp_and_distance};
 
 /// Assume a role, or a chain of roles, and print the session
 ///
-/// Without --format, the result contains no secrets.
+/// Without --format, the result contains no secrets. The session comes from the store that
+/// `rolecall credential-process` also uses, if it has one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   eval \"$(rolecall assume arn:aws:iam::111122223333:role/deploy --format export)\"
@@ -25,6 +27,8 @@ use crate::time::{timestamp, timestamp_and_distance};
 pub(crate) struct Assume {
     #[command(flatten)]
     roles: RoleArgs,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Print the session with its secrets, in this format
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Result")]
     format: Option<Format>,
@@ -57,12 +61,7 @@ impl Assume {
             output.line(&shell::unset())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let chain = self.roles.chain()?;
-        let session = runtime::block_on(async {
-            let provider = chain.provider();
-            let fetch = progress::show(output, "assuming the role", provider.session());
-            Ok(fetch.await?)
-        })?;
+        let session = store::session(&self.roles, &self.store, output)?;
         match self.format {
             None => {
                 let summary = Summary::new(&session);
@@ -83,7 +82,7 @@ fn print(output: &mut Output, format: Format, session: &Session) -> Result<(), F
         Format::Nushell => Syntax::Nushell,
         Format::Dotenv => Syntax::Dotenv,
         Format::Json => return output.json(&AssumeRoleOutput::new(session)),
-        Format::CredentialProcess => return output.json(&CredentialProcess::new(session)),
+        Format::CredentialProcess => return output.json(&ProcessCredentials::new(session)),
     };
     output.line(&shell::assignments(syntax, &shell::variables(session))?)
 }
@@ -151,32 +150,9 @@ struct AssumeRoleOutput<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct AwsCredentials<'a> {
-    access_key_id: &'a str,
-    secret_access_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expiration: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
 struct AssumedRoleUser<'a> {
     assumed_role_id: &'a str,
     arn: &'a str,
-}
-
-impl<'a> AwsCredentials<'a> {
-    fn new(session: &'a Session) -> Self {
-        let credentials = session.credentials();
-        Self {
-            access_key_id: credentials.access_key_id(),
-            secret_access_key: credentials.secret_access_key(),
-            session_token: credentials.session_token(),
-            expiration: session.expires_at().map(timestamp),
-        }
-    }
 }
 
 impl<'a> AssumeRoleOutput<'a> {
@@ -188,20 +164,5 @@ impl<'a> AssumeRoleOutput<'a> {
                 .map(|role| AssumedRoleUser { assumed_role_id: role.id(), arn: role.arn() }),
             packed_policy_size: session.packed_policy_size(),
         }
-    }
-}
-
-/// The output of a profile's `credential_process`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CredentialProcess<'a> {
-    version: u8,
-    #[serde(flatten)]
-    credentials: AwsCredentials<'a>,
-}
-
-impl<'a> CredentialProcess<'a> {
-    fn new(session: &'a Session) -> Self {
-        Self { version: 1, credentials: AwsCredentials::new(session) }
     }
 }

@@ -14,4 +14,9 @@ mod policy_documents;
 mod policy_simulate;
 mod scaffold;
 mod token;
+mod credential_process;
+#[cfg(unix)]
+mod store;
+#[cfg(unix)]
+mod store_faults;
 mod whoami;

@@ -1,0 +1,159 @@
+//! The shared configuration files, as far as the command reads them itself.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use rolecall::Environment;
+use rolecall::provider::FileError;
+
+use crate::identity::{Base, RoleArgs};
+
+/// Size limit of a file in bytes, which is that of rolecall itself.
+const MAX_FILE: usize = 1024 * 1024;
+
+/// The files: the variable that names each, and its default below the home folder.
+const FILES: [(&str, &str); 2] =
+    [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
+
+/// Returns the value of a variable that is set and not empty.
+pub(crate) fn variable<'a>(variables: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    let (_, value) = variables.iter().find(|(other, _)| other == name)?;
+    Some(value.as_os_str()).filter(|value| !value.is_empty())
+}
+
+/// Returns the paths of the files, as rolecall and the SDKs find them.
+pub(crate) fn paths(variables: &[(OsString, OsString)]) -> Vec<PathBuf> {
+    let home = match variable(variables, "HOME") {
+        None if cfg!(windows) => variable(variables, "USERPROFILE"),
+        home => home,
+    };
+    let home = home.map(Path::new);
+    let path = |(name, default): &(&str, &str)| {
+        let Some(named) = variable(variables, name).map(Path::new) else {
+            return Some(home?.join(default));
+        };
+        Some(match (named.strip_prefix("~"), home) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => named.to_owned(),
+        })
+    };
+    FILES.iter().filter_map(path).collect()
+}
+
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    Environment::process().read_file_now(path, MAX_FILE)
+}
+
+/// Returns the name of the profile that these arguments select, if its `credential_process` is a
+/// command of rolecall that selects the same profile.
+///
+/// Such a command starts itself without an end.
+pub(crate) fn profile_that_runs_itself(
+    roles: &RoleArgs,
+    variables: &[(OsString, OsString)],
+) -> Option<String> {
+    let name = match &roles.base.base {
+        _ if roles.token_file.is_some() => return None,
+        Base::Env | Base::WebIdentity => return None,
+        Base::Profile(name) => name.clone(),
+        Base::Auto if variable(variables, "AWS_ACCESS_KEY_ID").is_some() => return None,
+        Base::Auto => match variable(variables, "AWS_PROFILE") {
+            Some(name) => name.to_str()?.to_owned(),
+            None => "default".to_owned(),
+        },
+    };
+    let process = paths(variables).iter().find_map(|path| {
+        let text = read(path).ok()?;
+        setting(&String::from_utf8_lossy(&text), &name, "credential_process")
+    })?;
+    let words: Vec<&str> = process.split_whitespace().collect();
+    let has = |word: &str| words.iter().any(|other| other.trim_matches(['"', '\'']) == word);
+    let names_profile = |word: &&str| {
+        let word = word.trim_matches(['"', '\'']).trim_start_matches("--base=");
+        word.strip_prefix("profile:") == Some(&name)
+    };
+    let selects_other = words.iter().any(|word| word.starts_with("--base")) || has("--token-file");
+    let is_rolecall = process.contains("rolecall") && has("credential-process");
+    let selects_itself = !selects_other || words.iter().any(names_profile);
+    (is_rolecall && selects_itself).then_some(name)
+}
+
+/// Returns a setting of a profile.
+fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
+    let mut is_profile = false;
+    text.lines().find_map(|line| {
+        let line = line.trim();
+        if let Some(section) = line.strip_prefix('[').and_then(|line| line.split_once(']')) {
+            let name = section.0.trim();
+            is_profile = name.strip_prefix("profile").map_or(name, str::trim_start) == profile;
+            return None;
+        }
+        let (name, value) = line.split_once('=').filter(|_| is_profile)?;
+        name.trim().eq_ignore_ascii_case(key).then(|| value.trim().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        roles: RoleArgs,
+    }
+
+    fn variables(all: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        all.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn paths_are_those_of_variables_or_home() {
+        let of = |all: &[(&str, &str)]| {
+            let paths = paths(&variables(all)).into_iter();
+            paths.map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let home = ("HOME", "/home/ann");
+        assert_eq!(of(&[home]), ["/home/ann/.aws/config", "/home/ann/.aws/credentials"]);
+        let named = [home, ("AWS_CONFIG_FILE", "~/a"), ("AWS_SHARED_CREDENTIALS_FILE", "/b")];
+        assert_eq!(of(&named), ["/home/ann/a", "/b"]);
+        assert_eq!(of(&[("AWS_CONFIG_FILE", "/a"), ("HOME", "")]), ["/a"]);
+    }
+
+    #[test]
+    fn profile_whose_process_selects_it_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let role = "arn:aws:iam::444455556666:role/hub";
+        let found = |process: &str, base: &str, more: &[(&str, &str)]| {
+            let other = "[profile b]\ncredential_process = other\n";
+            let text = format!("{other}[profile a]\nregion = x\ncredential_process = {process}\n");
+            std::fs::write(&path, text).unwrap();
+            let roles = Arguments::try_parse_from(["", role, "--base", base]).unwrap().roles;
+            let config = [("AWS_CONFIG_FILE", path.to_str().unwrap()), ("AWS_PROFILE", "a")];
+            profile_that_runs_itself(&roles, &variables(&[&config, more].concat()))
+        };
+        let plain = format!("rolecall credential-process {role}");
+        let named = format!("\"/usr/bin/rolecall\" credential-process --base profile:a {role}");
+        let other = format!("rolecall credential-process --base=profile:b {role}");
+        let token = format!("rolecall credential-process --token-file /token {role}");
+        for (process, base, expected) in [
+            (&plain, "auto", Some("a")),
+            (&plain, "profile:a", Some("a")),
+            (&named, "auto", Some("a")),
+            (&named, "profile:a", Some("a")),
+            (&plain, "profile:b", None),
+            (&plain, "env", None),
+            (&plain, "web-identity", None),
+            (&other, "auto", None),
+            (&token, "auto", None),
+            (&"/usr/bin/other".to_owned(), "auto", None),
+        ] {
+            assert_eq!(found(process, base, &[]).as_deref(), expected, "{process} {base}");
+        }
+        assert_eq!(found(&plain, "auto", &[("AWS_ACCESS_KEY_ID", "x")]), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! The store: sessions that processes share, encrypted in files of the user.
+//!
+//! A session is stored under a [`CacheKey`], the hash of everything that decides which session a
+//! command obtains. A call first reads the file of its key. If there is no usable session in it,
+//! the call takes the lock of the key, reads again, and only then calls STS. Concurrent processes
+//! thus make one call.
+//!
+//! The store never makes a command fail. Where it cannot be used, a note says why, and the command
+//! obtains a session without it.
+
+mod cache_key;
+mod folder;
+mod key_file;
+mod lock;
+mod prune;
+mod record;
+mod sealed;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use rolecall::Session;
+
+use crate::error::Failure;
+use crate::identity::RoleArgs;
+use crate::output::{Output, progress};
+use crate::runtime;
+use crate::time::{duration, timestamp_and_distance};
+
+use self::cache_key::CacheKey;
+use self::folder::{Fault, Folder};
+use self::key_file::StoreKey;
+use self::lock::{Lock, LockError};
+use self::record::{Age, Record};
+
+/// The time that a call waits for the process that obtains the session. STS usually answers within
+/// a second.
+const LOCK_LIMIT: Duration = Duration::from_secs(20);
+/// The same if a person has to enter an MFA code meanwhile.
+const MFA_LOCK_LIMIT: Duration = Duration::from_secs(120);
+/// Size limit of an entry in bytes. A session token has at most 4,096 bytes at AWS today, and no
+/// documented limit.
+const MAX_ENTRY: usize = 64 * 1024;
+
+/// The options of commands that use the store.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Obtain a new session, and neither read nor write the store
+    #[arg(long, help_heading = "Session")]
+    pub(crate) no_store: bool,
+}
+
+/// Returns a session of the last role: the stored one, or a new one, which is then stored.
+///
+/// Must not be called from asynchronous code: a new session is obtained in a runtime of its own,
+/// and the wait for another process blocks the thread.
+pub(crate) fn session(
+    roles: &RoleArgs,
+    store: &StoreArgs,
+    output: &Output,
+) -> Result<Session, Failure> {
+    if store.no_store {
+        return fetch(roles, output);
+    }
+    roles.check()?;
+    let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let key = CacheKey::of(roles, &variables)?;
+    match Folder::locate(&variables) {
+        Ok(folder) => {
+            let entry = Entry::new(folder, key, roles.mfa_serial.is_some());
+            entry.session(|| fetch(roles, output), |note| output.note(note))
+        }
+        Err(fault) => {
+            output.note(&format!("{fault}; the session is not stored"));
+            fetch(roles, output)
+        }
+    }
+}
+
+/// Obtains a session of the last role.
+fn fetch(roles: &RoleArgs, output: &Output) -> Result<Session, Failure> {
+    let chain = roles.chain()?;
+    runtime::block_on(async {
+        let provider = chain.provider();
+        let fetch = progress::show(output, "assuming the role", provider.session());
+        Ok(fetch.await?)
+    })
+}
+
+/// The file of one key.
+struct Entry {
+    folder: Folder,
+    key: CacheKey,
+    path: PathBuf,
+    /// A person has to enter an MFA code for a new session.
+    asks_for_mfa: bool,
+    lock_limit: Duration,
+}
+
+/// What the file of a key contains.
+enum Found {
+    Missing,
+    /// A session that is used.
+    Fresh(Session),
+    /// A session that is valid, and about to expire.
+    Due(Session),
+    Expired,
+    /// The file is not used, for this reason.
+    Refused(String),
+}
+
+impl Entry {
+    fn new(folder: Folder, key: CacheKey, asks_for_mfa: bool) -> Self {
+        let path = folder.path(&key.file_name("session"));
+        let lock_limit = if asks_for_mfa { MFA_LOCK_LIMIT } else { LOCK_LIMIT };
+        Self { folder, key, path, asks_for_mfa, lock_limit }
+    }
+
+    /// Returns the stored session, or that of `fetch`. `note` gets what a person should know.
+    fn session(
+        &self,
+        fetch: impl FnOnce() -> Result<Session, Failure>,
+        note: impl Fn(&str),
+    ) -> Result<Session, Failure> {
+        // Faults of the key are reported under the lock, once for all processes.
+        if let Ok(store_key) = StoreKey::read(&self.folder)
+            && let Found::Fresh(session) = self.find(&store_key)
+        {
+            tracing::debug!(file = %self.path.display(), "the session comes from the store");
+            return Ok(session);
+        }
+        let (store_key, _lock) = match self.lock(&note) {
+            Ok(locked) => locked,
+            // Without the lock, each waiting process would ask the person for a code, of which STS
+            // accepts only one.
+            Err(Unusable::Locked(_)) if self.asks_for_mfa => {
+                let message = "another process waits for the MFA code of this session";
+                return Err(Failure::operation(message)
+                    .with_hint("enter the code there, or end that process"));
+            }
+            Err(unusable) => {
+                note(&format!("{unusable}; the session is not stored"));
+                return fetch();
+            }
+        };
+        let previous = match self.find(&store_key) {
+            Found::Fresh(session) => return Ok(session),
+            Found::Due(session) => Some(session),
+            Found::Missing => None,
+            Found::Expired => {
+                let _ = std::fs::remove_file(&self.path);
+                None
+            }
+            Found::Refused(fault) => {
+                note(&format!("{} is replaced: {fault}", self.path.display()));
+                None
+            }
+        };
+        let result = match (fetch(), previous) {
+            (Ok(session), _) => {
+                if let Err(fault) = self.write(&store_key, &session) {
+                    note(&format!("{fault}; the session is not stored"));
+                }
+                Ok(session)
+            }
+            (Err(failure), Some(session)) => {
+                note(&still_used(&failure, &session));
+                Ok(session)
+            }
+            (Err(failure), None) => Err(failure),
+        };
+        prune::prune(&self.folder, SystemTime::now());
+        result
+    }
+
+    /// Creates the folder and the key if they are missing, and takes the lock of this entry.
+    fn lock(&self, note: impl Fn(&str)) -> Result<(StoreKey, Lock), Unusable> {
+        if let Some(change) = self.folder.create().map_err(Unusable::Faulty)? {
+            note(&change);
+        }
+        let path = self.folder.path(&self.key.file_name("lock"));
+        let lock = match Lock::acquire(&path, self.lock_limit) {
+            Ok(lock) => lock,
+            Err(LockError::Timeout) => return Err(Unusable::Locked(self.lock_limit)),
+            Err(LockError::Io(error)) => {
+                return Err(Unusable::Faulty(format!("cannot lock {}: {error}", path.display())));
+            }
+        };
+        let (store_key, change) =
+            StoreKey::read_or_create(&self.folder).map_err(Unusable::Faulty)?;
+        if let Some(change) = change {
+            note(&change);
+        }
+        Ok((store_key, lock))
+    }
+
+    fn find(&self, store_key: &StoreKey) -> Found {
+        let sealed = match self.folder.read(&self.path, MAX_ENTRY) {
+            Ok(sealed) => sealed,
+            Err(Fault::Missing) => return Found::Missing,
+            Err(Fault::Refused(fault)) => return Found::Refused(fault),
+        };
+        let Some(text) = sealed::open(store_key, &self.key, sealed) else {
+            let fault = "it was changed, moved, or encrypted with another key";
+            return Found::Refused(fault.to_owned());
+        };
+        let Some((record, session)) = Record::parse(&text) else {
+            return Found::Refused("it contains no session".to_owned());
+        };
+        match record.age(SystemTime::now(), self.asks_for_mfa) {
+            Age::Fresh => Found::Fresh(session),
+            Age::Due => Found::Due(session),
+            Age::Expired => Found::Expired,
+        }
+    }
+
+    fn write(&self, store_key: &StoreKey, session: &Session) -> Result<(), String> {
+        // A session without an expiration could never be replaced.
+        let Some(record) = Record::new(session, SystemTime::now()) else { return Ok(()) };
+        let sealed = record
+            .to_json()
+            .and_then(|text| sealed::seal(store_key, &self.key, text))
+            .ok_or("cannot encrypt the session")?;
+        tracing::debug!(file = %self.path.display(), "the session is stored");
+        self.folder.write(&self.path, &sealed)
+    }
+}
+
+/// Why the store is not used.
+#[derive(Debug)]
+enum Unusable {
+    /// Another process has held the lock for longer than this limit.
+    Locked(Duration),
+    Faulty(String),
+}
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Locked(limit) => {
+                let limit = duration(*limit);
+                write!(f, "another process has held the lock of this session for {limit}")
+            }
+            Self::Faulty(fault) => f.write_str(fault),
+        }
+    }
+}
+
+fn still_used(failure: &Failure, session: &Session) -> String {
+    let expires = session.expires_at().map(|at| timestamp_and_distance(at, SystemTime::now()));
+    let expires = expires.unwrap_or_default();
+    format!("the stored session, which expires at {expires}, is not replaced: {failure}")
+}
+
+#[cfg(test)]
+mod tests;

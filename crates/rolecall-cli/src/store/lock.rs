@@ -1,0 +1,118 @@
+//! Locks between processes.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::folder;
+
+/// An exclusive lock on a file. It ends when the value is dropped, and when the process ends in any
+/// way.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub(super) enum LockError {
+    Timeout,
+    Io(io::Error),
+}
+
+impl Lock {
+    /// Creates the file if it is missing, and waits for the lock.
+    pub(super) fn acquire(path: &Path, limit: Duration) -> Result<Self, LockError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let file = wait(open(path).map_err(LockError::Io)?, deadline)?;
+            // The file may have been removed before it was locked. Another process would then
+            // create a new one, and both would hold a lock.
+            if folder::is_at(&file, path) {
+                return Ok(Self(file));
+            }
+            if Instant::now() >= deadline {
+                return Err(LockError::Timeout);
+            }
+        }
+    }
+
+    /// Removes the file of a lock that no process holds.
+    pub(super) fn remove_unheld(path: &Path) {
+        let Ok(file) = OpenOptions::new().write(true).open(path) else { return };
+        if file.try_lock().is_ok() && folder::is_at(&file, path) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    folder::private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)
+}
+
+fn wait(file: File, deadline: Instant) -> Result<File, LockError> {
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        Err(TryLockError::WouldBlock) => {}
+    }
+    // The system's lock has no time limit. If a thread outlives the limit, it ends with the
+    // process, or drops the lock as soon as it gets it.
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let wait = std::thread::Builder::new().name("lock".to_owned()).spawn(move || {
+        let locked = file.lock().map(|()| file);
+        let _ = sender.try_send(locked);
+    });
+    wait.map_err(LockError::Io)?;
+    match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(locked) => locked.map_err(LockError::Io),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(LockError::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_lock_times_out_and_can_be_taken_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let held = Lock::acquire(&path, Duration::ZERO).unwrap();
+        let waited = Lock::acquire(&path, Duration::from_millis(30));
+        assert!(matches!(waited, Err(LockError::Timeout)), "{waited:?}");
+        drop(held);
+        // The thread that still waits may get the lock first, and drops it.
+        Lock::acquire(&path, Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn removed_file_is_not_a_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let first = open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        first.lock().unwrap();
+        assert!(!folder::is_at(&first, &path));
+        let _held = Lock::acquire(&path, Duration::ZERO).unwrap();
+        assert!(!folder::is_at(&first, &path), "the new file is another one");
+    }
+
+    #[test]
+    fn only_unheld_locks_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let held = Lock::acquire(&path, Duration::ZERO).unwrap();
+        Lock::remove_unheld(&path);
+        assert!(path.exists());
+        drop(held);
+        Lock::remove_unheld(&path);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn missing_folder_is_an_error() {
+        let error = Lock::acquire("/no/such/folder/a.lock".as_ref(), Duration::ZERO).unwrap_err();
+        assert!(matches!(error, LockError::Io(_)), "{error:?}");
+    }
+}

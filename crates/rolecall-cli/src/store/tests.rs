@@ -1,0 +1,166 @@
+//! The store with sessions of any age, which no server issues.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+
+use rolecall::provider::Credentials;
+use tempfile::TempDir;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A session with this access key id, of which this much remains.
+fn session_of(id: &str, remaining: Duration) -> Session {
+    let expires_at = SystemTime::now() + remaining;
+    let credentials =
+        Credentials::new(id, "the-secret", Some("the-token".to_owned()), Some(expires_at), "test");
+    Session::builder(credentials).base("test").build()
+}
+
+/// Stores a session whose lifetime was an hour.
+fn store(entry: &Entry, id: &str, remaining: Duration) {
+    entry.folder.create().unwrap();
+    let (key, _) = StoreKey::read_or_create(&entry.folder).unwrap();
+    let session = session_of(id, remaining);
+    let issued_at = SystemTime::now() + remaining - 60 * MINUTE;
+    let text = Record::new(&session, issued_at).unwrap().to_json().unwrap();
+    let sealed = sealed::seal(&key, &entry.key, text).unwrap();
+    entry.folder.write(&entry.path, &sealed).unwrap();
+}
+
+fn entry(folder: &TempDir, asks_for_mfa: bool) -> Entry {
+    let folder = Folder::at(&folder.path().join("store"));
+    let entry = Entry::new(folder, CacheKey::test(1), asks_for_mfa);
+    Entry { lock_limit: Duration::from_millis(30), ..entry }
+}
+
+/// Returns the access key id of the result, the number of fetches, and the notes.
+fn run(
+    entry: &Entry,
+    fetched: Result<Session, Failure>,
+) -> (Result<String, String>, usize, Vec<String>) {
+    let (fetches, notes) = (Cell::new(0), RefCell::new(Vec::new()));
+    let fetch = || {
+        fetches.set(fetches.get() + 1);
+        fetched
+    };
+    let result = entry.session(fetch, |note| notes.borrow_mut().push(note.to_owned()));
+    let id = result.map(|session| session.access_key_id().to_owned());
+    (id.map_err(|failure| failure.to_string()), fetches.get(), notes.into_inner())
+}
+
+fn denied() -> Result<Session, Failure> {
+    Err(Failure::operation("denied"))
+}
+
+fn new() -> Result<Session, Failure> {
+    Ok(session_of("NEW", 60 * MINUTE))
+}
+
+fn is_stored(path: &Path) -> bool {
+    path.exists()
+}
+
+#[test]
+fn session_is_fetched_once_and_replaced_when_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(&folder, false);
+    let id = |id: &str| Ok(id.to_owned());
+    assert_eq!(run(&entry, new()), (id("NEW"), 1, vec![]));
+    assert_eq!(run(&entry, denied()), (id("NEW"), 0, vec![]));
+    store(&entry, "OLD", 16 * MINUTE);
+    assert_eq!(run(&entry, new()), (id("OLD"), 0, vec![]));
+    store(&entry, "OLD", 14 * MINUTE);
+    assert_eq!(run(&entry, new()), (id("NEW"), 1, vec![]));
+    assert_eq!(run(&entry, denied()), (id("NEW"), 0, vec![]));
+}
+
+#[test]
+fn failed_replacement_keeps_valid_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(&folder, false);
+    store(&entry, "OLD", 14 * MINUTE);
+    let (id, fetches, notes) = run(&entry, denied());
+    assert_eq!((id, fetches), (Ok("OLD".to_owned()), 1));
+    let [note] = notes.as_slice() else { panic!("{notes:?}") };
+    assert!(note.contains("is not replaced: denied"), "{note}");
+    assert_eq!(run(&entry, new()).0, Ok("NEW".to_owned()), "it is tried again");
+}
+
+#[test]
+fn expired_session_is_removed_and_never_returned() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(&folder, true);
+    store(&entry, "OLD", Duration::ZERO);
+    assert_eq!(run(&entry, denied()), (Err("denied".to_owned()), 1, vec![]));
+    assert!(!is_stored(&entry.path));
+}
+
+#[test]
+fn session_without_expiration_is_not_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(&folder, false);
+    let credentials = Credentials::new("STATIC", "the-secret", None, None, "test");
+    let session = Session::builder(credentials).build();
+    assert_eq!(run(&entry, Ok(session)), (Ok("STATIC".to_owned()), 1, vec![]));
+    assert!(!is_stored(&entry.path));
+}
+
+#[test]
+fn held_lock_is_given_up_unless_a_code_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = entry(&folder, true);
+    let entry = entry(&folder, false);
+    entry.folder.create().unwrap();
+    let path = entry.folder.path(&entry.key.file_name("lock"));
+    let _held = Lock::acquire(&path, Duration::ZERO).unwrap();
+    let (id, fetches, notes) = run(&entry, new());
+    assert_eq!((id, fetches), (Ok("NEW".to_owned()), 1));
+    assert_eq!(
+        notes,
+        ["another process has held the lock of this session for 0 seconds; the session is not \
+          stored"]
+    );
+    let (error, fetches, notes) = run(&other, new());
+    assert_eq!((fetches, notes.len()), (0, 0));
+    assert!(error.unwrap_err().contains("waits for the MFA code"));
+    store(&entry, "OLD", 50 * MINUTE);
+    assert_eq!(run(&other, denied()).0, Ok("OLD".to_owned()), "reading needs no lock");
+}
+
+#[test]
+fn session_that_others_stored_meanwhile_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = Entry { lock_limit: LOCK_LIMIT, ..entry(&folder, false) };
+    entry.folder.create().unwrap();
+    let path = entry.folder.path(&entry.key.file_name("lock"));
+    let held = Lock::acquire(&path, Duration::ZERO).unwrap();
+    let result = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&entry, denied()));
+        store(&entry, "OTHER", 50 * MINUTE);
+        drop(held);
+        waiting.join().unwrap()
+    });
+    assert_eq!(result, (Ok("OTHER".to_owned()), 0, vec![]));
+}
+
+#[test]
+fn key_is_the_same_for_all_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::at(folder.path());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let (_, note) = StoreKey::read_or_create(&folder).unwrap();
+                assert_eq!(note, None);
+            });
+        }
+        // A second key would make what the first one sealed unreadable.
+        let (first, _) = StoreKey::read_or_create(&folder).unwrap();
+        let text = zeroize::Zeroizing::new(b"text".to_vec());
+        let sealed = sealed::seal(&first, &CacheKey::test(1), text).unwrap();
+        let (again, _) = StoreKey::read_or_create(&folder).unwrap();
+        assert!(sealed::open(&again, &CacheKey::test(1), sealed).is_some());
+    });
+}
