@@ -10,11 +10,13 @@
 
 mod cache_key;
 mod folder;
-mod key_file;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod lock;
 mod prune;
 mod record;
 mod sealed;
+mod store_key;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,9 +33,9 @@ use crate::time::{duration, timestamp_and_distance};
 
 use self::cache_key::CacheKey;
 use self::folder::{Fault, Folder};
-use self::key_file::StoreKey;
 use self::lock::{Lock, LockError};
 use self::record::{Age, Record};
+use self::store_key::{KeyPlace, StoreKey};
 
 /// The time that a call waits for the process that obtains the session. STS usually answers within
 /// a second.
@@ -50,6 +52,20 @@ pub(crate) struct StoreArgs {
     /// Obtain a new session, and neither read nor write the store
     #[arg(long, help_heading = "Session")]
     pub(crate) no_store: bool,
+    /// Where the key of the store is
+    #[cfg(feature = "keyring")]
+    #[arg(long, value_enum, value_name = "PLACE", default_value = "file")]
+    #[arg(help_heading = "Session")]
+    store_key: KeyPlace,
+}
+
+impl StoreArgs {
+    fn key_place(&self) -> KeyPlace {
+        #[cfg(feature = "keyring")]
+        return self.store_key;
+        #[cfg(not(feature = "keyring"))]
+        KeyPlace::File
+    }
 }
 
 /// Returns a session of the last role: the stored one, or a new one, which is then stored.
@@ -66,10 +82,11 @@ pub(crate) fn session(
     }
     roles.check()?;
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    let key = CacheKey::of(roles, &variables)?;
+    let place = store.key_place();
+    let key = CacheKey::of(roles, &variables, place)?;
     match Folder::locate(&variables) {
         Ok(folder) => {
-            let entry = Entry::new(folder, key, roles.mfa_serial.is_some());
+            let entry = Entry::new(folder, key, place, roles.mfa_serial.is_some());
             entry.session(|| fetch(roles, output), |note| output.note(note))
         }
         Err(fault) => {
@@ -93,6 +110,7 @@ fn fetch(roles: &RoleArgs, output: &Output) -> Result<Session, Failure> {
 struct Entry {
     folder: Folder,
     key: CacheKey,
+    place: KeyPlace,
     path: PathBuf,
     /// A person has to enter an MFA code for a new session.
     asks_for_mfa: bool,
@@ -112,10 +130,10 @@ enum Found {
 }
 
 impl Entry {
-    fn new(folder: Folder, key: CacheKey, asks_for_mfa: bool) -> Self {
+    fn new(folder: Folder, key: CacheKey, place: KeyPlace, asks_for_mfa: bool) -> Self {
         let path = folder.path(&key.file_name("session"));
         let lock_limit = if asks_for_mfa { MFA_LOCK_LIMIT } else { LOCK_LIMIT };
-        Self { folder, key, path, asks_for_mfa, lock_limit }
+        Self { folder, key, place, path, asks_for_mfa, lock_limit }
     }
 
     /// Returns the stored session, or that of `fetch`. `note` gets what a person should know.
@@ -125,7 +143,7 @@ impl Entry {
         note: impl Fn(&str),
     ) -> Result<Session, Failure> {
         // Faults of the key are reported under the lock, once for all processes.
-        if let Ok(store_key) = StoreKey::read(&self.folder)
+        if let Ok(store_key) = StoreKey::read(&self.folder, self.place)
             && let Found::Fresh(session) = self.find(&store_key)
         {
             tracing::debug!(file = %self.path.display(), "the session comes from the store");
@@ -189,7 +207,7 @@ impl Entry {
             }
         };
         let (store_key, change) =
-            StoreKey::read_or_create(&self.folder).map_err(Unusable::Faulty)?;
+            StoreKey::read_or_create(&self.folder, self.place).map_err(Unusable::Faulty)?;
         if let Some(change) = change {
             note(&change);
         }

@@ -12,6 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use rolecall::Environment;
 use rolecall::web_identity::UnverifiedClaims;
 
+use super::store_key::KeyPlace;
 use crate::config_files;
 use crate::error::Failure;
 use crate::identity::RoleArgs;
@@ -51,8 +52,11 @@ impl CacheKey {
     pub(super) fn of(
         roles: &RoleArgs,
         variables: &[(OsString, OsString)],
+        place: KeyPlace,
     ) -> Result<Self, Failure> {
         let mut parts = Parts::new();
+        // Entries of two keys would replace each other.
+        parts.add("key", format!("{place:?}"));
         add_arguments(&mut parts, roles)?;
         add_environment(&mut parts, variables);
         Ok(parts.finish())

@@ -25,16 +25,23 @@ impl Lock {
     pub(super) fn acquire(path: &Path, limit: Duration) -> Result<Self, LockError> {
         let deadline = Instant::now() + limit;
         loop {
-            let file = wait(open(path).map_err(LockError::Io)?, deadline)?;
-            // The file may have been removed before it was locked. Another process would then
-            // create a new one, and both would hold a lock.
-            if folder::is_at(&file, path) {
-                return Ok(Self(file));
+            let file = open(path).map_err(LockError::Io)?;
+            if let Some(lock) = Self::on(file, path, deadline)? {
+                return Ok(lock);
             }
             if Instant::now() >= deadline {
                 return Err(LockError::Timeout);
             }
         }
+    }
+
+    /// Waits for the lock of an open file. Returns `None` if another file is at the path.
+    ///
+    /// The file may have been removed before it was locked. Another process would then create a new
+    /// one, and both would hold a lock.
+    fn on(file: File, path: &Path, deadline: Instant) -> Result<Option<Self>, LockError> {
+        let file = wait(file, deadline)?;
+        Ok(folder::is_at(&file, path).then_some(Self(file)))
     }
 
     /// Removes the file of a lock that no process holds.
@@ -90,12 +97,12 @@ mod tests {
     fn removed_file_is_not_a_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.lock");
-        let first = open(&path).unwrap();
+        let (first, second) = (open(&path).unwrap(), open(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
-        first.lock().unwrap();
-        assert!(!folder::is_at(&first, &path));
+        assert!(Lock::on(first, &path, Instant::now()).unwrap().is_none());
         let _held = Lock::acquire(&path, Duration::ZERO).unwrap();
-        assert!(!folder::is_at(&first, &path), "the new file is another one");
+        let lock = Lock::on(second, &path, Instant::now()).unwrap();
+        assert!(lock.is_none(), "the new file is another one");
     }
 
     #[test]

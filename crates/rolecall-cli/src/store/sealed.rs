@@ -7,7 +7,7 @@ use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
 use super::cache_key::CacheKey;
-use super::key_file::StoreKey;
+use super::store_key::StoreKey;
 
 /// The first bytes of an entry: the program and the version of the format.
 const HEADER: &[u8; 8] = b"rolecal\x01";

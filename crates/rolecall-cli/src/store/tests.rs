@@ -21,7 +21,7 @@ fn session_of(id: &str, remaining: Duration) -> Session {
 /// Stores a session whose lifetime was an hour.
 fn store(entry: &Entry, id: &str, remaining: Duration) {
     entry.folder.create().unwrap();
-    let (key, _) = StoreKey::read_or_create(&entry.folder).unwrap();
+    let (key, _) = StoreKey::read_or_create(&entry.folder, KeyPlace::File).unwrap();
     let session = session_of(id, remaining);
     let issued_at = SystemTime::now() + remaining - 60 * MINUTE;
     let text = Record::new(&session, issued_at).unwrap().to_json().unwrap();
@@ -31,7 +31,7 @@ fn store(entry: &Entry, id: &str, remaining: Duration) {
 
 fn entry(folder: &TempDir, asks_for_mfa: bool) -> Entry {
     let folder = Folder::at(&folder.path().join("store"));
-    let entry = Entry::new(folder, CacheKey::test(1), asks_for_mfa);
+    let entry = Entry::new(folder, CacheKey::test(1), KeyPlace::File, asks_for_mfa);
     Entry { lock_limit: Duration::from_millis(30), ..entry }
 }
 
@@ -152,15 +152,15 @@ fn key_is_the_same_for_all_threads() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let (_, note) = StoreKey::read_or_create(&folder).unwrap();
+                let (_, note) = StoreKey::read_or_create(&folder, KeyPlace::File).unwrap();
                 assert_eq!(note, None);
             });
         }
         // A second key would make what the first one sealed unreadable.
-        let (first, _) = StoreKey::read_or_create(&folder).unwrap();
+        let (first, _) = StoreKey::read_or_create(&folder, KeyPlace::File).unwrap();
         let text = zeroize::Zeroizing::new(b"text".to_vec());
         let sealed = sealed::seal(&first, &CacheKey::test(1), text).unwrap();
-        let (again, _) = StoreKey::read_or_create(&folder).unwrap();
+        let (again, _) = StoreKey::read_or_create(&folder, KeyPlace::File).unwrap();
         assert!(sealed::open(&again, &CacheKey::test(1), sealed).is_some());
     });
 }

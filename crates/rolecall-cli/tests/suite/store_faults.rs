@@ -187,3 +187,17 @@ async fn stopped_lock_holder_is_given_up() {
                 session is not stored\n";
     assert_eq!(run.err, note);
 }
+
+#[cfg(all(feature = "keyring", target_os = "linux"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_keyring_is_noted_and_not_needed() {
+    let setup = Setup::start().await;
+    let mut variables = setup.user();
+    let bus = "unix:path=/nonexistent/bus".to_owned();
+    variables.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), bus));
+    let run = setup.run(&variables, &[COMMAND, HUB, "--store-key", "keyring"]).await;
+    assert!(run.out.contains("SessionToken"), "{}", run.err);
+    assert!(run.err.starts_with("note: cannot use the keyring: "), "{}", run.err);
+    assert!(run.err.ends_with("; the session is not stored\n"), "{}", run.err);
+    assert_eq!(files(&setup.home.path().join(FOLDER), "session"), Vec::<PathBuf>::new());
+}
