@@ -70,6 +70,9 @@ impl StoreArgs {
 
 /// Returns a session of the last role: the stored one, or a new one, which is then stored.
 ///
+/// A stored session has its credentials, role, account, lineage and expiration. It has no measured
+/// lifetime, and no tags, source identity or claims.
+///
 /// Must not be called from asynchronous code: a new session is obtained in a runtime of its own,
 /// and the wait for another process blocks the thread.
 pub(crate) fn session(
@@ -87,7 +90,15 @@ pub(crate) fn session(
     match Folder::locate(&variables) {
         Ok(folder) => {
             let entry = Entry::new(folder, key, place, roles.mfa_serial.is_some());
-            entry.session(|| fetch(roles, output), |note| output.note(note))
+            let fetch = || {
+                let session = fetch(roles, output)?;
+                // While the process waited, a file that is part of the key may have changed. The
+                // session is then not that of the key.
+                let variables: Vec<_> = std::env::vars_os().collect();
+                let is_of_key = CacheKey::of(roles, &variables, place)? == key;
+                Ok(Fetched { session, is_of_key })
+            };
+            entry.session(fetch, |note| output.note(note))
         }
         Err(fault) => {
             output.note(&format!("{fault}; the session is not stored"));
@@ -117,6 +128,13 @@ struct Entry {
     lock_limit: Duration,
 }
 
+/// A new session.
+struct Fetched {
+    session: Session,
+    /// The session may be stored under the key.
+    is_of_key: bool,
+}
+
 /// What the file of a key contains.
 enum Found {
     Missing,
@@ -139,7 +157,7 @@ impl Entry {
     /// Returns the stored session, or that of `fetch`. `note` gets what a person should know.
     fn session(
         &self,
-        fetch: impl FnOnce() -> Result<Session, Failure>,
+        fetch: impl FnOnce() -> Result<Fetched, Failure>,
         note: impl Fn(&str),
     ) -> Result<Session, Failure> {
         // Faults of the key are reported under the lock, once for all processes.
@@ -160,7 +178,7 @@ impl Entry {
             }
             Err(unusable) => {
                 note(&format!("{unusable}; the session is not stored"));
-                return fetch();
+                return fetch().map(|fetched| fetched.session);
             }
         };
         let previous = match self.find(&store_key) {
@@ -177,8 +195,8 @@ impl Entry {
             }
         };
         let result = match (fetch(), previous) {
-            (Ok(session), _) => {
-                if let Err(fault) = self.write(&store_key, &session) {
+            (Ok(Fetched { session, is_of_key }), _) => {
+                if is_of_key && let Err(fault) = self.write(&store_key, &session) {
                     note(&format!("{fault}; the session is not stored"));
                 }
                 Ok(session)

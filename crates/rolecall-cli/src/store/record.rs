@@ -19,7 +19,7 @@ const REPLACED_WITH_MFA: Duration = Duration::from_secs(60);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// What is stored of a session: the credentials, and what results show of it. Session tags, source
-/// identity and claims of the token are not.
+/// identity and claims of the token are not stored.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Record {

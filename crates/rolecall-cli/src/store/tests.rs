@@ -40,6 +40,14 @@ fn run(
     entry: &Entry,
     fetched: Result<Session, Failure>,
 ) -> (Result<String, String>, usize, Vec<String>) {
+    let fetched = fetched.map(|session| Fetched { session, is_of_key: true });
+    run_with(entry, fetched)
+}
+
+fn run_with(
+    entry: &Entry,
+    fetched: Result<Fetched, Failure>,
+) -> (Result<String, String>, usize, Vec<String>) {
     let (fetches, notes) = (Cell::new(0), RefCell::new(Vec::new()));
     let fetch = || {
         fetches.set(fetches.get() + 1);
@@ -104,6 +112,15 @@ fn session_without_expiration_is_not_stored() {
     let credentials = Credentials::new("STATIC", "the-secret", None, None, "test");
     let session = Session::builder(credentials).build();
     assert_eq!(run(&entry, Ok(session)), (Ok("STATIC".to_owned()), 1, vec![]));
+    assert!(!is_stored(&entry.path));
+}
+
+#[test]
+fn session_of_another_key_is_not_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(&folder, false);
+    let fetched = Fetched { session: new().unwrap(), is_of_key: false };
+    assert_eq!(run_with(&entry, Ok(fetched)), (Ok("NEW".to_owned()), 1, vec![]));
     assert!(!is_stored(&entry.path));
 }
 

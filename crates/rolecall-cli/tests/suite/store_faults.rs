@@ -188,6 +188,24 @@ async fn stopped_lock_holder_is_given_up() {
     assert_eq!(run.err, note);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn session_of_changed_configuration_is_not_stored() {
+    let setup = Setup::start().await;
+    setup.world.aws.set_latency(Duration::from_secs(600));
+    let mut command = setup.command(&setup.user());
+    command.args([COMMAND, HUB]);
+    let running = tokio::spawn(crate::command::finish(command, ""));
+    while setup.world.aws.count("AssumeRole") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The first attempt times out, and the second one succeeds.
+    setup.write(".aws/config", "[default]\nregion = eu-west-2\n");
+    setup.world.aws.set_latency(Duration::ZERO);
+    let session = running.await.unwrap().ok();
+    assert_eq!(files(&setup.home.path().join(FOLDER), "session"), Vec::<PathBuf>::new());
+    assert_ne!(setup.run(&setup.user(), &[COMMAND, HUB]).await.ok(), session);
+}
+
 #[cfg(all(feature = "keyring", target_os = "linux"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_keyring_is_noted_and_not_needed() {
