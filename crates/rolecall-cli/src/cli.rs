@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{assume, console, credential_process, doctor, policy, scaffold, token, whoami};
+use crate::commands::{
+    assume, console, credential_process, doctor, exec, policy, scaffold, serve, token, whoami,
+};
 use crate::error::Failure;
 use crate::output::Output;
 
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Policy(policy::Policy),
     Scaffold(scaffold::Scaffold),
     CredentialProcess(credential_process::CredentialProcess),
+    Exec(exec::Exec),
+    Serve(serve::Serve),
 }
 
 impl Command {
@@ -85,6 +89,8 @@ impl Command {
             Self::Policy(command) => command.run(output),
             Self::Scaffold(command) => command.run(output),
             Self::CredentialProcess(command) => command.run(output),
+            Self::Exec(command) => command.run(output),
+            Self::Serve(command) => command.run(output),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 pub(crate) mod assume;
 pub(crate) mod console;
+pub(crate) mod credential_process;
 pub(crate) mod doctor;
+pub(crate) mod exec;
 pub(crate) mod policy;
 pub(crate) mod scaffold;
+pub(crate) mod serve;
 pub(crate) mod token;
-pub(crate) mod credential_process;
 pub(crate) mod whoami;

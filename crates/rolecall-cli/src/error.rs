@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Usage { message: String, hint: Option<String> },
     /// The requested operation failed: exit code 1.
     Operation { message: String, hint: Option<String> },
+    /// The program to run cannot be started: the exit code of shells in this case.
+    Program { message: String, code: u8 },
     /// The reader of standard output is gone. It has what it wanted, as `head` does.
     Closed,
 }
@@ -45,7 +47,17 @@ impl Failure {
         match self {
             Self::Usage { message, .. } => Self::Usage { message, hint: Some(text.into()) },
             Self::Operation { message, .. } => Self::Operation { message, hint: Some(text.into()) },
-            Self::Closed => Self::Closed,
+            Self::Program { .. } | Self::Closed => self,
+        }
+    }
+
+    /// Returns the text of the error, for commands that continue.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Usage { message, .. }
+            | Self::Operation { message, .. }
+            | Self::Program { message, .. } => message,
+            Self::Closed => "standard output is closed",
         }
     }
 
@@ -56,6 +68,7 @@ impl Failure {
         match self {
             Self::Usage { .. } => Self::usage(line),
             Self::Operation { .. } => Self::operation(line),
+            Self::Program { code, .. } => Self::Program { message: line, code },
             Self::Closed => Self::Closed,
         }
     }
@@ -66,6 +79,7 @@ impl Failure {
             Self::Closed => return ExitCode::SUCCESS,
             Self::Usage { message, hint } => (message, hint, 2),
             Self::Operation { message, hint } => (message, hint, 1),
+            Self::Program { message, code } => (message, None, code),
         };
         let (error, note) = (output::style::ERROR, output::style::HINT);
         let mut text = format!("{error}error:{error:#} {message}\n");
@@ -92,6 +106,7 @@ impl fmt::Display for Failure {
                 Some(hint) => write!(f, "{message}; hint: {hint}"),
                 None => f.write_str(message),
             },
+            Self::Program { message, .. } => f.write_str(message),
             Self::Closed => f.write_str("standard output is closed"),
         }
     }

@@ -15,7 +15,7 @@ use rolecall::params::{
 };
 use rolecall::sts::Region;
 use rolecall::web_identity::WebIdentityConfig;
-use rolecall::{Chain, Environment, Role};
+use rolecall::{Chain, ChainBuilder, Environment, Role};
 
 use crate::error::Failure;
 use crate::parameters::{NumberedExternalId, Tag};
@@ -76,7 +76,10 @@ impl fmt::Display for Base {
 impl BaseArgs {
     /// Creates a chain on this identity, without a role on top of it.
     pub(crate) fn chain(&self, session_name: Option<&SessionName>) -> Result<Chain, Failure> {
-        let builder = self.builder(session_name);
+        self.chain_with(self.builder(session_name))
+    }
+
+    fn chain_with(&self, builder: ChainBuilder) -> Result<Chain, Failure> {
         Ok(match &self.base {
             Base::Auto => builder.from_env(),
             Base::Env => builder.from_environment_keys(),
@@ -85,7 +88,7 @@ impl BaseArgs {
         }?)
     }
 
-    fn builder(&self, session_name: Option<&SessionName>) -> rolecall::ChainBuilder {
+    fn builder(&self, session_name: Option<&SessionName>) -> ChainBuilder {
         let mut builder = Chain::builder();
         if let Some(region) = &self.region {
             builder = builder.region(region.clone());
@@ -145,8 +148,17 @@ pub(crate) struct RoleArgs {
 impl RoleArgs {
     /// Creates the chain of these roles.
     pub(crate) fn chain(&self) -> Result<Chain, Failure> {
+        self.chain_with(|builder| builder)
+    }
+
+    /// Creates the chain of these roles with more settings.
+    pub(crate) fn chain_with(
+        &self,
+        configure: impl FnOnce(ChainBuilder) -> ChainBuilder,
+    ) -> Result<Chain, Failure> {
         self.check()?;
-        let (mut chain, first) = self.base_chain()?;
+        let builder = configure(self.base.builder(self.session_name.as_ref()));
+        let (mut chain, first) = self.base_chain_with(builder)?;
         for index in first..self.roles.len() {
             chain = self.add_role(chain, index)?;
         }
@@ -156,12 +168,13 @@ impl RoleArgs {
     /// Creates the chain of the base credentials, and returns it with the index of the first role
     /// to add to it. A token assumes the first role, which is then a part of the base.
     pub(crate) fn base_chain(&self) -> Result<(Chain, usize), Failure> {
+        self.base_chain_with(self.base.builder(self.session_name.as_ref()))
+    }
+
+    fn base_chain_with(&self, builder: ChainBuilder) -> Result<(Chain, usize), Failure> {
         Ok(match self.web_identity()? {
-            Some(config) => {
-                let builder = self.base.builder(self.session_name.as_ref());
-                (builder.from_web_identity(config)?, 1)
-            }
-            None => (self.base.chain(self.session_name.as_ref())?, 0),
+            Some(config) => (builder.from_web_identity(config)?, 1),
+            None => (self.base.chain_with(builder)?, 0),
         })
     }
 

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config_files;
 mod credentials;
+mod endpoint;
 mod error;
 mod files;
 mod identity;
@@ -18,6 +19,8 @@ mod parameters;
 mod random;
 mod runtime;
 mod shell;
+#[cfg(unix)]
+mod signals;
 mod store;
 mod time;
 

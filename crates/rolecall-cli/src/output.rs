@@ -200,6 +200,13 @@ impl Output {
         let _ = writeln!(stderr(self.global.color), "{note}note:{plain} {text}");
     }
 
+    /// Prints a warning to standard error.
+    pub(crate) fn warning(&self, text: &str) {
+        let (warning, plain) = (style::WARNING, anstyle::Reset);
+        // As for notes, a closed standard error does not fail the command.
+        let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {text}");
+    }
+
     /// Writes what is buffered.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod assume;
+mod attack;
 mod command;
 mod console;
+mod credential_process;
 mod doctor;
+mod endpoint;
+mod exec;
 mod folder;
 mod help;
 mod policy_account;
@@ -13,10 +17,11 @@ mod policy_check;
 mod policy_documents;
 mod policy_simulate;
 mod scaffold;
-mod token;
-mod credential_process;
+mod serve;
+mod short_sessions;
 #[cfg(unix)]
 mod store;
 #[cfg(unix)]
 mod store_faults;
+mod token;
 mod whoami;

@@ -142,6 +142,7 @@ async fn fetch(
 fn parts(failure: Failure) -> (String, Option<String>) {
     match failure {
         Failure::Operation { message, hint } | Failure::Usage { message, hint } => (message, hint),
+        Failure::Program { message, .. } => (message, None),
         Failure::Closed => (String::new(), None),
     }
 }

@@ -1,0 +1,310 @@
+//! `rolecall serve`: sessions for programs in any language.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::cli::OutputFormat;
+use crate::endpoint::{self, DEFAULT_ADDRESS, Routes, ServedRole, Server};
+use crate::error::Failure;
+use crate::identity::RoleArgs;
+use crate::output::{Output, progress};
+use crate::runtime;
+use crate::shell::{self, Syntax};
+
+/// Serve sessions to programs that use any AWS SDK, as ECS and EKS do for containers
+///
+/// Listens on the loopback address, and prints the variables that make an AWS SDK use the endpoint.
+/// The sessions are refreshed before they expire, so that programs neither end with their session
+/// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. `/` is a status page,
+/// `/healthz` and `/metrics` are for monitoring.
+///
+/// A client needs the token, which is in a file that only this user can read. On Linux, it also has
+/// to be a process of this user or of root; other users are refused even with the token. On other
+/// systems, the token alone decides.
+///
+/// --config serves many roles: a JSON file with an object `roles`, a list of objects. `path` is the
+/// path of the URL, and `roles` the role chain. Optional are `base`, `region`, `token_file`,
+/// `external_ids`, `session_name`, `duration`, `tags`, `transitive`, `source_identity`, `policy`
+/// and `policy_arns`, as the options of `assume`. SIGHUP reads the file again.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rolecall serve arn:aws:iam::111122223333:role/deploy
+  rolecall serve arn:aws:iam::111122223333:role/deploy --format dotenv > endpoint.env
+  rolecall serve --config roles.json --listen 127.0.0.1:9911 --directory ~/.rolecall/endpoint
+
+A file for --config:
+  { \"roles\": [
+    { \"path\": \"/deploy\", \"roles\": [\"arn:aws:iam::111122223333:role/deploy\"] },
+    { \"path\": \"/orders\", \"roles\": [\"arn:aws:iam::111122223333:role/hub\",
+                                   \"arn:aws:iam::444455556666:role/orders\"],
+      \"external_ids\": [\"shop-4711\"], \"duration\": \"1h\" } ] }")]
+#[command(mut_arg("roles", |roles| roles.required(false).required_unless_present("config")))]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    roles: RoleArgs,
+    /// File with the roles and their paths, instead of ROLE_ARN
+    #[arg(long, value_name = "FILE", help_heading = "Endpoint")]
+    #[arg(conflicts_with_all = [
+        "roles", "base", "region", "token_file", "external_id", "session_name", "duration", "tag",
+        "transitive", "source_identity", "policy", "policy_arn", "mfa_serial", "mfa_code",
+    ])]
+    config: Option<PathBuf>,
+    /// Loopback address and port to listen on; port 0 selects a free one
+    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS)]
+    #[arg(value_parser = loopback, help_heading = "Endpoint")]
+    listen: SocketAddr,
+    /// Folder of the token file and of the empty configuration files; defaults to a temporary one
+    #[arg(long, value_name = "FOLDER", help_heading = "Endpoint")]
+    directory: Option<PathBuf>,
+    /// Print the variables in this format; for one role only
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Result")]
+    #[arg(conflicts_with = "config")]
+    format: Option<Format>,
+}
+
+/// How the variables are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for `eval` in a POSIX shell: sh, bash, dash, zsh
+    Export,
+    /// Lines for `source` in fish
+    Fish,
+    /// Lines for `Invoke-Expression` in PowerShell
+    Powershell,
+    /// A record for `from nuon | load-env` in Nushell
+    Nushell,
+    /// Lines NAME=value for an env file
+    Dotenv,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(_) => Err("the address is not a loopback address".to_owned()),
+        Err(_) => Err("expected an address and a port, such as 127.0.0.1:9911".to_owned()),
+    }
+}
+
+impl Serve {
+    pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        runtime::block_on(self.serve(output))
+    }
+
+    async fn serve(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        // Before anything is there that a signal would have to remove.
+        let mut signals = Signals::install(self.config.is_some())?;
+        let routes = self.routes(&Routes::default())?;
+        tokio::select! {
+            prepared = self.prepare(&routes, output) => prepared?,
+            _ = signals.next() => return Ok(ExitCode::SUCCESS),
+        }
+        let server = Server::start(self.listen, self.directory.as_deref(), routes).await?;
+        let printed = self.print(&server, output);
+        if printed.is_ok() {
+            self.wait(&mut signals, &server, output).await;
+        }
+        let stopped = server.stop().await;
+        printed.and(stopped).map(|()| ExitCode::SUCCESS)
+    }
+
+    fn routes(&self, old: &Routes) -> Result<Routes, Failure> {
+        match &self.config {
+            Some(file) => Routes::configured(endpoint::read_config(file)?, old),
+            None => Ok(Routes::single(ServedRole::of_arguments(&self.roles)?)),
+        }
+    }
+
+    /// Fetches the first sessions. A role of the arguments that cannot be assumed is an error, and
+    /// one of several in a file a warning: the others are served.
+    async fn prepare(&self, routes: &Routes, output: &Output) -> Result<(), Failure> {
+        let failed = progress::show(output, "assuming the roles", fetch_all(routes)).await;
+        for (role, error) in failed {
+            if self.config.is_none() {
+                return Err(error.into());
+            }
+            output.warning(&format!("{}: {}", role.path(), error.report()));
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, signals: &mut Signals, server: &Server, output: &Output) {
+        while let Signal::Reload = signals.next().await {
+            // Without a file there is nothing to read: the terminal of the command was closed.
+            let Some(file) = &self.config else { return };
+            match self.routes(&server.routes()) {
+                Ok(routes) => {
+                    let count = routes.iter().count();
+                    server.replace_routes(routes);
+                    output.note(&format!("serving {count} roles of {}", file.display()));
+                    warm(&server.routes());
+                }
+                Err(failure) => {
+                    output.warning(&format!("keeping the roles of before: {}", failure.message()));
+                }
+            }
+        }
+    }
+
+    fn print(&self, server: &Server, output: &mut Output) -> Result<(), Failure> {
+        let routes = server.routes();
+        match (self.format, routes.iter().next()) {
+            (Some(format), Some(role)) => {
+                output.require(&[OutputFormat::Table])?;
+                let variables = server.variables(role);
+                output.line(&shell::assignments(format.syntax(), &variables)?)?;
+            }
+            _ => {
+                let settings = Settings::new(server, &routes);
+                output.record(&settings, &settings.rows())?;
+            }
+        }
+        // The reader must not have to wait for the end of the endpoint.
+        output.finish()
+    }
+}
+
+impl Format {
+    fn syntax(self) -> Syntax {
+        match self {
+            Self::Export => Syntax::Posix,
+            Self::Fish => Syntax::Fish,
+            Self::Powershell => Syntax::Powershell,
+            Self::Nushell => Syntax::Nushell,
+            Self::Dotenv => Syntax::Dotenv,
+        }
+    }
+}
+
+/// Fetches the sessions of all roles at once, and returns what failed, in the order of the paths.
+async fn fetch_all(routes: &Routes) -> Vec<(Arc<ServedRole>, rolecall::SessionError)> {
+    let mut fetches = JoinSet::new();
+    for role in routes.iter().map(Arc::clone) {
+        fetches.spawn(async move {
+            let result = role.prepare().await;
+            result.err().map(|error| (role, error))
+        });
+    }
+    let mut failed: Vec<_> = fetches.join_all().await.into_iter().flatten().collect();
+    failed.sort_by(|(a, _), (b, _)| a.path().cmp(b.path()));
+    failed
+}
+
+/// Fetches the sessions of roles that have none yet, in the background. What fails is on the status
+/// page.
+fn warm(routes: &Routes) {
+    for role in routes.iter().map(Arc::clone) {
+        tokio::spawn(async move { role.prepare().await });
+    }
+}
+
+/// What clients have to be told.
+#[derive(Debug, Serialize)]
+struct Settings {
+    /// The status page.
+    url: String,
+    token_file: PathBuf,
+    roles: Vec<RoleSettings>,
+}
+
+#[derive(Debug, Serialize)]
+struct RoleSettings {
+    path: String,
+    role: String,
+    environment: BTreeMap<&'static str, String>,
+}
+
+impl Settings {
+    fn new(server: &Server, routes: &Routes) -> Self {
+        let roles = routes.iter().map(|role| RoleSettings {
+            path: role.path().to_string(),
+            role: role.role().to_owned(),
+            environment: server.variables(role).into_iter().collect(),
+        });
+        Self { url: server.url(), token_file: server.token_file(), roles: roles.collect() }
+    }
+
+    fn rows(&self) -> Vec<(&str, String)> {
+        let mut rows = vec![("Status page", format!("{}/", self.url))];
+        for role in &self.roles {
+            if let [_, _, ..] = self.roles.as_slice() {
+                rows.push(("", String::new()));
+            }
+            rows.push(("Role", role.role.clone()));
+            rows.extend(role.environment.iter().map(|(name, value)| (*name, value.clone())));
+        }
+        rows
+    }
+}
+
+/// What a signal asks for.
+enum Signal {
+    Stop,
+    Reload,
+}
+
+/// The signals that end the endpoint or reload its file.
+struct Signals {
+    #[cfg(unix)]
+    stop: [tokio::signal::unix::Signal; 2],
+    /// `None` if the signal stays ignored.
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// `reloads` is `true` if SIGHUP reads a file again. If it would stop the endpoint, `nohup` is
+    /// honoured.
+    fn install(reloads: bool) -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        use crate::signals::is_ignored;
+
+        let install = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::operation(format!("cannot handle signals: {error}")))
+        };
+        let hangup = SignalKind::hangup();
+        let is_caught = reloads || !is_ignored(hangup.as_raw_value());
+        let hangup = is_caught.then(|| install(hangup)).transpose()?;
+        let stop = [install(SignalKind::terminate())?, install(SignalKind::interrupt())?];
+        Ok(Self { stop, hangup })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let [terminate, interrupt] = &mut self.stop;
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => Signal::Stop,
+            _ = interrupt.recv() => Signal::Stop,
+            _ = hangup => Signal::Reload,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn install(_reloads: bool) -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) -> Signal {
+        // An error says that there is no console to press Ctrl-C on.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Stop
+    }
+}

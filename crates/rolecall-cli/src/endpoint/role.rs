@@ -1,0 +1,145 @@
+//! One role of the endpoint.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rolecall::cache::{Refresh, Status};
+use rolecall::observe::{Event, Observer};
+use rolecall::{CachedProvider, ErrorKind, Session, SessionError};
+
+use super::config::RoleEntry;
+use super::routes::RoutePath;
+use crate::error::Failure;
+use crate::identity::RoleArgs;
+
+/// Time limit of a client's wait for a session. The fetch continues without the client.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A role, its cached session, and what is counted of it.
+#[derive(Debug)]
+pub(crate) struct ServedRole {
+    path: RoutePath,
+    /// `None` for the role of the command's arguments.
+    entry: Option<RoleEntry>,
+    role: String,
+    region: Option<String>,
+    provider: CachedProvider,
+    fetches: Arc<Fetches>,
+    served: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Counts the fetches of the last role of a chain.
+#[derive(Debug, Default)]
+struct Fetches {
+    provider: OnceLock<String>,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Observer for Fetches {
+    fn observe(&self, provider: &str, event: &Event<'_>) {
+        // The earlier roles of a chain report to the same observer.
+        if self.provider.get().is_none_or(|own| own != provider) {
+            return;
+        }
+        let Event::FetchCompleted { result, .. } = event else { return };
+        let counter = if result.is_ok() { &self.succeeded } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ServedRole {
+    /// Creates the role of a command's arguments.
+    pub(crate) fn of_arguments(arguments: &RoleArgs) -> Result<Self, Failure> {
+        if arguments.mfa_serial.is_some() {
+            let message = "--mfa-serial cannot be used for sessions that are refreshed: each \
+                           refresh would need a code";
+            let hint = "use `assume` or `exec` without --refresh, with a longer --duration";
+            return Err(Failure::usage(message).with_hint(hint));
+        }
+        Self::new(RoutePath::of_arguments(), arguments)
+    }
+
+    /// Creates the role of an entry of the configuration file.
+    pub(crate) fn configured(entry: RoleEntry) -> Result<Self, Failure> {
+        let path = entry.path.clone();
+        let created = Self::new(path.clone(), &entry.arguments());
+        // The file is what is wrong, and not the arguments of the command.
+        let role = created.map_err(|failure| match failure {
+            Failure::Usage { message, hint } | Failure::Operation { message, hint } => {
+                Failure::Operation { message: format!("{path}: {message}"), hint }
+            }
+            other => other,
+        })?;
+        Ok(Self { entry: Some(entry), ..role })
+    }
+
+    fn new(path: RoutePath, arguments: &RoleArgs) -> Result<Self, Failure> {
+        let fetches = Arc::new(Fetches::default());
+        let observer = Arc::clone(&fetches);
+        // A client asks once for the lifetime of a session. Its request must not be the one that
+        // waits for STS, so that the session is refreshed whether or not it was used.
+        let configure =
+            |builder: rolecall::ChainBuilder| builder.refresh(Refresh::Always).observer(observer);
+        let chain = arguments.chain_with(configure)?;
+        let provider = chain.provider();
+        let _ = fetches.provider.set(provider.status().provider);
+        let region = chain.sts_client().ok().map(|sts| sts.endpoint().region().to_string());
+        let role = arguments.roles.last().map(ToString::to_string).unwrap_or_default();
+        let (served, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { path, entry: None, role, region, provider, fetches, served, failed })
+    }
+
+    pub(crate) fn path(&self) -> &RoutePath {
+        &self.path
+    }
+
+    pub(crate) fn entry(&self) -> Option<&RoleEntry> {
+        self.entry.as_ref()
+    }
+
+    /// Returns the ARN.
+    pub(crate) fn role(&self) -> &str {
+        &self.role
+    }
+
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.provider.status()
+    }
+
+    /// Fetches the first session, so that the first client does not wait for it.
+    pub(crate) async fn prepare(&self) -> Result<(), SessionError> {
+        self.provider.ready().await
+    }
+
+    /// Returns the session for a client.
+    pub(crate) async fn serve(&self) -> Result<Session, SessionError> {
+        let result = match tokio::time::timeout(WAIT, self.provider.session()).await {
+            Ok(result) => result,
+            Err(_) => {
+                let message = format!("no session within {} seconds", WAIT.as_secs());
+                Err(SessionError::new(ErrorKind::Unavailable, message))
+            }
+        };
+        let counter = if result.is_ok() { &self.served } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    /// Returns the number of fetches that succeeded and that failed.
+    pub(crate) fn fetches(&self) -> (u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.fetches.succeeded), read(&self.fetches.failed))
+    }
+
+    /// Returns the number of clients that received the session and an error.
+    pub(crate) fn requests(&self) -> (u64, u64) {
+        (self.served.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
+}
