@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The other crates of the workspace that each published crate may depend on, without the prefix
 /// `rolecall-`. Any may have dev-dependencies on the testkit and others.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("core", &[]),
     ("policy", &[]),
     ("sts", &["core"]),
@@ -16,6 +16,8 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("cache", &["core"]),
     ("testkit", &["core", "policy"]),
     ("rolecall", &["assume-role", "cache", "core", "policy", "sts", "web-identity"]),
+    // The testkit is the local AWS of `rolecall sandbox`.
+    ("cli", &["rolecall", "testkit"]),
 ];
 
 /// These are not published and may use any crate.
