@@ -135,7 +135,7 @@ pub(crate) struct RoleArgs {
     /// Managed session policy of the last role; repeat for more
     #[arg(long, value_name = "ARN", help_heading = "Session")]
     pub(crate) policy_arn: Vec<PolicyArn>,
-    /// MFA device of the user who assumes the first role; asks for its code
+    /// MFA device of the user that assumes the first role; asks for its code
     #[arg(long, value_name = "SERIAL", help_heading = "Session")]
     pub(crate) mfa_serial: Option<MfaSerial>,
     /// Read the MFA code from standard input; the only value is `-`, since arguments are visible to

@@ -227,7 +227,7 @@ fn choice(color: Color) -> ColorChoice {
 }
 
 /// Returns the width that COLUMNS sets, or that of the terminal. Output to a file or a pipe has a
-/// fixed width otherwise, so that it does not depend on the window of the person who runs the
+/// fixed width otherwise, so that it does not depend on the window of the person that runs the
 /// command.
 fn width() -> u16 {
     let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());

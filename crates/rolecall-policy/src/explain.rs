@@ -20,8 +20,9 @@ use crate::statement::Mismatch;
 /// # Values of the request
 ///
 /// An explanation contains values of condition keys, such as the external id that a trust policy
-/// expects: show it only where the policies may be read. The sentence and the table cut values after
-/// 300 characters and show three of many; the fields, and what is serialised, have all of them.
+/// expects: show it only where the policies may be read. The sentence and the table cut values
+/// after 300 characters and show three of many; the fields, and what is serialised, have all of
+/// them.
 ///
 /// # Serialised form
 ///

@@ -42,8 +42,8 @@ use crate::timer::Timer;
 /// before they expire, and the next call resolves another one. Identities without an expiration are
 /// resolved by each call. Both are resolved with the configuration of the call, and their errors
 /// are returned unchanged. Callers that waited for another call's attempt receive a copy of its
-/// error: a `TokenError` or a `SessionError` is copied with its type, and other errors as text. An error
-/// is not remembered.
+/// error: a `TokenError` or a `SessionError` is copied with its type, and other errors as text. An
+/// error is not remembered.
 ///
 /// A `config_override` with a credentials provider bypasses the client's identity cache: the SDK
 /// gives that call a cache of its own.

@@ -36,8 +36,8 @@ impl Peers {
         Ok(Self { lookup })
     }
 
-    /// Returns `true` if the connection belongs to the user of this process, or to root, who could
-    /// read the token and this process's memory anyway.
+    /// Returns `true` if the connection belongs to the user of this process, or to root, which
+    /// could read the token and this process's memory anyway.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) async fn is_permitted(&self, ends: Ends) -> bool {
         let own = rustix::process::geteuid().as_raw();

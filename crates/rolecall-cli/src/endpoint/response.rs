@@ -66,7 +66,7 @@ impl Refusal {
             Self::Malformed => "the request has a body, or not exactly one Host header",
             Self::Unauthorized => "the Authorization header is missing or is not the token",
             Self::ForeignHost => "the request is not for this endpoint",
-            Self::ForeignUser => "the client is not a process of the user who runs the endpoint",
+            Self::ForeignUser => "the client is not a process of the user that runs the endpoint",
             Self::NotFound => "no role is served at this path",
             Self::Method => "the only method is GET",
             Self::RateLimit => "too many requests",

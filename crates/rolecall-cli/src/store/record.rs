@@ -129,7 +129,7 @@ impl Record {
             return Age::Expired;
         };
         let lifetime = Duration::from_secs(self.lifetime);
-        // The clock was set back. Nobody knows how much of the session remains.
+        // The clock was set back. How much of the session remains is not known.
         if remaining > lifetime + CLOCK_TOLERANCE {
             return Age::Expired;
         }

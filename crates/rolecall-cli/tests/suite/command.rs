@@ -21,7 +21,7 @@ impl Setup {
         Self { world: World::new().await.unwrap(), home: tempfile::tempdir().unwrap() }
     }
 
-    /// Returns the variables of the user `ann`, who can assume the role `hub`.
+    /// Returns the variables of the user `ann`, which can assume the role `hub`.
     pub(crate) fn user(&self) -> Vec<(String, String)> {
         let keys = self.world.aws.user_credentials(SHOP, "ann").unwrap();
         self.with_endpoint(&[

@@ -63,8 +63,8 @@ impl SecretsAccess {
     ///
     /// A secret's ARN has six random characters after its name, which are not known before it is
     /// created: the policy has `-??????` in their place. With `-*`, it would also include secrets
-    /// whose names continue after the hyphen. A secret that is deleted and created anew with the same
-    /// name is included. (Secrets Manager User Guide, "Limiting access to specific secrets".)
+    /// whose names continue after the hyphen. A secret that is deleted and created again with the
+    /// same name is included. (Secrets Manager User Guide, "Limiting access to specific secrets".)
     ///
     /// # Errors
     ///
