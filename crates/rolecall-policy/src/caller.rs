@@ -86,6 +86,8 @@ impl Caller {
             let account = Arn::parse(text).map(|arn| arn.account.to_owned());
             return Ok(Self { account, arn: text.to_owned(), kind });
         }
+        // The two overlap: a service has the form of a provider's name, and one provider the form
+        // of a service. The list of well-known providers tells them apart.
         let federated = matches!(Principal::parse("Federated", text), Ok(Principal::Federated(_)));
         let service = is_service(text);
         if federated && !service {
@@ -187,6 +189,7 @@ impl Caller {
         let own = self.account.as_deref();
         match Arn::parse(account) {
             None => own == Some(account),
+            // Callers of `aws` and of `aws-cn` are not the same, even if their account ids are.
             Some(root) => {
                 let partition = Arn::parse(&self.arn).map(|arn| arn.partition);
                 own == Some(root.account) && partition == Some(root.partition)
@@ -196,6 +199,8 @@ impl Caller {
 
     /// A session's ARN omits the role's path, so the role's ARN is compared if it is known.
     fn is_session_of(&self, role: &str, known: Option<&str>, context: &Context) -> bool {
+        // For a session, the key has the ARN of its role, with the path that the session's ARN
+        // omits.
         let from_context = match context.lookup("aws:principalarn") {
             Some([arn]) => Some(arn.as_str()),
             _ => None,
@@ -203,6 +208,7 @@ impl Caller {
         if let Some(known) = known.or(from_context) {
             return known == role;
         }
+        // An account has one role of a name, whatever its path, so the name tells the role.
         let (Some(role), Some(session)) = (Arn::parse(role), Arn::parse(&self.arn)) else {
             return false;
         };

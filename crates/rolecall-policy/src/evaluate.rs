@@ -230,6 +230,8 @@ impl Evaluation<'_, '_> {
             if let Ok(naming) = result {
                 match statement.effect() {
                     Effect::Deny => tally.denies = true,
+                    // The closest Allow counts: a statement that names only the account must not
+                    // hide one that names the caller itself, whose grant has fewer limits.
                     Effect::Allow => tally.allows = tally.allows.max(Some(naming)),
                 }
             }
@@ -247,6 +249,8 @@ impl Evaluation<'_, '_> {
 
     /// Each level must allow; any level may deny.
     fn service_control(&mut self, levels: &[Vec<PermissionPolicy>]) -> Tally {
+        // The levels are combined by the least of them, so that one level without an Allow makes
+        // the whole organization silent.
         let mut all = Tally { denies: false, allows: Some(Naming::Exactly) };
         for (level, policies) in levels.iter().enumerate() {
             let mut tally = Tally::default();
@@ -262,6 +266,8 @@ impl Evaluation<'_, '_> {
     }
 
     fn resource_control(&mut self, levels: &[Vec<ResourcePolicy>]) -> Tally {
+        // Only the denies of this tally are read. Every level has RCPFullAWSAccess, which a caller
+        // of this function need not pass, so a missing Allow must not deny.
         let mut tally = Tally::default();
         for (level, policies) in levels.iter().enumerate() {
             for (index, policy) in policies.iter().enumerate() {
@@ -284,6 +290,8 @@ pub(crate) fn decide(
     if request.action.as_lower_case() == "sts:getcalleridentity" {
         return (Outcome::Allowed, Reason::AlwaysAllowed);
     }
+    // A Deny with NotPrincipal applies to every caller that has a boundary, whatever the boundary
+    // says, so the statements of the resource's policies need to know of it.
     let has_boundary = policies.boundaries.is_some();
     let mut evaluation = Evaluation { request, has_boundary, knowledge, report };
     let identity = evaluation.permissions(PolicyType::Identity, policies.identity);
@@ -298,6 +306,8 @@ pub(crate) fn decide(
     if let Some(policy) = policies.trust {
         evaluation.document(&mut trust, (PolicyType::Trust, None, 0), policy.document());
     }
+    // Service control policies limit the callers of member accounts. A service or a federated
+    // identity is in no account, and a missing Allow would wrongly stop it.
     let in_account = request.caller().account().is_some();
     let service_control = match policies.service_control {
         Some(levels) if in_account => Some(evaluation.service_control(levels)),
@@ -321,9 +331,13 @@ pub(crate) fn decide(
         }
     }
     let silent = |tally: Option<Tally>| tally.is_some_and(|tally| tally.allows.is_none());
+    // Before any grant is considered: neither the root user nor a grant of the resource's policy
+    // overcomes a service control policy.
     if silent(service_control) {
         return not_allowed_by(PolicyType::ServiceControl);
     }
+    // Without its trust policy, a role can be assumed by no caller. A request to assume one is
+    // decided by trust even if no policy is passed, or else the identity policy would suffice.
     let by_trust = policies.trust.is_some() || request.is_decided_by_trust();
     let (side, granted) = if policies.trust.is_some() {
         (PolicyType::Trust, trust.allows)
@@ -333,6 +347,7 @@ pub(crate) fn decide(
         (PolicyType::Resource, resource.allows)
     };
     let own = Own {
+        // The root user has all permissions of its account, and no policies.
         by_identity: identity.allows.is_some() || request.caller().is_root(),
         limited_by_session: silent(session),
         limited_by_boundary: silent(boundary),
@@ -347,8 +362,12 @@ pub(crate) fn decide(
             Some(_) => (Outcome::Allowed, Reason::AllowedBy(side)),
             None => not_allowed_by(side),
         },
+        // Trust that names an account names its root user's ARN, which still cannot assume the
+        // role.
         CallerKind::Root if by_trust => (Outcome::ImplicitlyDenied, Reason::RootCannotAssumeRoles),
         _ if request.is_same_account() => same_account(request, side, granted, own, by_trust),
+        // Across accounts neither side decides for the other: the resource's policy lets the caller
+        // in, and the caller's own policies, within their limits, let it call.
         _ => match (granted, own.missing()) {
             (None, _) => not_allowed_by(side),
             (Some(_), Some(missing)) => not_allowed_by(missing),
@@ -372,6 +391,8 @@ struct Own {
 impl Own {
     /// Returns the kind of policy that keeps the caller's own policies from allowing the request.
     fn missing(self) -> Option<PolicyType> {
+        // The order is that of the explanation: without an identity policy that allows the request,
+        // a wider boundary or session policy would change nothing.
         if !self.by_identity {
             Some(PolicyType::Identity)
         } else if self.limited_by_boundary {
@@ -406,9 +427,12 @@ fn same_account(
         return (Outcome::Allowed, Reason::AllowedBy(side));
     }
     match (granted, own.missing()) {
+        // An identity policy alone never suffices to assume a role.
         (None, _) if by_trust => not_allowed_by(side),
         (_, None) if request.caller().is_root() => (Outcome::Allowed, Reason::Root),
         (_, None) => (Outcome::Allowed, Reason::AllowedBy(PolicyType::Identity)),
+        // The grant stands in for an identity policy, so the missing one is not the cause: the
+        // explanation names the limit that was reached.
         (Some(Naming::Role), Some(PolicyType::Identity)) if own.limited_by_boundary => {
             not_allowed_by(PolicyType::Boundary)
         }

@@ -358,6 +358,7 @@ pub(crate) fn nearest<'a>(
         "Resource" | "NotResource" => 1,
         _ => 0,
     };
+    // Of equals, `max_by_key` returns the last, and the first statement is the one to name.
     candidates.rev().max_by_key(|(_, mismatch)| rank(mismatch))
 }
 

@@ -156,6 +156,8 @@ pub(crate) fn count_without_white_space(text: &str) -> usize {
         }
         count += 1;
         match c {
+            // An escaped quote does not end the string. If it did, the white space after it in the
+            // string would not be counted, and a policy over its quota would pass.
             _ if escaped => escaped = false,
             '\\' if in_string => escaped = true,
             '"' => in_string = !in_string,

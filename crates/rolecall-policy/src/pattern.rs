@@ -133,6 +133,7 @@ impl Variable {
         match context.lookup(&self.key) {
             Some([value]) => Some(value),
             None => self.default.as_deref(),
+            // A default stands for a missing key only. IAM chooses none of several values.
             Some(_) => None,
         }
     }
@@ -242,6 +243,8 @@ impl Pattern {
         let Shape::Segments(segments) = &self.shape else { return Some(self.text.to_string()) };
         let values = Values::resolve(&self.variables, context)?;
         let mut text = String::new();
+        // The result is compiled as a pattern again. A value that the caller chooses, such as a
+        // session tag `*`, must not become a wildcard there.
         let push_escaped = |literal: &str, text: &mut String| {
             for c in literal.chars() {
                 match c {
@@ -266,6 +269,7 @@ impl Pattern {
     /// Returns `true` if the pattern equals `text` regardless of case. For patterns that were
     /// compiled without wildcards.
     pub(crate) fn equals_ignoring_case(&self, text: &str, context: &Context) -> bool {
+        // The lower case of a character may be several, so the lengths of the texts tell nothing.
         let same = |pattern: &mut dyn Iterator<Item = char>| {
             pattern.flat_map(char::to_lowercase).eq(text.chars().flat_map(char::to_lowercase))
         };

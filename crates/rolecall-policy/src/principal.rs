@@ -83,12 +83,15 @@ impl Principal {
     /// Parses a value of an element of `Principal`. The error is a message.
     pub(crate) fn parse(kind: &str, value: &str) -> Result<Self, String> {
         let fail = |fault: &str| Err(format!("{value:?} {fault}"));
+        // The messages below repeat the value, and a hostile document must not fill a log with it.
         if value.len() > MAX_PRINCIPAL {
             return Err(format!("a principal of more than {MAX_PRINCIPAL} bytes"));
         }
         if kind == "AWS" {
             return Self::parse_aws(value);
         }
+        // IAM has no wildcards inside a principal. Accepted as plain text, the value would name no
+        // caller, and a Deny with it would protect nothing.
         if value.contains(['*', '?']) {
             return fail("contains a wildcard; hint: name each principal");
         }
@@ -150,6 +153,8 @@ impl Principal {
                  aws:PrincipalArn in a condition"
             ));
         }
+        // AWS shows a deleted user or role by its unique id. The policy stays in force for its
+        // other principals, so this is not an error.
         if is_unique_id(value) {
             return Ok(Self::Deleted(value.to_owned()));
         }
@@ -162,6 +167,8 @@ impl Principal {
             let name = arn.resource.strip_prefix(kind);
             name.is_some_and(|name| !name.is_empty() && !name.ends_with('/'))
         };
+        // A session's ARN omits the role's path: a third part after the kind would be a path that
+        // was copied from the role's ARN, and no session would match.
         let session = |kind: &str| {
             let mut parts = arn.resource.split('/');
             parts.next() == Some(kind)

@@ -35,6 +35,8 @@ impl Request {
     /// its ARN, and where the ARN has none, as in Amazon S3, to the caller's.
     pub fn new(caller: Caller, action: impl Into<String>, resource: impl Into<String>) -> Self {
         let (action_text, resource) = (action.into(), resource.into());
+        // The ARN of an S3 bucket has no account, and that of AWS's own policy has `aws`: neither
+        // can be compared with the caller's account.
         let resource_account = Arn::parse(&resource)
             .map(|arn| arn.account)
             .filter(|account| is_account(account))

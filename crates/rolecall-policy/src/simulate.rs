@@ -332,6 +332,8 @@ fn read_levels<T>(
     node: Node<'_, '_>,
     wrap: fn(Document) -> T,
 ) -> Parsed<Vec<Vec<T>>> {
+    // A list of policies is one level. Taken for a list of levels, each policy would have to allow
+    // the request by itself.
     let is_object = |item: &Json<'_>| matches!(item.value, Value::Object(_));
     if matches!(&node.json.value, Value::List(items) if items.iter().any(is_object)) {
         return Ok(vec![read_policies(kind, node, wrap)?]);

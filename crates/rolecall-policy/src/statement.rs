@@ -26,6 +26,8 @@ pub(crate) fn match_statement<'a>(
     knowledge: Knowledge<'_>,
 ) -> Result<Naming, Mismatch<'a>> {
     let context = &request.context;
+    // In the best case for the request, an element that depends on an unknown key matches in an
+    // Allow and not in a Deny; in the worst case it is the reverse.
     let matching = knowledge.for_effect(statement.effect);
     let actions = &statement.actions;
     let action = actions.patterns.iter().any(|pattern| pattern.matches_action(&request.action));
@@ -42,6 +44,7 @@ pub(crate) fn match_statement<'a>(
         }
     }
     let naming = match &statement.principals {
+        // A policy of an identity applies to whatever it is attached to.
         None => Some(Naming::Exactly),
         Some(principals) => {
             match_principals(principals, statement.effect, request, has_boundary, matching)
@@ -68,6 +71,8 @@ fn match_principals(
         .patterns
         .iter()
         .filter_map(|principal| request.caller.named_by(principal, &request.context));
+    // A list may name the caller's account and its ARN. The closer of the two counts, since the
+    // account alone would ask for an identity policy as well.
     let mut closest = namings.max();
     if matching.names_session(&request.caller, principals) {
         closest = Some(Naming::Exactly);

@@ -95,6 +95,8 @@ impl WebIdentityClaims {
         let issuer = issuer(claims)?;
         let mut keys = Vec::new();
         for ClaimKey { key, claims: names, in_session } in keys_of(&issuer) {
+            // The first claim that the token has counts: for most issuers `azp`, if it is there, is
+            // the audience and not `aud`.
             for name in *names {
                 if let Some(values) = strings(name, lookup(claims, name))? {
                     keys.push((format!("{issuer}:{key}"), values, *in_session));
@@ -166,6 +168,8 @@ impl WebIdentityClaims {
     pub fn from_token(token: &str) -> Result<Self, PolicyError> {
         let parts: Vec<&str> = token.trim().split('.').collect();
         let payload = match parts.as_slice() {
+            // A JWT is in the URL-safe alphabet. Its signature is not verified: the claims tell
+            // what STS would decide about a genuine token, and grant nothing.
             [_, payload, _] => decode(&payload.replace('-', "+").replace('_', "/")),
             _ => None,
         };
@@ -241,6 +245,8 @@ impl WebIdentityClaims {
     pub fn session_keys(&self, role: &str) -> Result<Vec<(String, Vec<String>)>, PolicyError> {
         let one = |key: &str, value: &str| (key.to_owned(), vec![value.to_owned()]);
         let mut keys = vec![one("aws:FederatedProvider", &self.federated_provider(role)?)];
+        // Some claims are keys of the request that starts the session alone. A policy of
+        // permissions that tests one of these would never match.
         let in_session = self.keys.iter().filter(|(_, _, in_session)| *in_session);
         keys.extend(in_session.map(|(key, values, _)| (key.clone(), values.clone())));
         keys.extend(

@@ -46,6 +46,8 @@ impl Accounts {
             return Err(PolicyError::new("role", message));
         };
         let mut search = Search::new(self, context);
+        // Two searches, since the shortest path may have conditions where a longer one has none: a
+        // report of the first alone would make the role look better protected than it is.
         let shortest = search.paths(index, Verdict::Conditional);
         let sure = search.paths(index, Verdict::Allowed);
         let mut assumers = Vec::new();
@@ -138,6 +140,8 @@ impl<'a> Search<'a> {
             let mut next = Vec::new();
             for to in level {
                 for node in self.callers(to, &waiting) {
+                    // The first path that is found is a shortest one. Ignoring the later ones also
+                    // ends cycles of roles that assume each other.
                     let is_new = node != Node::Described(target) && !paths.contains_key(&node);
                     if !is_new || self.verdict(&node, to) < at_least {
                         continue;
@@ -164,11 +168,14 @@ impl<'a> Search<'a> {
             return Vec::new();
         };
         let Named { mut nodes, accounts, everyone } = self.named(role);
+        // In the role's own account, `Principal: "*"` suffices without an identity policy.
         if everyone {
             let of_account = identities.iter().enumerate();
             let of_account = of_account.filter(|(_, it)| it.account == identity.account);
             nodes.extend(of_account.map(|(index, _)| Node::Described(index)));
         }
+        // Trust in an account delegates to its policies, and so does `*` for another account: only
+        // principals with a grant of their own need be asked.
         if everyone || !accounts.is_empty() {
             let allowed = waiting.iter().filter(|index| {
                 let caller = identities.get(**index);
@@ -197,6 +204,7 @@ impl<'a> Search<'a> {
         let statements = role.trust.document().statements().iter();
         for statement in statements.filter(|it| it.effect() == Effect::Allow) {
             let Some(principals) = statement.principals() else { continue };
+            // An Allow with NotPrincipal names every caller but some, described or not.
             if principals.is_negated() {
                 named.everyone = true;
                 named.nodes.push(Node::Other(Subject::Anyone));

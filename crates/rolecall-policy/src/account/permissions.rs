@@ -189,6 +189,8 @@ impl Reader<'_> {
                 .conditions()
                 .iter()
                 .partition(|condition| keys.leave_open(condition, &self.context));
+            // A known condition that fails keeps the statement from ever applying; an open one is
+            // reported as a requirement.
             if !known.iter().all(|condition| condition.is_met(&self.context)) {
                 continue;
             }

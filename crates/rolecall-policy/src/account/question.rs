@@ -87,6 +87,8 @@ impl<'a> Question<'a> {
                 policies = policies.boundaries(boundary);
             }
         } else {
+            // Policies that are not described count as allowing, and the answer says so: a caller
+            // that is left out because its policies are unknown would be a false all-clear.
             policies = policies.identity(&ALLOW_ALL);
             match subject {
                 Subject::External(arn) => {
@@ -123,6 +125,8 @@ impl<'a> Question<'a> {
 
     pub(super) fn verdict(&self) -> Verdict {
         let allowed = |case| self.decide(case, &mut |_| {}).0;
+        // What the best case refuses is refused whatever the unknown keys are. Most principals end
+        // here, after one evaluation.
         if !allowed(Case::Best) {
             Verdict::NotAllowed
         } else if !self.assumptions.is_empty() || !allowed(Case::Worst) {

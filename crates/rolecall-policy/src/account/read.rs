@@ -149,6 +149,7 @@ impl Reader {
         let mut is_complete = false;
         for page in pages {
             let mut members = page.parse(MAX_BYTES)?.object()?;
+            // The pages may be in any order, so any one of them may be the last.
             is_complete |= !is_continued(&mut members);
             for (key, all) in KEYS.iter().zip(&mut lists) {
                 if members.has(key) {
@@ -165,10 +166,13 @@ impl Reader {
             let message = format!("{fault}; {EXPORT}, or pass all pages to parse_pages");
             return Err(PolicyError::new("description", message));
         }
+        // A list is missing from a filtered export. Read as empty, it would make principals look as
+        // if they had fewer permissions than they have.
         if let Some((key, _)) = KEYS.iter().zip(&lists).find(|(_, list)| list.is_none()) {
             return Err(PolicyError::new("description", format!("{key} is missing; {EXPORT}")));
         }
         let [policies, groups, users, roles] = lists.map(Option::unwrap_or_default);
+        // Users and roles refer to the policies and groups, which are therefore read first.
         for node in policies {
             self.managed_policy(node)?;
         }
@@ -195,6 +199,7 @@ impl Reader {
         let name = name.or_else(|| arn.rsplit('/').next().map(str::to_owned)).unwrap_or_default();
         let of_aws = Arn::parse(&arn).is_some_and(|arn| arn.account == "aws");
         let kind = if of_aws { PolicyKind::AwsManaged } else { PolicyKind::Managed };
+        // AWS's policies are of the account `aws`, so they do not tell which account is described.
         if !of_aws {
             self.owned(&members, &arn)?;
         }
@@ -272,6 +277,8 @@ impl Reader {
         let tags = tags(&mut members)?;
         let role = if kind == "Role" {
             let trust = document(members.require("AssumeRolePolicyDocument")?, PolicyKind::Trust)?;
+            // Service control policies do not limit service-linked roles, for which IAM reserves
+            // this path.
             let is_service_linked = path.is_some_and(|path| path.starts_with("/aws-service-role/"));
             Some(Role::new(TrustPolicy::from_document(trust), is_service_linked))
         } else {
@@ -358,6 +365,8 @@ impl Reader {
             let uses = self.uses.get(arn).copied().unwrap_or_default();
             let roles = ["is attached to", "is the permissions boundary of"];
             for ((said, read), role) in managed.counts.into_iter().zip(uses).zip(roles) {
+                // AWS counts more uses than the description has: it was filtered, and an answer may
+                // leave out principals.
                 if said > read {
                     gaps.push(format!(
                         "the policy {arn} {role} {said} users, groups or roles, and the \
@@ -382,6 +391,7 @@ fn tags(members: &mut Object<'_, '_>) -> Parsed<Vec<(String, String)>> {
 
 /// Reads a document, which is an object, or a string that contains one.
 fn document(node: Node<'_, '_>, kind: PolicyKind) -> Parsed<Document> {
+    // The IAM API returns documents as percent-encoded text, and the AWS CLI as objects.
     let Value::String(text) = &node.json.value else { return node.document(kind) };
     let decoded =
         percent_decode(text).map_err(|fault| node.error(format!("the document {fault}")))?;

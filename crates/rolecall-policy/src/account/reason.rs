@@ -102,6 +102,7 @@ impl Question<'_> {
                 ways.push(vec![by_role, limits.clone()]);
             }
             if within_limits && !own.is_empty() {
+                // The caller's own policies suffice for other resources, and never for a role.
                 let guard = if trust { group(side, &any) } else { Group::new() };
                 ways.push(vec![own, guard, limits]);
             }
@@ -120,6 +121,7 @@ impl Question<'_> {
             way.extend((0..levels).map(of_level));
             way.retain(|group| !group.is_empty());
         }
+        // With one way that needs nothing, conditions of the others would seem to matter.
         if let Some(sure) = ways.iter().position(|way| way.iter().all(is_sure)) {
             ways = vec![ways.swap_remove(sure)];
         }

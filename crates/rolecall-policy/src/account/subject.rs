@@ -80,6 +80,8 @@ impl Subject {
     /// Returns the keys that every request of the subject carries, and those that are given: what
     /// the description says of a key counts more.
     pub(super) fn context(&self, identity: Option<&Identity>, given: &Context) -> Context {
+        // The context is given for all principals at once. A key that this one's requests cannot
+        // carry is left out, so that a condition on it fails as it does at AWS.
         let carried = given.iter().filter(|(key, _)| !self.never_carries(identity, key, None));
         let mut context = carried.fold(Context::new(), |context, (key, values)| {
             context.with_values(key, values.iter().map(String::as_str))
@@ -124,6 +126,8 @@ impl Subject {
                 set("aws:userid", id);
             }
         }
+        // A session's tags override those of its role, which tell nothing if a session may pass
+        // some.
         if identity.has_own_tags() {
             for (key, value) in &identity.tags {
                 set(&format!("aws:PrincipalTag/{key}"), value);
@@ -142,6 +146,7 @@ impl Subject {
         key: &str,
         action: Option<&str>,
     ) -> bool {
+        // Keys of single services are not in the table, and may be carried.
         let Some(known) = keys::find(key) else { return false };
         let of_action = || action.is_some_and(|action| known.presence(action) == Presence::Never);
         match known.carrier {

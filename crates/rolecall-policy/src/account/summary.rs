@@ -88,6 +88,7 @@ fn services(permissions: &Permissions) -> Vec<ServiceAccess> {
         let patterns: &[crate::ActionPattern] = actions.patterns();
         actions.is_negated() || patterns.iter().any(|pattern| pattern.service().is_none())
     };
+    // `*` and NotAction are about services that they do not name.
     let prefixes: BTreeSet<&str> = if patterns.clone().any(is_any) {
         catalog::prefixes().collect()
     } else {
@@ -142,6 +143,8 @@ fn extent(permissions: &Permissions, action: &Action) -> Extent {
         let matching = grants.iter().filter(|grant| grant.statement.is_for_action(action));
         matching.map(extent_of).max().unwrap_or(Extent::Nothing)
     };
+    // A Deny under conditions, or on some resources, leaves a part allowed, which the summary must
+    // not hide.
     let denied = match matching(&permissions.denies) {
         Extent::Nothing => Extent::Everything,
         Extent::Something => Extent::Something,

@@ -80,6 +80,7 @@ impl Accounts {
             }
         }
         let mut notes = self.gaps.clone();
+        // A resource policy that is not given may let more callers in than the answer lists.
         if matches!(target.guard, Guard::Unknown) && resource != "*" {
             notes.push(format!(
                 "the policy of {resource} is not given, and counts as none in the account that \

@@ -19,6 +19,7 @@ impl ArnPattern {
     pub(crate) fn compile(text: &str, syntax: Syntax) -> Self {
         let compile =
             |fields: [&str; FIELDS]| Box::new(fields.map(|field| Pattern::compile(field, syntax)));
+        // The colon of a variable such as `${aws:username}` separates no fields.
         let fields = split_fields::<FIELDS>(text, syntax).map(compile);
         Self { whole: Pattern::compile(text, syntax), fields }
     }
@@ -48,6 +49,7 @@ impl ArnPattern {
 
     fn fields_match(&self, value: &str, context: &Context) -> bool {
         let Some(patterns) = &self.fields else { return false };
+        // The sixth field keeps its colons, as in `function:orders:live`.
         let mut fields = value.splitn(FIELDS, ':');
         patterns
             .iter()

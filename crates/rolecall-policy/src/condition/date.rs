@@ -16,6 +16,7 @@ pub(super) type Moment = (i64, u32);
 /// moment in UTC; a time of day needs an offset.
 pub(super) fn parse(text: &str) -> Option<Moment> {
     let digits = text.strip_prefix('-').unwrap_or(text);
+    // Digits alone are seconds, even four of them: 2026 is a moment in 1970 and not a year.
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok().map(|seconds| (seconds, 0));
     }
@@ -47,6 +48,7 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
+    // A time without an offset is not a moment. Taking it for UTC could end an access hours late.
     let offset = rest.offset()?;
     rest.0.is_empty().then_some((midnight + hour * 3600 + minute * 60 + second - offset, nanos))
 }

@@ -30,6 +30,7 @@ impl Network {
     fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
+                // Bits after the prefix do not count: 203.0.113.7/24 is the whole range.
                 let differing = network.to_bits() ^ address.to_bits();
                 differing.leading_zeros() >= u32::from(self.prefix)
             }

@@ -101,6 +101,8 @@ impl Condition {
         version: Version,
         at: Located,
     ) -> Self {
+        // Before this version, `${aws:username}` is plain text. A policy that is read with
+        // variables that IAM does not replace would match other requests than it does at AWS.
         let variables = version == Version::V2012;
         let test = match operator.operator_type() {
             OperatorType::String => {
@@ -203,6 +205,8 @@ impl Condition {
             Test::Numeric => self.values().any(|value| numeric::matches(actual, comparison, value)),
             Test::Date => self.values().any(|value| date::matches(actual, comparison, value)),
             Test::Bool => {
+                // Two texts that are not Booleans would otherwise be equal, since both parse to
+                // `None`.
                 let actual = parse_bool(actual);
                 actual.is_some() && self.values().any(|value| parse_bool(value) == actual)
             }

@@ -168,6 +168,8 @@ impl Operator {
                 return Err(format!("{prefix:?} is not a set operator: {expected}"));
             }
         };
+        // The name comes from a document and may not be ASCII: a cut inside a character finds no
+        // suffix, where slicing would panic.
         let suffix_start = rest.len().checked_sub("IfExists".len());
         let (name, if_exists) = match suffix_start.and_then(|at| rest.split_at_checked(at)) {
             Some((name, suffix)) if suffix.eq_ignore_ascii_case("IfExists") => (name, true),
@@ -176,6 +178,7 @@ impl Operator {
         let Some(base) = BASES.iter().find(|base| base.name.eq_ignore_ascii_case(name)) else {
             return Err(format!("{text:?} is not a condition operator"));
         };
+        // Null asks whether the key exists, which IfExists would answer beforehand.
         if if_exists && base.operator_type == OperatorType::Null {
             return Err("the operator Null does not accept IfExists".to_owned());
         }

@@ -34,6 +34,8 @@ pub(super) fn combine(
     // Under a set operator, a negation applies to each value.
     let value_is_met = |value: &String| matches(value) != operator.is_negated();
     let met = match (operator.set_operator(), actual) {
+        // No value fails where there is none. An Allow with ForAllValues alone therefore lets
+        // requests without the key in, which FORALLVALUES_WITHOUT_NULL_CHECK reports.
         (Some(SetOperator::ForAllValues), None) => true,
         // The empty string alone counts as no value.
         (Some(SetOperator::ForAllValues), Some([only])) if only.is_empty() => true,
@@ -45,6 +47,8 @@ pub(super) fn combine(
         // Also with IfExists.
         (Some(SetOperator::ForAnyValue), None) => false,
         (Some(SetOperator::ForAnyValue), Some(values)) => values.iter().any(value_is_met),
+        // A missing key matches no value, which meets a negated operator: a Deny with
+        // StringNotEquals also applies to requests without the key.
         (None, None) => operator.is_if_exists() || operator.is_negated(),
         // An operator without a set prefix on a key with several values matches any of them. AWS
         // does not document this.

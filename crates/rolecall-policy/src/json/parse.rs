@@ -17,6 +17,8 @@ pub(super) fn document(text: &str) -> Result<Json<'_>, JsonError> {
     let mut reader = Reader::new(text);
     let value = reader.value(0)?;
     reader.skip_white_space();
+    // What follows the value would be ignored, though a reader of the file takes it for a part of
+    // the policy.
     if reader.at < reader.bytes.len() {
         return reader.fail("expected the end of the document after its value");
     }
@@ -91,6 +93,8 @@ impl<'a> Reader<'a> {
             let byte = self.peek()?;
             self.at += 1;
             match byte {
+                // An escaped quote must not end the string, or the brackets inside it would be
+                // counted.
                 b'\\' if in_string => self.at += 1,
                 b'"' => in_string = !in_string,
                 _ if in_string => {}
@@ -184,6 +188,8 @@ impl<'a> Reader<'a> {
                 ));
             }
             let key = self.string()?;
+            // Comparing all pairs of a hostile object with thousands of keys would take quadratic
+            // time.
             let repeated = if members.len() < FEW_MEMBERS {
                 members.iter().any(|member| member.key == key)
             } else {
@@ -224,6 +230,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         let integer = self.digits();
+        // JSON has no leading zeros, and other parsers read 010 as eight.
         let leading_zero = self.bytes.get(integer) == Some(&b'0') && self.at - integer > 1;
         if self.at == integer || leading_zero {
             return Self::fail_at(start, "not a valid number");
@@ -316,6 +323,8 @@ impl<'a> Reader<'a> {
             return char::from_u32(first).map_or_else(unpaired, Ok);
         }
         let low_follows = self.bytes.get(self.at..self.at + 2) == Some(br"\u".as_slice());
+        // Half of a pair is not a character. A replacement character in its place would make two
+        // different names equal.
         if first >= 0xdc00 || !low_follows {
             return unpaired();
         }
@@ -329,6 +338,7 @@ impl<'a> Reader<'a> {
     }
 
     fn four_digits(&mut self, start: usize) -> Result<u32, JsonError> {
+        // `from_str_radix` accepts a sign, which an escape cannot have.
         let digits = self
             .text
             .get(self.at..self.at + 4)

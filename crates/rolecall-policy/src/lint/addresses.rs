@@ -43,6 +43,7 @@ fn bits(address: IpAddr) -> (bool, u128) {
 /// Returns `true` if all addresses of a range are private.
 fn is_private(address: IpAddr, prefix: u32) -> bool {
     PRIVATE.iter().filter_map(|known| range(known)).any(|(known, length)| {
+        // All of a range must be private: 10.0.0.0/7 has public addresses as well.
         let ((family, address), (known_family, known)) = (bits(address), bits(known));
         family == known_family && prefix >= length && (address ^ known).leading_zeros() >= length
     })

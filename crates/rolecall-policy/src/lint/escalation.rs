@@ -115,6 +115,8 @@ impl Sensitive {
         }
         let matching = statement.actions.iter().enumerate();
         let mut matching = matching.filter(|(_, it)| it.pattern.matches(self.action));
+        // An action that is named is meant, and one that a wildcard matches may be an accident:
+        // they have different lints.
         let by_name = matching.clone().find(|(_, action)| !action.has_wildcard());
         let (index, action) = by_name.or_else(|| matching.next())?;
         let how = if action.has_wildcard() { Included::Wildcard } else { Included::Name };

@@ -459,6 +459,7 @@ pub(crate) fn presence(name: &str, action: &str) -> Option<Presence> {
         Some(_) => (find_claim(name), StsRequest::WebIdentity),
         None => (Some(find_saml_attribute(name)?), StsRequest::Saml),
     };
+    // The key has the form of a claim, but STS makes no key of it.
     let Some(claim) = claim else { return Some(Never) };
     Some(match StsRequest::of(action) {
         Some(StsRequest::Companion) => Sometimes,

@@ -145,6 +145,8 @@ fn reach(issuer: &str, subject: &str) -> Option<Reach> {
     if !subject.contains(|c: char| c.is_alphanumeric()) {
         return Some(Reach::All);
     }
+    // A star reaches over colons: in an early part, it also matches what the later parts seem to
+    // limit.
     let up_to = |count: usize| subject.splitn(count + 1, ':').take(count).any(has_wildcard);
     let plain = subject.split(['*', '?']).next().unwrap_or_default();
     let starts = |start: &str| subject.starts_with(start) || start.starts_with(plain);

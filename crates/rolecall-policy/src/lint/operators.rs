@@ -91,6 +91,8 @@ fn set_operator(statement: &StatementView<'_>, report: &mut Report) {
                 let issuer = audience.map(|(issuer, _)| issuer).unwrap_or_default();
                 any_audience(issuer, place, report);
             }
+            // In a Deny the same condition denies more than is meant, and not less, so that the
+            // weaker lint below reports it.
             (Some(SetOperator::ForAllValues), Some(false)) if statement.is_allow() => {
                 let message = format!(
                     "{key} has one value, and {operator} is also met by requests without the key"

@@ -152,6 +152,8 @@ fn third_party(statement: &StatementView<'_>, report: &mut Report) {
     if !is_trust || statement.has_not_principal() || !statement.includes("sts:AssumeRole") {
         return;
     }
+    // A third party that acts for many customers can be led to use the role of one for another, as
+    // a confused deputy. The external id tells the customers apart.
     let keys = ["sts:externalid", "aws:principalorgid", "aws:principalorgpaths"];
     let mut conditions = statement.conditions().map(|(_, condition)| condition);
     if conditions.any(|it| keys.contains(&it.lower_case_key()) && narrows(it)) {

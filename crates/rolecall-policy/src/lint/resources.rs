@@ -46,11 +46,15 @@ fn describe(
     };
     let all_for = |name: &str| action.matched.iter().all(|it| is_for(it, name));
     let is_s3 = action.pattern.service() == Some("s3");
+    // The token is for the whole registry, so the action is allowed on `*` only. Among the actions
+    // on a repository it is void, and every pull fails at the login.
     if action.pattern.matches("ecr:GetAuthorizationToken") {
         let message = format!("{text:?} is never {effect}: logging in to ECR is for no repository");
         let fix = "write a statement for it with the Resource \"*\"";
         return (ECR_LOGIN_ON_REPOSITORY, message, fix.to_owned());
     }
+    // s3:ListBucket is granted on the bucket's ARN, and the actions on objects on `<bucket>/*`:
+    // with the other one, the statement is accepted and allows nothing.
     if is_s3 && all_for("bucket") && names("object") {
         let message =
             format!("{text:?} is never {effect}: it is for buckets, and these are objects");

@@ -60,6 +60,8 @@ fn mismatch(statement: &StatementView<'_>, report: &mut Report) {
         let by_name =
             assumes.iter().find(|it| !action.has_wildcard() && action.pattern.matches(it));
         let Some(name) = by_name else { continue };
+        // A statement may serve principals of several kinds, so an action is wrong only if none of
+        // them can call it.
         if principals.iter().all(|principal| action_of(principal) != *name) {
             found = true;
             let message = format!("none of the principals can call {name}");
@@ -133,6 +135,8 @@ fn services(policy: &PolicyView<'_>, report: &mut Report) {
         let names = |principal: &Principal| *principal == Principal::Service((*service).to_owned());
         let trusting: Vec<&StatementView<'_>> =
             policy.allows().filter(|statement| statement.principals().iter().any(names)).collect();
+        // The service passes tags or a source identity with every request, each of which is denied
+        // without the permission, although the role can be assumed by hand.
         let lacking: Vec<&str> = actions
             .iter()
             .filter(|action| !trusting.iter().any(|statement| statement.includes(action)))

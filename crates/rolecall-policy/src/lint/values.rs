@@ -68,6 +68,7 @@ fn several_booleans(statement: &StatementView<'_>, report: &mut Report) {
 fn date(statement: &StatementView<'_>, report: &mut Report) {
     for (index, condition) in statement.conditions() {
         let is_date = condition.operator().operator_type() == OperatorType::Date;
+        // The values of aws:EpochTime are seconds by definition.
         if !is_date || condition.lower_case_key() == "aws:epochtime" {
             continue;
         }
@@ -143,6 +144,8 @@ fn always_or_never(statement: &StatementView<'_>, report: &mut Report) {
             continue;
         }
         let key = condition.key();
+        // The evaluator answers for a request with a value that only the star matches, and for one
+        // without the key, so IfExists and the set operators need no cases of their own here.
         let with = condition.is_met(&Context::new().with(key, "\u{1}"));
         let without = condition.is_met(&Context::new());
         let place = statement.condition(index);

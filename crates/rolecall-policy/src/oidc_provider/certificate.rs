@@ -38,6 +38,8 @@ pub(super) fn parse_pem(text: &str) -> Result<Vec<Vec<u8>>, PolicyError> {
             if let Some((begin, _)) = open {
                 return fail(&location(), unclosed(begin, &format!("line {number}")));
             }
+            // A file with another block, such as a private key, is refused and not filtered, so
+            // that the key in it is noticed.
             if label != "CERTIFICATE" {
                 let fault = format!("line {number} begins a {} block", excerpt(label));
                 return fail(&location(), format!("{fault}; hint: pass CERTIFICATE blocks alone"));
@@ -101,6 +103,8 @@ pub(super) fn last_of_chain<'a>(chain: &[&'a [u8]]) -> Result<&'a [u8], PolicyEr
         }
         if let Some(before) = before {
             let previous = position(index - 1);
+            // Nothing follows a root. The thumbprint is that of the last certificate, and would be
+            // of one that signed nothing in the chain.
             if before.issuer == before.subject {
                 let fault = format!("it follows {previous}, which is self-signed");
                 return fail(&location, format!("{fault}; hint: end the chain with the root"));
@@ -132,6 +136,8 @@ impl<'a> Names<'a> {
     /// Reads the fields of a certificate up to its subject. (RFC 5280, 4.1.)
     fn parse(der: &'a [u8]) -> Result<Self, String> {
         let (certificate, rest) = element(der, SEQUENCE, "certificate")?;
+        // The digest covers all bytes, so that one more would give a thumbprint that matches no
+        // server.
         if !rest.is_empty() {
             return Err(format!("{} bytes follow it", rest.len()));
         }
@@ -145,6 +151,8 @@ impl<'a> Names<'a> {
         let (issuer, fields) = element(fields, SEQUENCE, "issuer")?;
         let (_, fields) = element(fields, SEQUENCE, "validity")?;
         let (subject, _) = element(fields, SEQUENCE, "subject")?;
+        // Empty names are equal, so unrelated certificates would pass for a chain. (RFC 5280,
+        // 4.1.2.4, requires an issuer.)
         if issuer.is_empty() {
             return Err("the issuer is empty".into());
         }

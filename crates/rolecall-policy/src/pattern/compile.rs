@@ -59,6 +59,7 @@ impl Compiler {
     ) -> (Vec<Vec<Piece>>, Vec<Variable>) {
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
+            // A `${` without its brace is plain text. MISSING_BRACE_IN_VARIABLE reports it.
             if let Some((inner, after)) = variable_at(rest, syntax) {
                 rest = after;
                 match inner {

@@ -10,6 +10,8 @@ pub(super) fn matches_segments(segments: &[Vec<Piece>], text: &str, values: &Val
     // The end is taken off before the middle is searched for, so that they cannot overlap.
     let Some(before_last) = strip_end(last, rest, values) else { return false };
     rest = before_last;
+    // The leftmost occurrence leaves the most text to the segments after it, so no choice is ever
+    // taken back. Trying each place of each star would take exponential time on a hostile pattern.
     for segment in middle {
         match strip_found(segment, rest, values) {
             Some(after) => rest = after,
@@ -76,6 +78,8 @@ fn strip_found<'t>(pieces: &[Piece], text: &'t str, values: &Values<'_>) -> Opti
         if let Some(after) = strip_start(pieces, here, values) {
             return Some(after);
         }
+        // A step of one byte could end inside a character, where there is no text to get, and an
+        // occurrence after it would be missed.
         start += here.chars().next()?.len_utf8();
     }
 }

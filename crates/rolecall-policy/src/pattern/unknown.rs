@@ -35,6 +35,8 @@ impl Pattern {
         let split = segments.iter().flat_map(|segment| segment.split(unknown));
         let widened: Vec<Vec<Piece>> = split.map(<[Piece]>::to_vec).collect();
         let values = Values { few: [""; super::FEW_VARIABLES], many };
+        // A match is not certain, since the star also stands for texts that the variable may not
+        // have.
         if matches_segments(&widened, text, &values) { None } else { Some(false) }
     }
 }

@@ -30,6 +30,8 @@ impl Reader<'_> {
             };
             let mut keys = Keys::default();
             for member in block.list {
+                // Two operators may test one key, so only the conditions of this operator are
+                // compared.
                 let same = conditions.get(first..).unwrap_or_default();
                 let repeated = keys.repeats(&member.key, same);
                 match self.collect(self.condition(&path, operator, member, version, repeated))? {
@@ -52,6 +54,8 @@ impl Reader<'_> {
             let code = if null { "NULL_WITH_IF_EXISTS" } else { "INVALID_CONDITION_OPERATOR" };
             self.fail(path, member.offset, code, fault)
         })?;
+        // Operators are case-insensitive and JSON keys are not, so the JSON reader does not find
+        // this repetition, which is as ambiguous as two equal keys.
         if earlier.contains(&operator) {
             let message = format!("the operator {operator} stands here in two spellings");
             return self.fail(path, member.offset, "DUPLICATE_KEYS_WITH_DIFFERENT_CASE", message);

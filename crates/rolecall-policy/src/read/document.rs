@@ -27,12 +27,15 @@ impl Reader<'_> {
         let id = self.collect(id.transpose())?.flatten();
         let known = ["Version", "Id", "Statement"];
         let Some(statement) = members.take("Statement") else {
+            // A misspelled `Statement` is the likely cause, so the unknown elements are reported
+            // with it.
             let message = "Statement is missing";
             self.collect(self.fail::<()>(&path, members.offset, "MISSING_STATEMENT", message))?;
             self.finish(&path, members, &known)?;
             return Err(Stop::Collected);
         };
         self.collect(self.finish(&path, members, &known))?;
+        // IAM reads a document without a version as one of 2008-10-17, which has no variables.
         let language = version.unwrap_or(Version::V2008);
         let mut sids = HashMap::new();
         let (path, statements) = (path.key("Statement"), statement.value);
@@ -85,6 +88,8 @@ impl Reader<'_> {
     ) -> Parsed<Statement> {
         let at = self.located(json.offset);
         let mut members = self.members(path, json, "DATA_TYPE_MISMATCH")?;
+        // Each element is collected by itself, so that a fault in one does not hide those of the
+        // others.
         let sid = members.take("Sid").map(|member| self.sid(&path.key("Sid"), member, sids));
         let sid = self.collect(sid.transpose())?;
         let effect = self.collect(self.effect(path, &mut members))?;
@@ -141,6 +146,7 @@ impl Reader<'_> {
         };
         let path = path.key("Effect");
         let offset = member.value.offset;
+        // The value of Effect is case-sensitive: IAM refuses `deny`.
         match self.text(&path, member.value)?.as_ref() {
             "Allow" => Ok(Effect::Allow),
             "Deny" => Ok(Effect::Deny),

@@ -69,6 +69,7 @@ impl<'t> Reader<'t> {
                 Ok(None)
             }
             (Err(Stop::Collected), Some(_)) => Ok(None),
+            // Without a list the first fault ends the reading, and with a full one the next fault.
             (Err(stop), _) => Err(stop),
         }
     }
@@ -104,6 +105,7 @@ impl<'t> Reader<'t> {
         known: &[&str],
     ) -> Parsed<()> {
         let empty = members.list.is_empty();
+        // A misspelled `condition` that was ignored would leave its statement without a condition.
         for member in members.list {
             let spelled = known.iter().find(|name| name.eq_ignore_ascii_case(&member.key));
             let hint = match spelled {
@@ -130,6 +132,7 @@ impl<'t> Reader<'t> {
         empty: &'static str,
         read: impl FnMut(&Path<'_>, Json<'a>) -> Parsed<T>,
     ) -> Parsed<Vec<T>> {
+        // An empty list matches nothing, so that a Deny with one would protect nothing.
         if matches!(&json.value, Value::List(items) if items.is_empty()) {
             return self.fail(path, json.offset, empty, "the list is empty");
         }

@@ -97,6 +97,7 @@ pub(super) fn number(offset: usize, text: &str) -> Result<Number, JsonError> {
     let integer = text.parse::<i64>().map(Number::from);
     let integer = integer.or_else(|_| text.parse::<u64>().map(Number::from)).ok();
     let float = || text.parse::<f64>().ok().and_then(Number::from_f64);
+    // A condition on a number that was rounded would compare with another one in silence.
     let written = integer.or_else(float).filter(|number| {
         let value = decimal(text);
         value.is_some() && value == decimal(&number.to_string())

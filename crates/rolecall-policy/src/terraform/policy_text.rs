@@ -118,6 +118,8 @@ impl<P> PolicyText<P> {
         };
         let encoded =
             json::encode(&policy, &mut replace).map_err(|error| json_error(text, error))?;
+        // A link that replaces nothing is a wrong ARN. Without the reference, Terraform would not
+        // know that one block depends on the other.
         match self.links.iter().zip(found).find(|(_, found)| !found) {
             None => Ok(encoded),
             Some((Link { arn, address, .. }, _)) => {

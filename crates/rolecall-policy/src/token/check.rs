@@ -175,6 +175,8 @@ impl WebIdentityClaims {
     ) -> Result<TokenCheck, PolicyError> {
         let context = self.request_context(role, session_name)?;
         let caller = Caller::federated(self.federated_provider(role)?);
+        // Tags and a source identity are permissions of their own: a trust policy that allows the
+        // first action alone refuses every token that carries them.
         let tags = (!self.session_tags().is_empty()).then_some("sts:TagSession");
         let identity = self.source_identity().map(|_| "sts:SetSourceIdentity");
         let actions = [Some("sts:AssumeRoleWithWebIdentity"), tags, identity];
