@@ -43,18 +43,25 @@ pub(crate) fn check_partition(name: &str) -> Result<(), PolicyError> {
     Err(PolicyError::new("partition", message))
 }
 
+/// How the names of Regions begin in each partition but `aws`. (Botocore's `partitions.json`.)
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
+/// Returns `true` for the name of a partition that exists today.
+pub(crate) fn is_known_partition(name: &str) -> bool {
+    name == "aws" || PARTITIONS.iter().any(|(_, partition)| *partition == name)
+}
+
 /// Returns the partition of a Region.
 pub(crate) fn partition_of(region: &str) -> &'static str {
-    let known = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    let found = known.iter().find(|(prefix, _)| region.starts_with(prefix));
+    let found = PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix));
     found.map_or("aws", |(_, partition)| partition)
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use rolecall::Session;
 use serde::Serialize;
 
+use crate::cli::OutputFormat;
 use crate::credentials::{AwsCredentials, ProcessCredentials};
 use crate::error::Failure;
 use crate::identity::RoleArgs;
@@ -57,6 +58,10 @@ enum Format {
 
 impl Assume {
     pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        // Lines for a shell are no JSON. The option is refused before a role is assumed.
+        if !matches!(self.format, None | Some(Format::Json | Format::CredentialProcess)) {
+            output.require(&[OutputFormat::Table])?;
+        }
         if self.format == Some(Format::Unset) {
             output.line(&shell::unset())?;
             return Ok(ExitCode::SUCCESS);

@@ -62,6 +62,7 @@ async fn contradictory_options_are_refused() {
         (&["--mfa-code", "-"], "--mfa-serial"),
         (&["--mfa-serial", "GAHT12345678", "--mfa-code", "123456"], "possible values: -"),
         (&["--tag", "x"], "expected KEY=VALUE"),
+        (&["--format", "export", "--output", "json"], "no output format \"json\""),
         (&["--token-file", &file, "--base", "env"], "--token-file and --base env exclude"),
         (&["--token-file", &file, "--external-id", "1=xx"], "--external-id has no effect"),
     ] {

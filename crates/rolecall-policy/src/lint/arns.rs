@@ -11,7 +11,7 @@ use super::registry::{
 };
 use super::view::{Report, StatementView};
 use super::{StatementLint, names};
-use crate::arn::is_account;
+use crate::arn::{is_account, is_known_partition};
 use crate::pattern::{Syntax, split_fields};
 
 pub(super) const STATEMENT: &[StatementLint] = &[forms, not_resource, redundant];
@@ -47,7 +47,7 @@ fn is_plain(field: &str) -> bool {
 impl Arn<'_> {
     fn check(&self, place: ElementPath, report: &mut Report) {
         let Self { partition, service, region, account, .. } = *self;
-        if is_plain(partition) && !names::is_partition(partition) {
+        if is_plain(partition) && !is_known_partition(partition) {
             let message = format!("{partition:?} is not a partition");
             let fix = "write aws, or a partition such as aws-cn";
             report.add(INVALID_PARTITION, place, message, fix);

@@ -1,9 +1,5 @@
 //! The names of partitions and Regions, and of what else has a form of its own.
 
-/// The partitions of AWS. (Botocore's `partitions.json`.)
-const PARTITIONS: [&str; 8] =
-    ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov"];
-
 /// What the name of a Region starts with.
 const AREAS: [&str; 17] = [
     "af", "ap", "ca", "cn", "eu", "eu-isoe", "eusc-de", "il", "me", "mx", "sa", "us", "us-gov",
@@ -21,10 +17,6 @@ const DIRECTIONS: [&str; 9] = [
     "southwest",
     "west",
 ];
-
-pub(super) fn is_partition(name: &str) -> bool {
-    PARTITIONS.contains(&name)
-}
 
 /// Returns `true` if a text has the form of a Region's name: an area, a direction and a number. A
 /// list of all Regions would be outdated by the next one.

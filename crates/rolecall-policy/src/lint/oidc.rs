@@ -12,6 +12,7 @@ use super::registry::{
 };
 use super::view::{Report, StatementView};
 use crate::condition::{Comparison, Condition, OperatorType};
+use crate::issuers;
 use crate::principal::Principal;
 
 pub(super) const STATEMENT: &[StatementLint] =
@@ -43,13 +44,9 @@ fn compares(condition: &Condition) -> bool {
     requires_key(condition) && !is_null && !operator.is_negated()
 }
 
-/// GitHub.com, GitHub Enterprise Cloud with data residency, and GitHub Enterprise Server.
+/// Returns `true` for an issuer of GitHub Actions, in any letter case, as people write it.
 fn is_github(issuer: &str) -> bool {
-    let issuer = issuer.to_ascii_lowercase();
-    let host = issuer.split('/').next().unwrap_or_default();
-    host == "token.actions.githubusercontent.com"
-        || (host.starts_with("token.actions.") && host.ends_with(".ghe.com"))
-        || issuer.ends_with("/_services/token")
+    issuers::is_github(&issuer.to_ascii_lowercase())
 }
 
 /// Providers of apps, whose users are all let in: the audience, which is the app, tells enough.
