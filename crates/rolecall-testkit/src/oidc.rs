@@ -146,7 +146,7 @@ impl OidcIssuer {
     pub async fn start_with_clock(clock: Clock) -> Result<Self, SetupError> {
         let key = SigningKey::take_spare_or_generate()?;
         let published = Arc::new(Mutex::new(vec![key.jwk()]));
-        let (listener, address) = Listening::bind().await?;
+        let (listener, address) = Listening::bind(0).await?;
         let url = format!("http://{address}");
         let discovery = json!({
             "issuer": url,

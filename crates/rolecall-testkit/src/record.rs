@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::SystemTime;
 
 /// A request that the local AWS received, and its outcome.
@@ -29,6 +30,25 @@ pub struct Call {
     pub reason: Option<String>,
     /// The time of the call, by the server's clock.
     pub at: SystemTime,
+}
+
+/// A function that receives each call.
+pub(crate) struct Watcher(Box<dyn Fn(&Call) + Send + Sync>);
+
+impl Watcher {
+    pub(crate) fn new(function: impl Fn(&Call) + Send + Sync + 'static) -> Self {
+        Self(Box::new(function))
+    }
+
+    pub(crate) fn see(&self, call: &Call) {
+        (self.0)(call);
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 /// The newest calls, and how many there were of each operation.

@@ -1,4 +1,6 @@
-//! The server: it listens on a free port of the loopback address until it is dropped.
+//! The server: it listens on the loopback address until it is dropped.
+
+mod builder;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,10 +19,12 @@ use rolecall_core::Clock;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use self::builder::LocalAwsBuilder;
+
 use crate::faults::{Effect, FaultRule, Faults, Leaves};
-use crate::record::{Call, Record};
+use crate::record::{Call, Record, Watcher};
 use crate::wire::{self, Fault};
-use crate::world::{Account, IamRole, World};
+use crate::world::{IamRole, World};
 use crate::{sigv4, sts};
 
 /// An error in the setup of a [`LocalAws`] or an [`OidcIssuer`](crate::OidcIssuer).
@@ -78,7 +82,7 @@ pub struct LocalAws {
 impl LocalAws {
     /// Returns a builder without accounts, on the system clock.
     pub fn builder() -> LocalAwsBuilder {
-        LocalAwsBuilder { accounts: Vec::new(), clock: Clock::system(), max_retained: None }
+        LocalAwsBuilder::new()
     }
 
     /// Returns the endpoint URL for SDKs, as in `AWS_ENDPOINT_URL`.
@@ -189,106 +193,6 @@ impl LocalAws {
     }
 }
 
-/// A builder for [`LocalAws`].
-///
-/// # Examples
-///
-/// Sessions expire and signatures become stale by the server's clock, which a test can advance with
-/// a `ManualClock` (feature `test-util` of rolecall-core):
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rolecall_testkit::SetupError> {
-/// use rolecall_core::ManualClock;
-/// use rolecall_testkit::{Account, IamUser, LocalAws};
-///
-/// let manual = ManualClock::new();
-/// let aws = LocalAws::builder()
-///     .clock(manual.clock())
-///     .account(Account::new("111122223333").user(IamUser::new("ann")))
-///     .start()
-///     .await?;
-/// assert!(aws.user_credentials("111122223333", "ann").is_some());
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use]
-pub struct LocalAwsBuilder {
-    accounts: Vec<Account>,
-    clock: Clock,
-    max_retained: Option<usize>,
-}
-
-impl LocalAwsBuilder {
-    /// Adds an account.
-    pub fn account(mut self, account: Account) -> Self {
-        self.accounts.push(account);
-        self
-    }
-
-    /// Sets the clock that sessions, tokens and signatures expire by. Defaults to the system clock.
-    ///
-    /// Give the client under test the same clock: a signature that is more than 15 minutes off, in
-    /// either direction, is refused.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Sets the number of calls and of sessions that are retained. Defaults to 10,000 calls and
-    /// 200,000 sessions.
-    ///
-    /// The oldest are dropped first, and the keys of a dropped session are unknown to the server. A
-    /// lower number bounds the memory of a long test; more than 10,000 calls are never retained.
-    pub fn max_retained(mut self, newest: usize) -> Self {
-        self.max_retained = Some(newest);
-        self
-    }
-
-    /// Checks the setup, and starts the server on a free port.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SetupError::Invalid`] if an account or anything in it is invalid, and
-    /// [`SetupError::Listen`] if no port could be opened on the loopback address.
-    pub async fn start(self) -> Result<LocalAws, SetupError> {
-        #[cfg(feature = "s3")]
-        let s3 = Mutex::new(crate::s3::Store::of(&self.accounts)?);
-        #[cfg(feature = "secrets-manager")]
-        let secrets = Mutex::new(crate::secrets::Store::of(&self.accounts, self.clock.wall())?);
-        #[cfg(feature = "ecr")]
-        let ecr = Mutex::new(crate::ecr::Store::of(&self.accounts)?);
-        let mut world = World::of(self.accounts)?;
-        let record = match self.max_retained {
-            Some(newest) => {
-                world.max_sessions = newest;
-                Record::of_the_newest(newest)
-            }
-            None => Record::default(),
-        };
-        let world = Mutex::new(world);
-        let (listener, address) = Listening::bind().await?;
-        let shared = Arc::new(Shared {
-            url: format!("http://{address}"),
-            clock: self.clock,
-            world,
-            record: Mutex::new(record),
-            latency: Mutex::new(Duration::ZERO),
-            faults: Mutex::new(Faults::default()),
-            in_work: InWork::default(),
-            #[cfg(feature = "s3")]
-            s3,
-            #[cfg(feature = "secrets-manager")]
-            secrets,
-            #[cfg(feature = "ecr")]
-            ecr,
-        });
-        let routes = axum::Router::new().fallback(serve).with_state(Arc::clone(&shared));
-        let listening = Listening::serve(listener, routes);
-        Ok(LocalAws { shared, _listening: listening })
-    }
-}
-
 /// The state that all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -296,6 +200,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     world: Mutex<World>,
     record: Mutex<Record>,
+    watcher: Option<Watcher>,
     latency: Mutex<Duration>,
     faults: Mutex<Faults>,
     in_work: InWork,
@@ -415,14 +320,18 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response<
     let (service, answer) = ask(&shared, request, &request_id).await;
     let Answer { operation, caller, fault, mut response } = answer;
     tracing::debug!(service, operation, ?fault, "local AWS");
-    shared.record().add(Call {
+    let call = Call {
         service: service.to_owned(),
         operation: operation.to_owned(),
         caller,
         error: fault.as_ref().map(|fault| fault.code.to_string()),
         reason: fault.and_then(|fault| fault.reason),
         at: shared.clock.wall(),
-    });
+    };
+    if let Some(watcher) = &shared.watcher {
+        watcher.see(&call);
+    }
+    shared.record().add(call);
     tokio::time::sleep(shared.latency()).await;
     let mut date = Some(shared.clock.wall());
     match response.extensions().get::<Leaves>() {
@@ -507,8 +416,9 @@ fn targeted(headers: &axum::http::HeaderMap) -> Option<&'static str> {
 pub(crate) struct Listening(AbortHandle);
 
 impl Listening {
-    pub(crate) async fn bind() -> Result<(TcpListener, SocketAddr), SetupError> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(SetupError::Listen)?;
+    /// Listens on a port of the loopback address; 0 is any free one.
+    pub(crate) async fn bind(port: u16) -> Result<(TcpListener, SocketAddr), SetupError> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(SetupError::Listen)?;
         let address = listener.local_addr().map_err(SetupError::Listen)?;
         Ok((listener, address))
     }

@@ -15,6 +15,33 @@ const ANN: &str = "arn:aws:iam::111122223333:user/ann";
 const BOB: &str = "arn:aws:iam::111122223333:user/bob";
 
 #[tokio::test]
+async fn on_call_receives_what_is_recorded() {
+    let (sender, calls) = std::sync::mpsc::channel();
+    let aws = LocalAws::builder()
+        .account(Account::new("111122223333").user(IamUser::new("ann")))
+        .on_call(move |call| sender.send(call.clone()).unwrap())
+        .start()
+        .await
+        .unwrap();
+    let config = |secret: &str| {
+        let key = aws.user_credentials("111122223333", "ann").unwrap();
+        aws_sdk_sts::Config::builder()
+            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+            .region(aws_sdk_sts::config::Region::new("eu-west-1"))
+            .endpoint_url(aws.endpoint_url())
+            .credentials_provider(Credentials::new(key.access_key_id(), secret, None, None, "test"))
+            .build()
+    };
+    let secret = aws.user_credentials("111122223333", "ann").unwrap();
+    for secret in [secret.secret_access_key(), "another's"] {
+        let sts = aws_sdk_sts::Client::from_conf(config(secret));
+        let _ = sts.get_caller_identity().send().await;
+        assert_eq!(calls.try_recv().as_ref(), Ok(aws.calls().last().unwrap()));
+    }
+    assert_eq!(aws.calls().last().unwrap().error.as_deref(), Some("SignatureDoesNotMatch"));
+}
+
+#[tokio::test]
 async fn record_has_outcome_of_each_service() {
     let world = World::new().await;
     let (ann, bob) = (world.config("ann"), world.config("bob"));
