@@ -5,6 +5,7 @@ mod bench;
 mod chart;
 mod checks;
 mod ci;
+mod command_docs;
 mod policy;
 mod python;
 mod simulate;
@@ -45,6 +46,8 @@ enum Chore {
     Ci,
     /// Run the benchmarks and write docs/benchmarks.md and docs/benchmarks.svg
     Bench(bench::Arguments),
+    /// Write docs/command.md, and the man pages of the command in target/man
+    CommandDocs,
     /// Check licenses, banned crates and sources with cargo-deny
     Deny,
     /// Run the fuzz targets of rolecall-policy with cargo-fuzz
@@ -99,6 +102,7 @@ fn run_chore(chore: Option<Chore>) -> Outcome {
         Chore::Test { without, args } => test::run(&workspace, &without, &args),
         Chore::Ci => ci::run(&workspace),
         Chore::Bench(arguments) => bench::run(&workspace, &arguments),
+        Chore::CommandDocs => command_docs::write(&workspace),
         Chore::Deny => checks::deny(&workspace),
         Chore::Fuzz(arguments) => policy::fuzz(&workspace, &arguments),
         Chore::Mutants { in_diff, package } => {

@@ -3,6 +3,7 @@
 use cargo_metadata::Package;
 use xshell::cmd;
 
+use crate::command_docs;
 use crate::workspace::{Outcome, Workspace};
 
 const ERROR_KINDS: &str = "crates/rolecall-core/src/error.rs";
@@ -34,6 +35,8 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     }
     let kinds = shell.read_file(ERROR_KINDS)?;
     problems.extend(check_error_kinds(&kinds, &shell.read_file(TROUBLESHOOTING)?));
+    let snapshot = shell.read_file(command_docs::SNAPSHOT)?;
+    problems.extend(command_docs::check(&snapshot, &shell.read_file(command_docs::FILE)?));
     match problems.len() {
         0 => Ok(()),
         count => Err(format!("{count} problems:\n{}", problems.join("\n")).into()),

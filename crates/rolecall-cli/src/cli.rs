@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    assume, console, credential_process, doctor, exec, policy, scaffold, serve, token, whoami,
+    assume, completions, console, credential_process, doctor, exec, policy, reference, sandbox,
+    scaffold, serve, token, whoami,
 };
 use crate::error::Failure;
 use crate::output::Output;
@@ -60,19 +61,23 @@ pub(crate) enum Color {
     Never,
 }
 
-/// The subcommands.
+/// The subcommands, in the order of the help: sessions, tokens and policies, then tools.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Whoami(whoami::Whoami),
     Assume(assume::Assume),
-    Console(console::Console),
-    Doctor(doctor::Doctor),
-    Token(token::Token),
-    Policy(policy::Policy),
-    Scaffold(scaffold::Scaffold),
     CredentialProcess(credential_process::CredentialProcess),
     Exec(exec::Exec),
     Serve(serve::Serve),
+    Console(console::Console),
+    Token(token::Token),
+    Policy(policy::Policy),
+    Scaffold(scaffold::Scaffold),
+    Doctor(doctor::Doctor),
+    Sandbox(sandbox::Sandbox),
+    Completions(completions::Completions),
+    #[command(name = "__reference", hide = true)]
+    Reference(reference::Reference),
 }
 
 impl Command {
@@ -83,14 +88,17 @@ impl Command {
         match self {
             Self::Whoami(command) => command.run(output),
             Self::Assume(command) => command.run(output),
-            Self::Console(command) => command.run(output),
-            Self::Doctor(command) => command.run(output),
-            Self::Token(command) => command.run(output),
-            Self::Policy(command) => command.run(output),
-            Self::Scaffold(command) => command.run(output),
             Self::CredentialProcess(command) => command.run(output),
             Self::Exec(command) => command.run(output),
             Self::Serve(command) => command.run(output),
+            Self::Console(command) => command.run(output),
+            Self::Token(command) => command.run(output),
+            Self::Policy(command) => command.run(output),
+            Self::Scaffold(command) => command.run(output),
+            Self::Doctor(command) => command.run(output),
+            Self::Sandbox(command) => command.run(output),
+            Self::Completions(command) => command.run(output),
+            Self::Reference(command) => command.run(output),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use rolecall::params::{
     ExternalId, InvalidParameter, MfaSerial, PolicyArn, RoleArn, SessionDuration, SessionName,
     SessionPolicy, SourceIdentity,
@@ -17,6 +18,7 @@ use rolecall::sts::Region;
 use rolecall::web_identity::WebIdentityConfig;
 use rolecall::{Chain, ChainBuilder, Environment, Role};
 
+use crate::completion;
 use crate::error::Failure;
 use crate::parameters::{NumberedExternalId, Tag};
 
@@ -33,6 +35,7 @@ pub(crate) struct BaseArgs {
     /// instance. `env` is the access keys of the environment, and `web-identity` is AWS_ROLE_ARN
     /// and AWS_WEB_IDENTITY_TOKEN_FILE.
     #[arg(long, value_name = "BASE", default_value_t = Base::Auto)]
+    #[arg(add = ArgValueCompleter::new(completion::bases))]
     pub(crate) base: Base,
     /// Region of the STS endpoint; defaults to AWS_REGION, then to the profile's Region
     #[arg(long, value_name = "REGION", value_parser = Region::parse)]
@@ -105,6 +108,7 @@ impl BaseArgs {
 pub(crate) struct RoleArgs {
     /// Roles to assume, from left to right; the last one is the result
     #[arg(value_name = "ROLE_ARN", required = true)]
+    #[arg(add = ArgValueCompleter::new(completion::roles))]
     pub(crate) roles: Vec<RoleArn>,
     #[command(flatten)]
     pub(crate) base: BaseArgs,

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod config_files;
 mod credentials;
 mod endpoint;
@@ -17,7 +18,9 @@ mod net;
 mod output;
 mod parameters;
 mod random;
+mod reference;
 mod runtime;
+mod sandbox;
 mod shell;
 #[cfg(unix)]
 mod signals;
@@ -32,6 +35,9 @@ use crate::cli::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    if let Some(code) = completion::answer() {
+        return code;
+    }
     let Cli { global, command } = Cli::parse();
     logging::install(global.verbose);
     let mut output = Output::new(&global);

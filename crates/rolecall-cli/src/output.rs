@@ -2,7 +2,7 @@
 
 pub(crate) mod progress;
 pub(crate) mod style;
-mod wrap;
+pub(crate) mod wrap;
 
 use std::io::{self, BufWriter, IsTerminal, StderrLock, StdoutLock, Write};
 

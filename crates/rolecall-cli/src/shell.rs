@@ -3,6 +3,7 @@
 //! A value may contain any text: a session token comes from a server. It is quoted so that no value
 //! ends its quotes, and refused where a format cannot express it.
 
+use clap::ValueEnum;
 use rolecall::Session;
 
 use crate::error::Failure;
@@ -14,12 +15,18 @@ const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 
 /// The syntax of assignments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Syntax {
+    /// Lines for `eval` in a POSIX shell: sh, bash, dash, zsh
+    #[value(name = "export")]
     Posix,
+    /// Lines for `source` in fish
     Fish,
+    /// Lines for `Invoke-Expression` in PowerShell
     Powershell,
+    /// A record for `from nuon | load-env` in Nushell
     Nushell,
+    /// Lines NAME=value for an env file
     Dotenv,
 }
 
@@ -38,6 +45,18 @@ pub(crate) fn variables(session: &Session) -> Vec<(&'static str, String)> {
 /// Returns the line that removes the variables from a POSIX shell.
 pub(crate) fn unset() -> String {
     format!("unset {ACCESS_KEY_ID} {SECRET_ACCESS_KEY} {SESSION_TOKEN} {EXPIRATION}")
+}
+
+/// Returns the line that removes variables, or `None` if the syntax has assignments only.
+pub(crate) fn removal(syntax: Syntax, names: &[&str]) -> Option<String> {
+    Some(match syntax {
+        Syntax::Posix => format!("unset {}", names.join(" ")),
+        Syntax::Fish => format!("set -e {}", names.join(" ")),
+        Syntax::Powershell => {
+            format!("Remove-Item Env:{} -ErrorAction SilentlyContinue", names.join(", Env:"))
+        }
+        Syntax::Nushell | Syntax::Dotenv => return None,
+    })
 }
 
 /// Formats assignments of the variables.
@@ -65,13 +84,18 @@ pub(crate) fn assignments(
 
 fn assignment(syntax: Syntax, name: &str, value: &str) -> Result<String, Failure> {
     Ok(match syntax {
-        Syntax::Posix => format!("export {name}='{}'", value.replace('\'', r"'\''")),
+        Syntax::Posix => format!("export {name}={}", quoted(value)),
         Syntax::Fish => {
             format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
         }
         Syntax::Powershell => format!("$Env:{name} = '{}'", powershell(value)),
         Syntax::Nushell | Syntax::Dotenv => format!("{name}={}", dotenv(name, value)?),
     })
+}
+
+/// Quotes a word for a POSIX shell.
+pub(crate) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Doubles the characters that end a string in single quotes. PowerShell takes typographic quotes

@@ -6,7 +6,7 @@ const HANGING: usize = 2;
 /// Breaks a text at its spaces, so that its lines have at most `width` characters.
 ///
 /// A word that is longer, such as an ARN, stays whole: a person may want to copy it.
-pub(super) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for part in text.lines() {
         let mut line = String::new();

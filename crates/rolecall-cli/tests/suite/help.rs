@@ -1,4 +1,4 @@
-//! The help of all commands, as one file, and what the command prints on special outputs.
+//! What the command prints without a result, and on special outputs.
 
 use std::process::{Command, Stdio};
 

@@ -5,6 +5,7 @@
 mod assume;
 mod attack;
 mod command;
+mod completions;
 mod console;
 mod credential_process;
 mod doctor;
@@ -16,6 +17,9 @@ mod policy_account;
 mod policy_check;
 mod policy_documents;
 mod policy_simulate;
+mod reference;
+#[cfg(unix)]
+mod sandbox;
 mod scaffold;
 mod serve;
 mod short_sessions;

@@ -1,0 +1,253 @@
+//! The local AWS of `rolecall sandbox`.
+//!
+//! It runs on a thread of its own: whoever reads standard output may pause, and the main thread then
+//! waits in a call that writes.
+
+mod config;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use rolecall_testkit::{Call, LocalAws, OidcIssuer, SetupError};
+use tempfile::{NamedTempFile, TempDir};
+
+use self::config::{Config, ServiceAccount};
+use crate::error::Failure;
+use crate::runtime;
+
+/// A world with two accounts, as a configuration.
+pub(crate) const SAMPLE: &str = include_str!("sandbox/sample.json");
+
+/// Calls that wait to be printed. Later ones are counted and not shown.
+const MAX_WAITING: usize = 1_000;
+/// How often the token is replaced. It is valid for an hour.
+const RENEWAL: Duration = Duration::from_secs(10 * 60);
+/// How long the process waits for the reader of standard output when it is to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a sandbox is started with.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Text of the configuration.
+    pub(crate) config: String,
+    /// How messages name the configuration.
+    pub(crate) origin: String,
+    pub(crate) port: u16,
+    pub(crate) region: String,
+    /// Whose access keys are in the environment, instead of the web identity.
+    pub(crate) user: Option<String>,
+}
+
+/// What happens in a sandbox.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Clients can use the sandbox with these variables.
+    Ready {
+        endpoint: String,
+        variables: Vec<(&'static str, String)>,
+    },
+    /// A call, after `missed` ones that are not shown.
+    Call {
+        call: Call,
+        missed: u64,
+    },
+    /// A signal has stopped the sandbox.
+    Stopped,
+    Failed(Failure),
+}
+
+/// A sandbox, whose folder is removed with this value.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    pub(crate) events: Receiver<Event>,
+    _folder: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn start(settings: Settings) -> Result<Self, Failure> {
+        let folder = private_folder()
+            .map_err(|error| Failure::operation(format!("cannot create a folder: {error}")))?;
+        let path = folder.path().to_owned();
+        let (sender, events) = sync_channel(MAX_WAITING);
+        let run = move || {
+            if let Err(failure) = runtime::block_on(serve(settings, path, &sender)) {
+                // Nobody receives it if the command has ended meanwhile.
+                let _ = sender.send(Event::Failed(failure));
+                return;
+            }
+            let _ = sender.try_send(Event::Stopped);
+            // The main thread ends the process before, unless nobody reads what it writes.
+            std::thread::sleep(GRACE);
+            std::process::exit(0);
+        };
+        std::thread::Builder::new()
+            .name("sandbox".to_owned())
+            .spawn(run)
+            .map_err(|error| Failure::operation(format!("cannot start a thread: {error}")))?;
+        Ok(Self { events, _folder: folder })
+    }
+}
+
+fn private_folder() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("rolecall-sandbox-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir()
+}
+
+async fn serve(
+    settings: Settings,
+    folder: PathBuf,
+    events: &SyncSender<Event>,
+) -> Result<(), Failure> {
+    // Before the sandbox is ready: a client may stop it at once.
+    let stop = stop_signal()
+        .map_err(|error| Failure::operation(format!("cannot receive signals: {error}")))?;
+    let mut stop = std::pin::pin!(stop);
+    let issuer = OidcIssuer::start().await.map_err(failed)?;
+    let config = Config::parse(&settings.config, &issuer)
+        .map_err(|error| Failure::operation(format!("{}: {error}", settings.origin)))?;
+    let mut builder = LocalAws::builder().port(settings.port).on_call(forward(events.clone()));
+    for account in config.accounts(&issuer, &settings.region) {
+        builder = builder.account(account);
+    }
+    let aws = builder.start().await.map_err(failed)?;
+    let token_file = folder.join("token");
+    let mut variables = vec![
+        ("AWS_ENDPOINT_URL", aws.endpoint_url().to_owned()),
+        ("AWS_REGION", settings.region.clone()),
+        // Some SDKs read only this one.
+        ("AWS_DEFAULT_REGION", settings.region.clone()),
+    ];
+    let pod = config.service_account.as_ref().filter(|_| settings.user.is_none());
+    match pod {
+        Some(pod) => {
+            renew_token(&issuer, pod, &token_file).await?;
+            variables.push(("AWS_ROLE_ARN", pod.role.to_string()));
+            let path = token_file.to_string_lossy().into_owned();
+            variables.push(("AWS_WEB_IDENTITY_TOKEN_FILE", path));
+        }
+        None => variables.extend(access_key(&aws, &config, settings.user.as_deref())?),
+    }
+    let ready = Event::Ready { endpoint: aws.endpoint_url().to_owned(), variables };
+    // The channel is empty or holds calls, which the main thread is about to print.
+    let _ = events.send(ready);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            () = tokio::time::sleep(RENEWAL) => {
+                if let Some(pod) = pod {
+                    renew_token(&issuer, pod, &token_file).await?;
+                }
+            }
+        }
+    }
+    // The main thread removes it, too, unless it waits for its reader.
+    let _ = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder)).await;
+    Ok(())
+}
+
+/// Returns a function that passes calls on without waiting.
+fn forward(events: SyncSender<Event>) -> impl Fn(&Call) + Send + Sync + 'static {
+    let missed = AtomicU64::new(0);
+    move |call| {
+        let event = Event::Call { call: call.clone(), missed: missed.swap(0, Ordering::Relaxed) };
+        if let Err(TrySendError::Full(Event::Call { missed: before, .. })) = events.try_send(event)
+        {
+            missed.fetch_add(before + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Returns the variables of a user's access key: the user of this name, or the first one.
+fn access_key(
+    aws: &LocalAws,
+    config: &Config,
+    name: Option<&str>,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut users = config.users();
+    let user = match name {
+        Some(name) => users.find(|(_, user)| *user == name),
+        None => users.next(),
+    };
+    let key = user.and_then(|(account, user)| aws.user_credentials(account, user));
+    match (key, name) {
+        (Some(key), _) => Ok(vec![
+            ("AWS_ACCESS_KEY_ID", key.access_key_id().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", key.secret_access_key().to_owned()),
+        ]),
+        (None, None) => Ok(Vec::new()),
+        (None, Some(name)) => {
+            let all: Vec<&str> = config.users().map(|(_, user)| user).collect();
+            let failure = Failure::operation(format!("the sandbox has no user {name:?}"));
+            Err(match all.is_empty() {
+                true => failure,
+                false => failure.with_hint(format!("its users are {}", all.join(", "))),
+            })
+        }
+    }
+}
+
+/// Replaces the token as the kubelet does: a reader finds the old one or the new one.
+async fn renew_token(
+    issuer: &OidcIssuer,
+    pod: &ServiceAccount,
+    path: &Path,
+) -> Result<(), Failure> {
+    let token = issuer.service_account_token(&pod.namespace, &pod.name).sign().map_err(failed)?;
+    let path = path.to_owned();
+    let written = tokio::task::spawn_blocking(move || write_token(&path, &token)).await;
+    written
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(|error| Failure::operation(format!("cannot write the token: {error}")))
+}
+
+/// Temporary files have mode 0600.
+fn write_token(path: &Path, token: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(token.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn failed(error: SetupError) -> Failure {
+    let reason = std::error::Error::source(&error).map(|source| format!(": {source}"));
+    Failure::operation(format!("cannot start the local AWS: {error}{}", reason.unwrap_or_default()))
+}
+
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Of a terminal that is closed.
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a handler, the system ends the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
