@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Outcome, Workspace};
-use crate::{python, test, tools};
+use crate::{npm, python, shells, test, tools};
 
 /// Checks licenses, banned crates and sources as configured in `deny.toml`.
 pub(crate) fn deny(workspace: &Workspace) -> Outcome {
@@ -28,7 +28,9 @@ pub(crate) fn mutants(workspace: &Workspace, since: Option<&str>, packages: &[St
     let tool = tools::install(workspace, tools::CARGO_MUTANTS)?;
     let python = python::prepare(workspace, python::TESTS)?;
     let linters = python::prepare(workspace, python::LINTERS)?;
+    let npm = npm::prepare(workspace)?;
     test::check_terraform(workspace)?;
+    shells::prepare(workspace)?;
     let output = workspace.target().join("mutants");
     shell.create_dir(&output)?;
     let mut filter = Vec::new();
@@ -41,7 +43,8 @@ pub(crate) fn mutants(workspace: &Workspace, since: Option<&str>, packages: &[St
         filter.extend(["--package".into(), package.into()]);
     }
     let mutants = cmd!(shell, "{tool} mutants --output {output} {filter...}");
-    Ok(mutants.env("ROLECALL_PYTHON", python).env("ROLECALL_LINTERS", linters).run()?)
+    let paths = [("ROLECALL_PYTHON", python), ("ROLECALL_LINTERS", linters), ("ROLECALL_NPM", npm)];
+    Ok(mutants.envs(paths).run()?)
 }
 
 /// Packages the published crates as they are in the working directory, and builds what the packages

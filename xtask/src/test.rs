@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use xshell::{Cmd, cmd};
 
 use crate::workspace::{Outcome, Workspace, add_hint};
-use crate::{python, watchdog};
+use crate::{npm, python, shells, watchdog};
 
 /// Time limit for one `cargo test` whose unit and integration tests have been built.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -20,8 +20,12 @@ pub(crate) enum Tool {
     Python,
     /// Comparison of the lints with parliament and iam-policy-validator
     Linters,
-    /// Tests of printed Terraform configuration
+    /// Tests of printed Terraform configuration, and of Terraform's backend S3
     Terraform,
+    /// Tests with the AWS SDK for JavaScript
+    Npm,
+    /// Tests of exported variables in bash, dash, fish and zsh
+    Shells,
 }
 
 impl Tool {
@@ -44,15 +48,23 @@ pub(crate) fn run(workspace: &Workspace, without: &[Tool], args: &[String]) -> O
     if !without.contains(&Tool::Terraform) {
         check_terraform(workspace)?;
     }
+    let packages = match without.contains(&Tool::Npm) {
+        true => None,
+        false => Some(npm::prepare(workspace)?),
+    };
+    if !without.contains(&Tool::Shells) {
+        shells::prepare(workspace)?;
+    }
     // A build is not subject to the limit: its duration depends on the machine.
     cmd!(shell, "cargo test --workspace --locked --no-run {args...}").run()?;
     let without: Vec<String> = without.iter().map(|tool| tool.name()).collect();
     let without = without.join(",");
     let tests = cmd!(shell, "cargo test --workspace --locked {args...}");
     let tests = tests.env("ROLECALL_WITHOUT", &without);
-    let pythons = [("ROLECALL_PYTHON", python), ("ROLECALL_LINTERS", linters)];
-    let pythons = pythons.into_iter().filter_map(|(variable, python)| Some((variable, python?)));
-    let left_out = run_watched(tests.envs(pythons))?;
+    let paths =
+        [("ROLECALL_PYTHON", python), ("ROLECALL_LINTERS", linters), ("ROLECALL_NPM", packages)];
+    let paths = paths.into_iter().filter_map(|(variable, path)| Some((variable, path?)));
+    let left_out = run_watched(tests.envs(paths))?;
 
     // The model checker replaces the cache's locks, so this is another build of the same code.
     let model = cmd!(shell, "cargo test --package rolecall-cache --lib --locked {args...}");
@@ -98,6 +110,6 @@ mod tests {
     #[test]
     fn tools_have_the_names_that_the_tests_compare() {
         let names: Vec<String> = Tool::value_variants().iter().map(|tool| tool.name()).collect();
-        assert_eq!(names, ["python", "linters", "terraform"]);
+        assert_eq!(names, ["python", "linters", "terraform", "npm", "shells"]);
     }
 }

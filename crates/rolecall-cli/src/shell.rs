@@ -9,6 +9,9 @@ use rolecall::Session;
 use crate::error::Failure;
 use crate::time::timestamp;
 
+#[cfg(test)]
+mod tests;
+
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
@@ -75,7 +78,7 @@ pub(crate) fn assignments(
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
             .collect();
-        // JSON is NUON, too.
+        // For `from json`: NUON, Nushell's own notation, has other escapes than JSON.
         return Ok(serde_json::Value::Object(record).to_string());
     }
     let lines = variables.iter().map(|(name, value)| assignment(syntax, name, value));
@@ -88,7 +91,7 @@ fn assignment(syntax: Syntax, name: &str, value: &str) -> Result<String, Failure
         Syntax::Fish => {
             format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
         }
-        Syntax::Powershell => format!("$Env:{name} = '{}'", powershell(value)),
+        Syntax::Powershell => format!("$Env:{name} = {}", powershell(value)),
         Syntax::Nushell | Syntax::Dotenv => format!("{name}={}", dotenv(name, value)?),
     })
 }
@@ -98,17 +101,28 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Doubles the characters that end a string in single quotes. PowerShell takes typographic quotes
-/// for quotes, too.
+/// Returns an expression in one line of printable ASCII: a string in single quotes, where only the
+/// quote has a meaning, and the code units of all other characters.
+///
+/// PowerShell passes each line of a program's output to `Invoke-Expression` by itself, so that a
+/// line break in quotes would begin a second command. It decodes the output with the code page of
+/// the console, where the bytes of any other character may be those of a typographic quote, which
+/// also ends a string.
 fn powershell(value: &str) -> String {
-    let mut quoted = String::with_capacity(value.len());
+    let mut expression = String::from("'");
     for c in value.chars() {
-        if matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}') {
-            quoted.push(c);
+        match c {
+            '\'' => expression.push_str("''"),
+            ' '..='~' => expression.push(c),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    expression.push_str(&format!("'+[char]{unit}+'"));
+                }
+            }
         }
-        quoted.push(c);
     }
-    quoted
+    expression.push('\'');
+    expression
 }
 
 /// Returns the value as it is. Programs that read env files disagree on quotes and escapes, so that

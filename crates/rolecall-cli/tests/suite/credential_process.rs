@@ -9,7 +9,7 @@ use crate::command::Setup;
 const COMMAND: &str = "credential-process";
 
 /// Writes a profile `deploy` that runs the command on the keys of the profile `ann`.
-fn write_profiles(setup: &Setup, arguments: &str) -> String {
+pub(crate) fn write_profiles(setup: &Setup, arguments: &str) -> String {
     let variables = setup.user();
     let value = |name: &str| {
         variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str()).unwrap()

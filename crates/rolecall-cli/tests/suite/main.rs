@@ -4,6 +4,7 @@
 
 mod assume;
 mod attack;
+mod clients;
 mod command;
 mod completions;
 mod console;
@@ -22,6 +23,8 @@ mod reference;
 mod sandbox;
 mod scaffold;
 mod serve;
+#[cfg(unix)]
+mod shells;
 mod short_sessions;
 #[cfg(unix)]
 mod store;
