@@ -27,7 +27,7 @@ pub(crate) enum Syntax {
     Fish,
     /// Lines for `Invoke-Expression` in PowerShell
     Powershell,
-    /// A record for `from nuon | load-env` in Nushell
+    /// A record for `from json | load-env` in Nushell
     Nushell,
     /// Lines NAME=value for an env file
     Dotenv,

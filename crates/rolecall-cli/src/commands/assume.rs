@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use rolecall::Session;
 use serde::Serialize;
@@ -36,24 +37,42 @@ pub(crate) struct Assume {
 }
 
 /// How the session is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// Lines for `eval` in a POSIX shell: sh, bash, dash, zsh
-    Export,
-    /// Lines for `source` in fish
-    Fish,
-    /// Lines for `Invoke-Expression` in PowerShell
-    Powershell,
-    /// A record for `from json | load-env` in Nushell
-    Nushell,
-    /// Lines NAME=value for an env file
-    Dotenv,
-    /// JSON as `aws sts assume-role` prints it
+    Assignments(Syntax),
     Json,
-    /// JSON for `credential_process` of a profile
     CredentialProcess,
-    /// A line that removes the variables from a POSIX shell; no role is assumed
     Unset,
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Assignments(Syntax::Posix),
+            Self::Assignments(Syntax::Fish),
+            Self::Assignments(Syntax::Powershell),
+            Self::Assignments(Syntax::Nushell),
+            Self::Assignments(Syntax::Dotenv),
+            Self::Json,
+            Self::CredentialProcess,
+            Self::Unset,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Assignments(syntax) => return syntax.to_possible_value(),
+            Self::Json => ("json", "JSON as `aws sts assume-role` prints it"),
+            Self::CredentialProcess => {
+                ("credential-process", "JSON for `credential_process` of a profile")
+            }
+            Self::Unset => (
+                "unset",
+                "A line that removes the variables from a POSIX shell; no role is assumed",
+            ),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
 impl Assume {
@@ -62,34 +81,30 @@ impl Assume {
         if !matches!(self.format, None | Some(Format::Json | Format::CredentialProcess)) {
             output.require(&[OutputFormat::Table])?;
         }
-        if self.format == Some(Format::Unset) {
-            output.line(&shell::unset())?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let session = store::session(&self.roles, &self.store, output)?;
+        let obtain = |output: &mut Output| store::session(&self.roles, &self.store, output);
         match self.format {
             None => {
+                let session = obtain(output)?;
                 let summary = Summary::new(&session);
                 let rows = summary.rows(&session);
                 output.record(&summary, &rows)?;
             }
-            Some(format) => print(output, format, &session)?,
+            Some(Format::Assignments(syntax)) => {
+                let variables = shell::variables(&obtain(output)?);
+                output.line(&shell::assignments(syntax, &variables)?)?;
+            }
+            Some(Format::Json) => {
+                let session = obtain(output)?;
+                output.json(&AssumeRoleOutput::new(&session))?;
+            }
+            Some(Format::CredentialProcess) => {
+                let session = obtain(output)?;
+                output.json(&ProcessCredentials::new(&session))?;
+            }
+            Some(Format::Unset) => output.line(&shell::unset())?,
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn print(output: &mut Output, format: Format, session: &Session) -> Result<(), Failure> {
-    let syntax = match format {
-        Format::Export | Format::Unset => Syntax::Posix,
-        Format::Fish => Syntax::Fish,
-        Format::Powershell => Syntax::Powershell,
-        Format::Nushell => Syntax::Nushell,
-        Format::Dotenv => Syntax::Dotenv,
-        Format::Json => return output.json(&AssumeRoleOutput::new(session)),
-        Format::CredentialProcess => return output.json(&ProcessCredentials::new(session)),
-    };
-    output.line(&shell::assignments(syntax, &shell::variables(session))?)
 }
 
 /// What a session is, without its secrets.

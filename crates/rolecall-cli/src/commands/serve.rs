@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -66,22 +66,7 @@ pub(crate) struct Serve {
     /// Print the variables in this format; for one role only
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Result")]
     #[arg(conflicts_with = "config")]
-    format: Option<Format>,
-}
-
-/// How the variables are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Lines for `eval` in a POSIX shell: sh, bash, dash, zsh
-    Export,
-    /// Lines for `source` in fish
-    Fish,
-    /// Lines for `Invoke-Expression` in PowerShell
-    Powershell,
-    /// A record for `from nuon | load-env` in Nushell
-    Nushell,
-    /// Lines NAME=value for an env file
-    Dotenv,
+    format: Option<Syntax>,
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
@@ -155,10 +140,10 @@ impl Serve {
     fn print(&self, server: &Server, output: &mut Output) -> Result<(), Failure> {
         let routes = server.routes();
         match (self.format, routes.iter().next()) {
-            (Some(format), Some(role)) => {
+            (Some(syntax), Some(role)) => {
                 output.require(&[OutputFormat::Table])?;
                 let variables = server.variables(role);
-                output.line(&shell::assignments(format.syntax(), &variables)?)?;
+                output.line(&shell::assignments(syntax, &variables)?)?;
             }
             _ => {
                 let settings = Settings::new(server, &routes);
@@ -167,18 +152,6 @@ impl Serve {
         }
         // The reader must not have to wait for the end of the endpoint.
         output.finish()
-    }
-}
-
-impl Format {
-    fn syntax(self) -> Syntax {
-        match self {
-            Self::Export => Syntax::Posix,
-            Self::Fish => Syntax::Fish,
-            Self::Powershell => Syntax::Powershell,
-            Self::Nushell => Syntax::Nushell,
-            Self::Dotenv => Syntax::Dotenv,
-        }
     }
 }
 
