@@ -131,23 +131,15 @@ fn compare_handle_with_moka(pool: &RolePool, roles: &[Role]) -> (f64, f64, f64) 
     cache.run_pending_tasks();
     let (mut handle_times, mut moka_times) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        // Each round looks up other roles, and both candidates look up the same ones.
-        let keys = || {
+        // Each candidate finds in the CPU's caches what the other one left there: they take turns,
+        // and look up different roles, so that neither reads the roles for the other.
+        let keys = |round: usize| {
             let first = round * LOOKUPS_PER_ROUND;
             (first..first + LOOKUPS_PER_ROUND).map(|lookup| &roles[lookup * STEP % roles.len()])
         };
-        let time_handle = || time_lookups(keys(), |role| drop(black_box(pool.role(role))));
-        let time_moka = || time_lookups(keys(), |role| drop(black_box(cache.get(role))));
-        let (handle, moka) = match round % 2 {
-            0 => {
-                let handle = time_handle();
-                (handle, time_moka())
-            }
-            _ => {
-                let moka = time_moka();
-                (time_handle(), moka)
-            }
-        };
+        let handle = time_lookups(keys(round), |role| drop(black_box(pool.role(role))));
+        let other_keys = keys(round + ROUNDS / 2);
+        let moka = time_lookups(other_keys, |role| drop(black_box(cache.get(role))));
         // The first round fills the CPU's caches, and may find pending work of the insertions.
         if round > 0 {
             handle_times.push(handle);
