@@ -31,6 +31,9 @@ const LOOKUPS_PER_ROUND: usize = 10_000;
 /// are adjacent in memory, and reading them in this order would hide the cost of a cache miss.
 const STEP: usize = 7919;
 
+/// How often the refreshes of each size are measured, in turn. What else the machine does only adds
+/// to their CPU time, so the least of them is compared.
+const REFRESH_ROUNDS: usize = 3;
 /// Rate of the refreshes. The smallest pool lasts for the whole run, and sessions outlive it.
 const REFRESHES_PER_SECOND: u32 = 1000;
 const SECONDS: usize = 8;
@@ -44,7 +47,13 @@ struct Costs {
     handle: f64,
     moka: f64,
     handle_ratio: f64,
-    refresh: Refresh,
+    refreshes: Vec<Refresh>,
+}
+
+impl Costs {
+    fn least(&self, cost: fn(&Refresh) -> f64) -> f64 {
+        self.refreshes.iter().map(cost).fold(f64::INFINITY, f64::min)
+    }
 }
 
 /// The CPU time of refreshes.
@@ -68,6 +77,11 @@ pub(crate) fn measure() -> Outcome {
     for size in SIZES {
         all.push(measure_size(&chain, size, bytes_per_session, &runtime)?);
     }
+    for _ in 0..REFRESH_ROUNDS {
+        for (size, costs) in SIZES.into_iter().zip(&mut all) {
+            costs.refreshes.push(measure_refresh(size)?);
+        }
+    }
     let [small, medium, large] = &all[..] else { return Err("three sizes are measured".into()) };
     print_figure("handle_ratio_to_moka", small.handle_ratio, Goal::AtMost(2.0));
     print_figure("handle_ratio_to_moka_100k", medium.handle_ratio, Goal::AtMost(2.0));
@@ -78,7 +92,11 @@ pub(crate) fn measure() -> Outcome {
     };
     print_figure("growth_bytes_ratio", grown(|costs| costs.bytes), Goal::AtMost(1.3));
     print_figure("megabytes_per_1000000_roles", large.resident, Goal::AtMost(3000.0));
-    print_figure("growth_timer_ratio", grown(|costs| costs.refresh.micros), Goal::AtMost(1.3));
+    print_figure(
+        "growth_timer_ratio",
+        grown(|costs| costs.least(|refresh| refresh.micros)),
+        Goal::AtMost(1.3),
+    );
 
     let name = "Growth";
     let heads = [
@@ -98,8 +116,8 @@ pub(crate) fn measure() -> Outcome {
         let mut cells = vec![size.to_string()];
         cells.extend(numbers);
         cells.push(format!("{:.2}", costs.handle_ratio));
-        cells.push(format!("{:.1}", costs.refresh.micros));
-        cells.push(format!("{:.0}", costs.refresh.first_second));
+        cells.push(format!("{:.1}", costs.least(|refresh| refresh.micros)));
+        cells.push(format!("{:.0}", costs.least(|refresh| refresh.first_second)));
         print_row(name, &cells);
     }
     Ok(())
@@ -118,8 +136,7 @@ fn measure_size(
     let (handle, moka, handle_ratio) = compare_handle_with_moka(&pool, &roles);
     drop((pool, roles));
     let bytes = bytes / size as f64 - bytes_per_session;
-    let refresh = measure_refresh(size)?;
-    Ok(Costs { bytes, resident, handle, moka, handle_ratio, refresh })
+    Ok(Costs { bytes, resident, handle, moka, handle_ratio, refreshes: Vec::new() })
 }
 
 /// Returns the nanoseconds of a handle and of a lookup in moka, and their ratio.
