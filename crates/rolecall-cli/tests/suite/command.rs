@@ -1,13 +1,14 @@
 //! Runs the command in an environment that sees nothing of this machine's AWS configuration.
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use rolecall_tests::{SHOP, World};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 
 /// A local AWS, and a folder that is the home of the command.
 #[derive(Debug)]
@@ -78,18 +79,25 @@ pub(crate) async fn run_alone(arguments: &[&str]) -> Finished {
     finish(command, "").await
 }
 
-/// Runs a command with this standard input to its end.
+/// Time limit of a command, so that one that does not end fails its test.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs a command with this standard input to its end. It is killed if the test ends before.
 pub(crate) async fn finish(mut command: Command, input: &str) -> Finished {
-    let input = input.to_owned();
-    let run = move || {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let program = command.get_program().to_owned();
-        let mut child = command.spawn().unwrap_or_else(|error| not_started(&program, &error));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let program = command.get_program().to_owned();
+    let mut command = tokio::process::Command::from(command);
+    let started = command.kill_on_drop(true).spawn();
+    let mut child = started.unwrap_or_else(|error| not_started(&program, &error));
+    let mut stdin = child.stdin.take().unwrap();
+    let write = async move {
         // The command may end without having read its input.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Finished::from(child.wait_with_output().unwrap())
+        let _ = stdin.write_all(input.as_bytes()).await;
     };
-    tokio::task::spawn_blocking(run).await.unwrap()
+    let run = async { tokio::join!(write, child.wait_with_output()).1 };
+    let ended = tokio::time::timeout(LIMIT, run).await;
+    let ended = ended.unwrap_or_else(|_| panic!("{} did not end", program.display()));
+    Finished::from(ended.unwrap())
 }
 
 fn not_started(program: &OsStr, error: &std::io::Error) -> ! {
