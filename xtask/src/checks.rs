@@ -1,4 +1,4 @@
-//! Checks by other tools: cargo-deny, cargo-hack, cargo-mutants and `cargo package`.
+//! Checks by other tools: cargo-deny, cargo-hack, cargo-mutants and `cargo publish`.
 
 use xshell::cmd;
 
@@ -55,7 +55,7 @@ pub(crate) fn package(workspace: &Workspace) -> Outcome {
     // Cargo's own verification unpacks the packages into CARGO_HOME, once per version, so the next
     // run would build the sources of this one. Here, they become members of a new workspace.
     let args = select_published(workspace).chain(["--no-verify", "--locked", "--allow-dirty"]);
-    cmd!(shell, "cargo package {args...}").run()?;
+    cmd!(shell, "cargo publish --dry-run {args...}").run()?;
     let sources = target.join("package-sources");
     shell.remove_path(&sources)?;
     shell.create_dir(&sources)?;

@@ -31,7 +31,7 @@ impl fmt::Display for Input {
 }
 
 impl Input {
-    /// Opens the input. `what` is what a person who runs the command in a terminal has to enter.
+    /// Opens the input. `what` is what has to be entered if it is a terminal.
     pub(crate) fn open(
         &self,
         output: &Output,

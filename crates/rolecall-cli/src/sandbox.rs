@@ -1,7 +1,7 @@
 //! The local AWS of `rolecall sandbox`.
 //!
-//! It runs on a thread of its own: whoever reads standard output may pause, and the main thread then
-//! waits in a call that writes.
+//! It runs on a thread of its own: the reader of standard output may pause, and the main thread
+//! then waits in a call that writes.
 
 mod config;
 
@@ -75,12 +75,12 @@ impl Sandbox {
         let (sender, events) = sync_channel(MAX_WAITING);
         let run = move || {
             if let Err(failure) = runtime::block_on(serve(settings, path, &sender)) {
-                // Nobody receives it if the command has ended meanwhile.
+                // There is no receiver if the command has ended meanwhile.
                 let _ = sender.send(Event::Failed(failure));
                 return;
             }
             let _ = sender.try_send(Event::Stopped);
-            // The main thread ends the process before, unless nobody reads what it writes.
+            // The main thread ends the process before, unless it waits for its reader.
             std::thread::sleep(GRACE);
             std::process::exit(0);
         };

@@ -41,8 +41,8 @@ use crate::timer::{FetchPermit, Position, Timed, Timer};
 /// The type has no bounds, so that a future that holds one across an await is `Send` whatever the
 /// lifetimes.
 ///
-/// The fields are in the order in which calls read them, beside the reference counts of the `Arc`: in
-/// a large pool, each further cache line of an entry is a read from main memory.
+/// The fields are in the order in which calls read them, beside the reference counts of the `Arc`:
+/// in a large pool, each further cache line of an entry is a read from main memory.
 #[repr(C)]
 pub(crate) struct Entry<O, I> {
     /// How the session is used: [`USED`], [`TOUCHED`] and [`REMOVED`].

@@ -1,5 +1,5 @@
-//! Programs in other languages that read `rolecall credential-process` from a profile. For boto3 and
-//! the AWS CLI in short, see `credential_process.rs`.
+//! Programs in other languages that read `rolecall credential-process` from a profile. For boto3
+//! and the AWS CLI in short, see `credential_process.rs`.
 
 use std::process::Command;
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-/// A user whom every condition and resource is asked for: what they match does not depend on the
-/// caller.
+/// The user for which every condition and resource is evaluated: what they match does not depend on
+/// the caller.
 const USER: &str = "arn:aws:iam::111122223333:user/alice";
 const ACTION: &str = "s3:GetObject";
 /// The member of a case that has the resource's policy, or the role's trust policy.
