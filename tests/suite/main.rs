@@ -6,6 +6,7 @@ mod aws_clients;
 mod cache_faults;
 mod chain_scale;
 mod config_errors;
+mod config_files;
 mod default_chain;
 mod end_to_end;
 mod hit_path;

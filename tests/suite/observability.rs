@@ -11,7 +11,7 @@ use rolecall::observe::{Event, Metrics, Observer};
 use rolecall::provider::{FetchContext, FetchMode};
 use rolecall::{CachedProvider, ProvideSession, Role, Session};
 use rolecall_testkit::FaultRule;
-use rolecall_tests::{CHECKOUT, HUB, World};
+use rolecall_tests::{CHECKOUT, HUB, ORDERS, World};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Returns the increments of counters and the numbers of histogram values since the last snapshot.
@@ -102,6 +102,40 @@ fn metrics_label_each_hop_by_role() {
     let mut counts = take_counts(&snapshotter);
     counts.retain(|metric, _| metric.starts_with("rolecall_fetches_started_total"));
     assert_eq!(counts, [started(CHECKOUT), started(HUB)].into());
+}
+
+/// Counts events by provider.
+#[derive(Debug, Default)]
+struct Counts(Mutex<BTreeMap<String, usize>>);
+
+impl Observer for Counts {
+    fn observe(&self, provider: &str, event: &Event<'_>) {
+        if let Event::FetchCompleted { .. } = event {
+            *self.0.lock().unwrap().entry(provider.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn observer_of_chain_receives_the_hops_that_follow() {
+    let world = World::new().await.unwrap();
+    let [base, one, other, last] = [(); 4].map(|()| Arc::<Counts>::default());
+    let chain = world.builder().unwrap().observer(Arc::clone(&base)).from_env().unwrap();
+    let hub = || Role::new(HUB).unwrap();
+    let of_one = chain.clone().observer(Arc::clone(&one)).assume_role(hub());
+    let of_other = chain.observer(Arc::clone(&other)).assume_role(hub());
+    let orders = of_other.clone().observer(Arc::clone(&last));
+    let orders = orders.assume_role(Role::new(ORDERS).unwrap());
+    for chain in [&of_one, &orders, &of_other] {
+        chain.provider().provide_credentials().await.unwrap();
+    }
+    let counts = |observer: &Counts| observer.0.lock().unwrap().clone();
+    let once = |role: &str| BTreeMap::from([(role.to_owned(), 1)]);
+    assert_eq!(counts(&base), once(CHECKOUT));
+    assert_eq!(counts(&one), once(HUB));
+    assert_eq!(counts(&other), once(HUB));
+    assert_eq!(counts(&last), once(ORDERS));
+    assert_eq!(world.aws.count("AssumeRoleWithWebIdentity"), 1);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use clap::CommandFactory;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
+use rolecall::Environment;
 
 use crate::cli::Cli;
 use crate::config_files::profiles_and_roles;
@@ -64,7 +65,7 @@ pub(crate) fn roles(current: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn known() -> (BTreeSet<String>, BTreeSet<String>) {
-    profiles_and_roles(&std::env::vars_os().collect::<Vec<_>>())
+    profiles_and_roles(&Environment::process())
 }
 
 fn candidates(

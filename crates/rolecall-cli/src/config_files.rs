@@ -1,50 +1,20 @@
 //! The shared configuration files, as far as the command reads them itself.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
 
 use rolecall::Environment;
+use rolecall::config_files::config_files;
 use rolecall::params::RoleArn;
-use rolecall::provider::FileError;
 
 use crate::identity::{Base, RoleArgs};
 
-/// Size limit of a file in bytes, which is that of rolecall itself.
-const MAX_FILE: usize = 1024 * 1024;
-
-/// The files: the variable that names each, and its default below the home folder.
-const FILES: [(&str, &str); 2] =
-    [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
-
-/// Returns the value of a variable that is set and not empty.
-pub(crate) fn variable<'a>(variables: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
-    let (_, value) = variables.iter().find(|(other, _)| other == name)?;
-    Some(value.as_os_str()).filter(|value| !value.is_empty())
-}
-
-/// Returns the paths of the files, as rolecall and the SDKs find them.
-pub(crate) fn paths(variables: &[(OsString, OsString)]) -> Vec<PathBuf> {
-    let home = match variable(variables, "HOME") {
-        None if cfg!(windows) => variable(variables, "USERPROFILE"),
-        home => home,
-    };
-    let home = home.map(Path::new);
-    let path = |(name, default): &(&str, &str)| {
-        let Some(named) = variable(variables, name).map(Path::new) else {
-            return Some(home?.join(default));
-        };
-        Some(match (named.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => named.to_owned(),
-        })
-    };
-    FILES.iter().filter_map(path).collect()
-}
-
-/// Reads a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    Environment::process().read_file_now(path, MAX_FILE)
+/// Returns the text of each file that can be read.
+///
+/// A path or file that is faulty is an error of the session, which says more about it.
+fn texts(environment: &Environment) -> impl Iterator<Item = String> {
+    let files = config_files(environment).unwrap_or_default().into_iter();
+    let contents = files.filter_map(|file| file.read(environment).ok());
+    contents.map(|contents| String::from_utf8_lossy(&contents).into_owned())
 }
 
 /// Returns the name of the profile that these arguments select, if its `credential_process` is a
@@ -53,22 +23,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 /// Such a command starts itself without an end.
 pub(crate) fn profile_that_runs_itself(
     roles: &RoleArgs,
-    variables: &[(OsString, OsString)],
+    environment: &Environment,
 ) -> Option<String> {
+    let variable = |name| environment.var(name).ok().flatten();
     let name = match &roles.base.base {
         _ if roles.token_file.is_some() => return None,
         Base::Env | Base::WebIdentity => return None,
         Base::Profile(name) => name.clone(),
-        Base::Auto if variable(variables, "AWS_ACCESS_KEY_ID").is_some() => return None,
-        Base::Auto => match variable(variables, "AWS_PROFILE") {
-            Some(name) => name.to_str()?.to_owned(),
-            None => "default".to_owned(),
-        },
+        Base::Auto if variable("AWS_ACCESS_KEY_ID").is_some() => return None,
+        Base::Auto => variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned()),
     };
-    let process = paths(variables).iter().find_map(|path| {
-        let text = read(path).ok()?;
-        setting(&String::from_utf8_lossy(&text), &name, "credential_process")
-    })?;
+    let process =
+        texts(environment).find_map(|text| setting(&text, &name, "credential_process"))?;
     let words: Vec<&str> = process.split_whitespace().collect();
     let has = |word: &str| words.iter().any(|other| other.trim_matches(['"', '\'']) == word);
     let names_profile = |word: &&str| {
@@ -84,11 +50,11 @@ pub(crate) fn profile_that_runs_itself(
 /// Returns the names of the profiles and the ARNs of their roles, for the completion of command
 /// lines. What cannot be read or has no plain name is left out.
 pub(crate) fn profiles_and_roles(
-    variables: &[(OsString, OsString)],
+    environment: &Environment,
 ) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut profiles, mut roles) = (BTreeSet::new(), BTreeSet::new());
-    for text in paths(variables).iter().filter_map(|path| read(path).ok()) {
-        for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
+    for text in texts(environment) {
+        for line in text.lines().map(str::trim) {
             if let Some((section, _)) = line.strip_prefix('[').and_then(|line| line.split_once(']'))
             {
                 profiles.extend(plain_profile_name(section.trim()).map(str::to_owned));
@@ -142,23 +108,6 @@ mod tests {
         roles: RoleArgs,
     }
 
-    fn variables(all: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-        all.iter().map(|(name, value)| (name.into(), value.into())).collect()
-    }
-
-    #[test]
-    fn paths_are_those_of_variables_or_home() {
-        let of = |all: &[(&str, &str)]| {
-            let paths = paths(&variables(all)).into_iter();
-            paths.map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        let home = ("HOME", "/home/ann");
-        assert_eq!(of(&[home]), ["/home/ann/.aws/config", "/home/ann/.aws/credentials"]);
-        let named = [home, ("AWS_CONFIG_FILE", "~/a"), ("AWS_SHARED_CREDENTIALS_FILE", "/b")];
-        assert_eq!(of(&named), ["/home/ann/a", "/b"]);
-        assert_eq!(of(&[("AWS_CONFIG_FILE", "/a"), ("HOME", "")]), ["/a"]);
-    }
-
     #[test]
     fn profiles_and_roles_of_both_files_are_found() {
         let folder = tempfile::tempdir().unwrap();
@@ -170,14 +119,14 @@ mod tests {
         );
         std::fs::write(path("config"), config).unwrap();
         std::fs::write(path("credentials"), "[b]\n[a]\nrole_arn\n").unwrap();
-        let variables = variables(&[
-            ("AWS_CONFIG_FILE", &path("config")),
-            ("AWS_SHARED_CREDENTIALS_FILE", &path("credentials")),
+        let environment = Environment::fixed([
+            ("AWS_CONFIG_FILE", path("config")),
+            ("AWS_SHARED_CREDENTIALS_FILE", path("credentials")),
         ]);
-        let (profiles, roles) = profiles_and_roles(&variables);
+        let (profiles, roles) = profiles_and_roles(&environment);
         assert_eq!(Vec::from_iter(profiles), ["a", "b", "default", "f"]);
         assert_eq!(Vec::from_iter(roles), [role]);
-        assert_eq!(profiles_and_roles(&[]), Default::default());
+        assert_eq!(profiles_and_roles(&Environment::fixed([("A", "b")])), Default::default());
     }
 
     #[test]
@@ -191,7 +140,8 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let roles = Arguments::try_parse_from(["", role, "--base", base]).unwrap().roles;
             let config = [("AWS_CONFIG_FILE", path.to_str().unwrap()), ("AWS_PROFILE", "a")];
-            profile_that_runs_itself(&roles, &variables(&[&config, more].concat()))
+            let variables = [&config, more].concat();
+            profile_that_runs_itself(&roles, &Environment::fixed(variables))
         };
         let plain = format!("rolecall credential-process {role}");
         let named = format!("\"/usr/bin/rolecall\" credential-process --base profile:a {role}");

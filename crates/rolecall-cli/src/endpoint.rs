@@ -6,6 +6,7 @@
 //! the `Host` header against web pages. Limits on connections, headers, times and rates keep it
 //! answering clients that have the token while others ask, wait or send nonsense.
 
+mod base;
 mod config;
 mod connections;
 mod files;

@@ -103,6 +103,16 @@ impl BaseArgs {
     }
 }
 
+/// What decides the chain of base credentials: those of equal keys are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BaseKey {
+    base: Base,
+    region: Option<Region>,
+    /// A part of the base for a web identity of the environment, and the default of the hops.
+    session_name: Option<SessionName>,
+    web_identity: Option<WebIdentityConfig>,
+}
+
 /// The roles that a command assumes, from left to right, and the parameters of their sessions.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RoleArgs {
@@ -152,17 +162,8 @@ pub(crate) struct RoleArgs {
 impl RoleArgs {
     /// Creates the chain of these roles.
     pub(crate) fn chain(&self) -> Result<Chain, Failure> {
-        self.chain_with(|builder| builder)
-    }
-
-    /// Creates the chain of these roles with more settings.
-    pub(crate) fn chain_with(
-        &self,
-        configure: impl FnOnce(ChainBuilder) -> ChainBuilder,
-    ) -> Result<Chain, Failure> {
         self.check()?;
-        let builder = configure(self.base.builder(self.session_name.as_ref()));
-        let (mut chain, first) = self.base_chain_with(builder)?;
+        let (mut chain, first) = self.base_chain()?;
         for index in first..self.roles.len() {
             chain = self.add_role(chain, index)?;
         }
@@ -172,14 +173,26 @@ impl RoleArgs {
     /// Creates the chain of the base credentials, and returns it with the index of the first role
     /// to add to it. A token assumes the first role, which is then a part of the base.
     pub(crate) fn base_chain(&self) -> Result<(Chain, usize), Failure> {
-        self.base_chain_with(self.base.builder(self.session_name.as_ref()))
+        self.base_chain_with(|builder| builder)
     }
 
-    fn base_chain_with(&self, builder: ChainBuilder) -> Result<(Chain, usize), Failure> {
+    /// Creates the chain of the base credentials with more settings.
+    pub(crate) fn base_chain_with(
+        &self,
+        configure: impl FnOnce(ChainBuilder) -> ChainBuilder,
+    ) -> Result<(Chain, usize), Failure> {
+        let builder = configure(self.base.builder(self.session_name.as_ref()));
         Ok(match self.web_identity()? {
             Some(config) => (builder.from_web_identity(config)?, 1),
             None => (self.base.chain_with(builder)?, 0),
         })
+    }
+
+    /// Returns everything that decides the chain of the base credentials.
+    pub(crate) fn base_key(&self) -> Result<BaseKey, Failure> {
+        let BaseArgs { base, region } = self.base.clone();
+        let session_name = self.session_name.clone();
+        Ok(BaseKey { base, region, session_name, web_identity: self.web_identity()? })
     }
 
     /// Adds the role with this index to the chain of those before it.

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::error::Failure;
 use crate::output::{Output, printable};
 
+/// The bytes that are read at once.
+const BUFFER: usize = 64 * 1024;
+
 /// A file, or standard input, which is written `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -49,7 +52,7 @@ impl Input {
                 Box::new(File::open(path).map_err(|error| self.unreadable(&error))?)
             }
         };
-        Ok(BufReader::new(reader))
+        Ok(BufReader::with_capacity(BUFFER, reader))
     }
 
     /// Reads the whole input as text. It has at most `limit` bytes.

@@ -18,6 +18,9 @@ use crate::error::Failure;
 /// The width of tables that no terminal limits.
 const DEFAULT_WIDTH: u16 = 100;
 
+/// The bytes that are written at once, if nothing waits for them.
+const BUFFER: usize = 64 * 1024;
+
 /// Standard output, in the format that the global options select.
 pub(crate) struct Output {
     global: GlobalArgs,
@@ -27,7 +30,7 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(global: &GlobalArgs) -> Self {
         let out = AutoStream::new(io::stdout().lock(), choice(global.color));
-        Self { global: *global, out: BufWriter::new(out) }
+        Self { global: *global, out: BufWriter::with_capacity(BUFFER, out) }
     }
 
     pub(crate) fn global(&self) -> &GlobalArgs {
@@ -51,14 +54,30 @@ impl Output {
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::operation(format!("cannot write JSON: {error}")))?;
-        self.line(&text)
+        self.json_text(&text)
     }
 
     /// Prints a value as JSON on one line.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::operation(format!("cannot write JSON: {error}")))?;
-        self.line(&text)
+        self.json_text(&text)
+    }
+
+    /// Prints a JSON text.
+    ///
+    /// JSON lets the control characters from U+007F to U+009F stand in a string. They could control
+    /// a terminal, and what removes colors from the output would remove the first of them.
+    pub(crate) fn json_text(&mut self, text: &str) -> Result<(), Failure> {
+        let is_raw = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+        if !text.contains(is_raw) {
+            return self.line(text);
+        }
+        let escape = |c: char| match is_raw(c) {
+            true => format!("\\u{:04x}", u32::from(c)),
+            false => c.to_string(),
+        };
+        self.line(&text.chars().map(escape).collect::<String>())
     }
 
     /// Prints a line as it is.

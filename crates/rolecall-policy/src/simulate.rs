@@ -19,7 +19,8 @@ use crate::request::Request;
 ///
 /// The members of the object:
 ///
-/// - `id`: a string or a number, returned by [`id`](Self::id). Optional;
+/// - `id`: a string or a number, returned by [`id`](Self::id). Optional: `null` is the same as no
+///   id;
 /// - `request`: an object with `action`, `resource`, `principal` (an ARN, a service, or
 ///   `anonymous`), and optionally `resource_account` and `context` (condition keys, each with a
 ///   string or a list of strings);

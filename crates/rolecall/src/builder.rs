@@ -301,12 +301,13 @@ impl ChainBuilder {
         reason: &str,
     ) -> Result<Chain, SessionError> {
         let description = format!("web identity as {} ({reason})", config.role);
-        let environment = self.environment.clone();
+        let (environment, observer) = (self.environment.clone(), self.observer.clone());
         let shared = self.shared()?;
         let sts = shared.sts.clone()?;
         let base =
             WebIdentityProvider::new(config.clone(), sts, environment).clock(shared.clock.clone());
-        Ok(Chain::new(Arc::new(base), description, shared).with_web_identity(config))
+        let chain = Chain::new(Arc::new(base), description, observer, shared);
+        Ok(chain.with_web_identity(config))
     }
 
     /// Creates a chain on a web identity whose tokens come from `tokens`: an environment variable
@@ -342,10 +343,11 @@ impl ChainBuilder {
     ) -> Result<Chain, SessionError> {
         let description =
             format!("web identity as {}, the token {}", request.role, tokens.describe());
+        let observer = self.observer.clone();
         let shared = self.shared()?;
         let base = WebIdentityProvider::with_tokens(tokens, request, shared.sts.clone()?)
             .clock(shared.clock.clone());
-        Ok(Chain::new(Arc::new(base), description, shared))
+        Ok(Chain::new(Arc::new(base), description, observer, shared))
     }
 
     /// Creates a chain on the credentials of an SDK provider. `name` is its name in errors, logs
@@ -412,7 +414,8 @@ impl ChainBuilder {
         base: Arc<dyn ProvideSession>,
         description: String,
     ) -> Result<Chain, SessionError> {
-        Ok(Chain::new(base, description, self.shared()?))
+        let observer = self.observer.clone();
+        Ok(Chain::new(base, description, observer, self.shared()?))
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Chain {
     hops: usize,
     description: Arc<str>,
     web_identity: Option<Arc<WebIdentityConfig>>,
+    /// The observer of the hops that are added next.
+    observer: Option<Arc<dyn Observer>>,
     shared: Arc<Shared>,
 }
 
@@ -68,7 +70,6 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) session_name: SessionName,
     pub(crate) refresh: Refresh,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
     /// Shared by the SDK configurations of the chain: a client each would open connections of its
     /// own for every configuration.
     #[cfg(feature = "aws-config")]
@@ -76,10 +77,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn cache(&self, provider: Arc<dyn ProvideSession>, refresh: Refresh) -> CachedProvider {
+    fn cache(
+        &self,
+        provider: Arc<dyn ProvideSession>,
+        refresh: Refresh,
+        observer: Option<&Arc<dyn Observer>>,
+    ) -> CachedProvider {
         let cached = CachedProvider::builder_from_arc(provider);
         let cached = cached.clock(self.clock.clone()).refresh(refresh);
-        match &self.observer {
+        match observer {
             Some(observer) => cached.observer(Arc::clone(observer)),
             None => cached,
         }
@@ -103,15 +109,60 @@ impl Chain {
         ChainBuilder::new()
     }
 
-    pub(crate) fn new(base: Arc<dyn ProvideSession>, description: String, shared: Shared) -> Self {
-        let base = shared.cache(base, shared.refresh);
-        let description = description.into();
-        let shared = Arc::new(shared);
-        Self { last: base.clone(), base, hops: 0, description, web_identity: None, shared }
+    pub(crate) fn new(
+        base: Arc<dyn ProvideSession>,
+        description: String,
+        observer: Option<Arc<dyn Observer>>,
+        shared: Shared,
+    ) -> Self {
+        let base = shared.cache(base, shared.refresh, observer.as_ref());
+        Self {
+            last: base.clone(),
+            base,
+            hops: 0,
+            description: description.into(),
+            web_identity: None,
+            observer,
+            shared: Arc::new(shared),
+        }
     }
 
     pub(crate) fn with_web_identity(self, config: WebIdentityConfig) -> Self {
         Self { web_identity: Some(Arc::new(config)), ..self }
+    }
+
+    /// Sets the observer that receives the session events of the hops, and the pools, that follow.
+    /// Defaults to that of the [builder](ChainBuilder::observer), which the hops before keep.
+    ///
+    /// Use it where several chains share their base credentials, and the events of each are counted
+    /// by themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use rolecall::Role;
+    /// use rolecall::observe::{Event, Observer};
+    ///
+    /// #[derive(Debug)]
+    /// struct Log(&'static str);
+    ///
+    /// impl Observer for Log {
+    ///     fn observe(&self, provider: &str, event: &Event<'_>) {
+    ///         println!("{}: {provider}: {}", self.0, event.name());
+    ///     }
+    /// }
+    ///
+    /// # fn show() -> Result<(), rolecall::SessionError> {
+    /// let base = rolecall::from_env()?;
+    /// let role = Role::new("arn:aws:iam::444455556666:role/orders")?;
+    /// let reader = base.clone().observer(Log("reader")).assume_role(role.clone().tag("for", "r")?);
+    /// let writer = base.observer(Log("writer")).assume_role(role.tag("for", "w")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn observer(self, observer: impl Observer) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// Adds a hop that assumes `role`.
@@ -149,7 +200,7 @@ impl Chain {
             Ok(provider) => Arc::new(configure(provider)),
             Err(error) => Arc::new(UnavailableHop { role, error }),
         };
-        let last = self.shared.cache(provider, refresh);
+        let last = self.shared.cache(provider, refresh, self.observer.as_ref());
         Self { last, hops: self.hops + 1, description, ..self }
     }
 
@@ -231,6 +282,11 @@ impl Chain {
     #[cfg(feature = "aws-config")]
     fn region(&self) -> Option<SdkRegion> {
         Some(SdkRegion::new(self.shared.region.as_ref()?.as_str().to_owned()))
+    }
+
+    #[cfg(feature = "pool")]
+    pub(crate) fn get_observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.as_ref()
     }
 
     #[cfg(feature = "pool")]

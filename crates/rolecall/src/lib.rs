@@ -87,6 +87,8 @@
 mod base;
 mod builder;
 mod chain;
+#[cfg(feature = "default-chain")]
+pub mod config_files;
 #[cfg(feature = "aws-config")]
 mod config_loader;
 #[cfg(feature = "default-chain")]
@@ -178,12 +180,6 @@ pub mod observe {
     #[cfg(feature = "metrics")]
     pub use rolecall_core::Metrics;
     pub use rolecall_core::{Event, Observer};
-}
-
-/// The shared configuration files.
-#[cfg(feature = "default-chain")]
-pub mod config_files {
-    pub use crate::profile::{ConfigFile, config_files};
 }
 
 /// The STS client: endpoints, requests, rate limit and caller identity.

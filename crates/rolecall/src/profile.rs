@@ -1,7 +1,7 @@
-//! The shared configuration files: the identity and the endpoint settings of the selected profile.
+//! The selected profile of the shared configuration files: its identity and endpoint settings.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -13,58 +13,13 @@ use aws_types::os_shim_internal::{Env, Fs};
 use rolecall_core::{Environment, ErrorKind, FileFault, SessionError};
 use rolecall_sts::ProfileSettings;
 
-/// Size limit of a configuration file in bytes. A larger file is not one, and would be read into
-/// memory as a whole.
-const MAX_FILE_SIZE: usize = 1024 * 1024;
+use crate::config_files::{CONFIG, CREDENTIALS, ConfigFile, config_files};
+
 const PROFILE: &str = "AWS_PROFILE";
 
-/// The files: kind, variable that names the file, and default path below the home directory.
-const FILES: [(EnvConfigFileKind, &str, &str); 2] = [
-    (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", ".aws/config"),
-    (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-];
-
-/// One of the shared configuration files: its path, and the variable that can name another path.
-///
-/// # Examples
-///
-/// ```
-/// use rolecall::Environment;
-/// use rolecall::config_files::config_files;
-///
-/// let env = Environment::fixed([("HOME", "/home/ann"), ("AWS_CONFIG_FILE", "/etc/aws.config")]);
-/// let files = config_files(&env)?;
-/// assert_eq!(files[0].path, std::path::Path::new("/etc/aws.config"));
-/// assert_eq!(files[1].path, std::path::Path::new("/home/ann/.aws/credentials"));
-/// assert!(files[0].is_set && !files[1].is_set);
-/// # Ok::<(), rolecall::SessionError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConfigFile {
-    /// The path that is read.
-    pub path: PathBuf,
-    /// The environment variable that sets the path.
-    pub variable: &'static str,
-    /// `true` if the variable is set.
-    pub is_set: bool,
-}
-
-/// Returns the shared configuration files that a chain reads: the config file, then the
-/// credentials file. A file without a path, since no home directory is set, is left out.
-///
-/// # Errors
-///
-/// Returns [`ErrorKind::InvalidConfig`] if a variable is not valid Unicode.
-pub fn config_files(environment: &Environment) -> Result<Vec<ConfigFile>, SessionError> {
-    let mut files = Vec::new();
-    for (_, variable, default) in FILES {
-        let is_set = environment.var(variable)?.is_some();
-        let found = path(environment, variable, default)?;
-        files.extend(found.map(|path| ConfigFile { path, variable, is_set }));
-    }
-    Ok(files)
-}
+/// The files, as the SDK's parser names them.
+const KINDS: [(EnvConfigFileKind, &str); 2] =
+    [(EnvConfigFileKind::Config, CONFIG), (EnvConfigFileKind::Credentials, CREDENTIALS)];
 
 /// Keys that make a profile configure an identity.
 const CREDENTIAL_KEYS: &[&str] = &[
@@ -113,18 +68,14 @@ impl Profile {
             (None, Some(name)) => (name, SelectedBy::Variable),
             (None, None) => ("default".to_owned(), SelectedBy::Default),
         };
+        let located = config_files(environment)?;
         let mut files = EnvConfigFiles::builder();
-        let mut paths = Vec::new();
-        for (kind, variable, default) in FILES {
-            let path = path(environment, variable, default)?;
-            let text = match &path {
-                Some(path) => read_text(environment, path)?,
-                None => String::new(),
-            };
-            if let Some(path) = path {
+        for (kind, variable) in KINDS {
+            let mut text = String::new();
+            if let Some(file) = located.iter().find(|file| file.variable == variable) {
+                text = read_text(environment, file)?;
                 let alone = EnvConfigFiles::builder().with_contents(kind, text.as_str()).build();
-                parse_sections(&alone).map_err(|fault| invalid_file(&path, &fault))?;
-                paths.push(path.display().to_string());
+                parse_sections(&alone).map_err(|fault| invalid_file(&file.path, &fault))?;
             }
             files = files.with_contents(kind, text);
         }
@@ -134,6 +85,7 @@ impl Profile {
         if all.get_profile(&name).is_some() {
             return Ok(Some(Self { name, selected_by, files, sections: all }));
         }
+        let paths: Vec<_> = located.iter().map(|file| file.path.display().to_string()).collect();
         let searched = match paths.is_empty() {
             true => "no home directory is set".to_owned(),
             false => format!("searched in {}", paths.join(" and ")),
@@ -205,37 +157,18 @@ impl Profile {
     }
 }
 
-fn path(
-    environment: &Environment,
-    variable: &str,
-    default: &str,
-) -> Result<Option<PathBuf>, SessionError> {
-    let home = match environment.var("HOME")? {
-        None if cfg!(windows) => environment.var("USERPROFILE")?,
-        home => home,
-    };
-    let home = home.map(PathBuf::from);
-    Ok(match environment.var(variable)? {
-        Some(named) => match (named.strip_prefix("~/"), &home) {
-            (Some(rest), Some(home)) => Some(home.join(rest)),
-            _ => Some(PathBuf::from(named)),
-        },
-        None => home.map(|home| home.join(default)),
-    })
-}
-
-fn read_text(environment: &Environment, path: &Path) -> Result<String, SessionError> {
-    match environment.read_file_now(path, MAX_FILE_SIZE) {
+fn read_text(environment: &Environment, file: &ConfigFile) -> Result<String, SessionError> {
+    match file.read(environment) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(text),
-            Err(_) => Err(invalid_file(path, "it is not UTF-8 text")),
+            Err(_) => Err(invalid_file(&file.path, "it is not UTF-8 text")),
         },
         // The SDKs treat a missing file as an empty one. /dev/null, which is not a regular file, is
         // a common way to disable a file.
         Err(error) if matches!(error.fault, FileFault::Missing | FileFault::NotRegular) => {
             Ok(String::new())
         }
-        Err(error) => Err(invalid_file(path, &error.fault.to_string())),
+        Err(error) => Err(invalid_file(&file.path, &error.fault.to_string())),
     }
 }
 

@@ -85,7 +85,7 @@ impl RolePool {
         let chain = Arc::new(chain.clone());
         let mut sessions =
             SessionPool::builder(providers(&chain)).clock(chain.shared().clock.clone());
-        if let Some(observer) = &chain.shared().observer {
+        if let Some(observer) = chain.get_observer() {
             sessions = sessions.observer(Arc::clone(observer));
         }
         let sessions = sessions.refresh(chain.shared().refresh);

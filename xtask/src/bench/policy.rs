@@ -1,4 +1,4 @@
-//! The speed of rolecall-policy, from criterion and from the example `policy_simulate`.
+//! The speed of rolecall-policy, from criterion and from the command `rolecall policy simulate`.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,7 +14,7 @@ const PACKAGE: &str = "rolecall-bench-policy";
 
 const TABLE: &str = "Policies";
 
-/// Lines of the file that the example reads.
+/// Lines of the file that the command reads.
 const SIMULATIONS: u32 = 20_000;
 
 /// Returns the lines of the figures.
@@ -53,19 +53,21 @@ pub(super) fn measure(workspace: &Workspace) -> Outcome<String> {
         row("parsing a policy of ten statements, in µs", format!("{:.1}", parse / 1e3)).to_string(),
         row("the same by serde_json, in µs", format!("{:.1}", unit / 1e3)).to_string(),
         row("evaluating a request with it, in µs", format!("{:.2}", evaluate / 1e3)).to_string(),
-        row("lines per second of `policy_simulate`", format!("{per_second:.0}")).to_string(),
+        row("lines per second of `rolecall policy simulate`", format!("{per_second:.0}"))
+            .to_string(),
     ]
     .join("\n"))
 }
 
-/// Runs the example on a file, and returns lines per second.
+/// Runs the command on a file, and returns lines per second.
 fn simulate(workspace: &Workspace, lines: &Path) -> Outcome<f64> {
     let shell = &workspace.shell;
-    let build = ["--release", "--locked", "--package", "rolecall-policy"];
-    cmd!(shell, "cargo build {build...} --example policy_simulate").run()?;
-    let example = workspace.target().join("release/examples/policy_simulate");
+    let build = ["--release", "--locked", "--package", "rolecall-cli"];
+    cmd!(shell, "cargo build {build...}").run()?;
+    let program = workspace.target().join("release/rolecall");
     let begin = Instant::now();
-    let output = std::process::Command::new(example)
+    let output = std::process::Command::new(program)
+        .args(["policy", "simulate"])
         .stdin(File::open(lines)?)
         .stderr(std::process::Stdio::inherit())
         .output()?;
@@ -73,7 +75,8 @@ fn simulate(workspace: &Workspace, lines: &Path) -> Outcome<f64> {
     let answers = String::from_utf8_lossy(&output.stdout);
     let decided = answers.lines().filter(|line| line.contains("\"decision\"")).count();
     if decided != SIMULATIONS as usize {
-        return Err(format!("policy_simulate decided {decided} of {SIMULATIONS} lines").into());
+        let message = format!("rolecall policy simulate decided {decided} of {SIMULATIONS} lines");
+        return Err(message.into());
     }
     Ok(f64::from(SIMULATIONS) / seconds)
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use rolecall::Session;
+use rolecall::{Environment, Session};
 
 use crate::config_files::profile_that_runs_itself;
 use crate::credentials::ProcessCredentials;
@@ -42,8 +42,7 @@ impl CredentialProcess {
     }
 
     fn session(&self, output: &Output) -> Result<Session, Failure> {
-        let variables: Vec<_> = std::env::vars_os().collect();
-        if let Some(name) = profile_that_runs_itself(&self.roles, &variables) {
+        if let Some(name) = profile_that_runs_itself(&self.roles, &Environment::process()) {
             let message =
                 format!("the credential_process of the profile {name:?} selects the same profile");
             return Err(Failure::operation(message)

@@ -1,6 +1,7 @@
 //! `rolecall policy`: writes, checks and evaluates IAM policies.
 
 mod account;
+mod accounts;
 mod check;
 mod document;
 mod permission;

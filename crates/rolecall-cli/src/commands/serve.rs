@@ -32,7 +32,9 @@ use crate::shell::{self, Syntax};
 /// --config serves many roles: a JSON file with an object `roles`, a list of objects. `path` is the
 /// path of the URL, and `roles` the role chain. Optional are `base`, `region`, `token_file`,
 /// `external_ids`, `session_name`, `duration`, `tags`, `transitive`, `source_identity`, `policy`
-/// and `policy_arns`, as the options of `assume`. SIGHUP reads the file again.
+/// and `policy_arns`, as the options of `assume`. Roles with the same base, Region, token file and
+/// session name share the session of that base. SIGHUP reads the file again; roles that did not
+/// change keep their sessions.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall serve arn:aws:iam::111122223333:role/deploy

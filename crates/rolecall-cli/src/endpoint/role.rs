@@ -1,13 +1,13 @@
 //! One role of the endpoint.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rolecall::cache::{Refresh, Status};
-use rolecall::observe::{Event, Observer};
+use rolecall::cache::Status;
 use rolecall::{CachedProvider, ErrorKind, Session, SessionError};
 
+use super::base::{Bases, Fetches, SharedBase};
 use super::config::RoleEntry;
 use super::routes::RoutePath;
 use crate::error::Failure;
@@ -24,30 +24,11 @@ pub(crate) struct ServedRole {
     entry: Option<RoleEntry>,
     role: String,
     region: Option<String>,
+    base: Arc<SharedBase>,
     provider: CachedProvider,
     fetches: Arc<Fetches>,
     served: AtomicU64,
     failed: AtomicU64,
-}
-
-/// Counts the fetches of the last role of a chain.
-#[derive(Debug, Default)]
-struct Fetches {
-    provider: OnceLock<String>,
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Observer for Fetches {
-    fn observe(&self, provider: &str, event: &Event<'_>) {
-        // The earlier roles of a chain report to the same observer.
-        if self.provider.get().is_none_or(|own| own != provider) {
-            return;
-        }
-        let Event::FetchCompleted { result, .. } = event else { return };
-        let counter = if result.is_ok() { &self.succeeded } else { &self.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl ServedRole {
@@ -59,13 +40,13 @@ impl ServedRole {
             let hint = "use `assume` or `exec` without --refresh, with a longer --duration";
             return Err(Failure::usage(message).with_hint(hint));
         }
-        Self::new(RoutePath::of_arguments(), arguments)
+        Self::new(RoutePath::of_arguments(), arguments, &mut Bases::default())
     }
 
     /// Creates the role of an entry of the configuration file.
-    pub(crate) fn configured(entry: RoleEntry) -> Result<Self, Failure> {
+    pub(super) fn configured(entry: RoleEntry, bases: &mut Bases) -> Result<Self, Failure> {
         let path = entry.path.clone();
-        let created = Self::new(path.clone(), &entry.arguments());
+        let created = Self::new(path.clone(), &entry.arguments(), bases);
         // The file is what is wrong, and not the arguments of the command.
         let role = created.map_err(|failure| match failure {
             Failure::Usage { message, hint } | Failure::Operation { message, hint } => {
@@ -76,20 +57,15 @@ impl ServedRole {
         Ok(Self { entry: Some(entry), ..role })
     }
 
-    fn new(path: RoutePath, arguments: &RoleArgs) -> Result<Self, Failure> {
-        let fetches = Arc::new(Fetches::default());
-        let observer = Arc::clone(&fetches);
-        // A client asks once for the lifetime of a session. Its request must not be the one that
-        // waits for STS, so that the session is refreshed whether or not it was used.
-        let configure =
-            |builder: rolecall::ChainBuilder| builder.refresh(Refresh::Always).observer(observer);
-        let chain = arguments.chain_with(configure)?;
+    fn new(path: RoutePath, arguments: &RoleArgs, bases: &mut Bases) -> Result<Self, Failure> {
+        arguments.check()?;
+        let base = bases.get(arguments)?;
+        let (chain, fetches) = base.chain(arguments)?;
         let provider = chain.provider();
-        let _ = fetches.provider.set(provider.status().provider);
         let region = chain.sts_client().ok().map(|sts| sts.endpoint().region().to_string());
         let role = arguments.roles.last().map(ToString::to_string).unwrap_or_default();
         let (served, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { path, entry: None, role, region, provider, fetches, served, failed })
+        Ok(Self { path, entry: None, role, region, base, provider, fetches, served, failed })
     }
 
     pub(crate) fn path(&self) -> &RoutePath {
@@ -98,6 +74,10 @@ impl ServedRole {
 
     pub(crate) fn entry(&self) -> Option<&RoleEntry> {
         self.entry.as_ref()
+    }
+
+    pub(super) fn base(&self) -> &Arc<SharedBase> {
+        &self.base
     }
 
     /// Returns the ARN.
@@ -134,8 +114,7 @@ impl ServedRole {
 
     /// Returns the number of fetches that succeeded and that failed.
     pub(crate) fn fetches(&self) -> (u64, u64) {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (read(&self.fetches.succeeded), read(&self.fetches.failed))
+        self.fetches.counts()
     }
 
     /// Returns the number of clients that received the session and an error.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::base::Bases;
 use super::config::RoleEntry;
 use super::role::ServedRole;
 use crate::error::Failure;
@@ -82,12 +83,17 @@ impl Routes {
     /// Creates the routes of a configuration file. Entries that did not change keep their role of
     /// `old`, and with it the cached session.
     pub(crate) fn configured(entries: Vec<RoleEntry>, old: &Self) -> Result<Self, Failure> {
+        let kept = |entry: &RoleEntry| {
+            old.get(entry.path.as_str()).filter(|role| role.entry() == Some(entry))
+        };
+        let mut bases = Bases::default();
+        entries.iter().filter_map(kept).for_each(|role| bases.keep(role.base()));
         let mut routes = BTreeMap::new();
         for entry in entries {
             let path = entry.path.to_string();
-            let role = match old.0.get(&path) {
-                Some(role) if role.entry() == Some(&entry) => Arc::clone(role),
-                _ => Arc::new(ServedRole::configured(entry)?),
+            let role = match kept(&entry) {
+                Some(role) => Arc::clone(role),
+                None => Arc::new(ServedRole::configured(entry, &mut bases)?),
             };
             routes.insert(path, role);
         }

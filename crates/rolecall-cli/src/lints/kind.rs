@@ -11,6 +11,8 @@ use serde_json::Value;
 pub(crate) enum Kind {
     /// Trust policy of a role
     Trust,
+    /// Trust policy of a role in an account with a raised quota
+    TrustRaised,
     /// Inline policy of a user or role
     Identity,
     /// Managed policy of the account
@@ -33,6 +35,7 @@ impl Kind {
     pub(crate) fn policy_kind(self) -> PolicyKind {
         match self {
             Self::Trust => PolicyKind::Trust,
+            Self::TrustRaised => PolicyKind::TrustRaised,
             Self::Identity => PolicyKind::Inline,
             Self::Managed | Self::Boundary => PolicyKind::Managed,
             Self::AwsManaged => PolicyKind::AwsManaged,

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use rolecall::Environment;
+use rolecall::config_files::{ConfigFile, config_files};
 use rolecall::web_identity::UnverifiedClaims;
 
 use super::store_key::KeyPlace;
-use crate::config_files;
 use crate::error::Failure;
 use crate::identity::RoleArgs;
 
@@ -124,13 +124,20 @@ fn add_environment(parts: &mut Parts, variables: &[(OsString, OsString)]) {
         parts.add("variable", name.as_encoded_bytes());
         parts.add("value", value.as_encoded_bytes());
     }
-    for path in config_files::paths(variables) {
-        parts.add_file("configuration file", &path);
-        parts.add_config(&path);
+    let environment = Environment::fixed(variables.iter().cloned());
+    match config_files(&environment) {
+        Ok(files) => {
+            for file in files {
+                parts.add_file("configuration file", &file.path);
+                parts.add_config(&file, &environment);
+            }
+        }
+        // No session is obtained then, and none that is stored belongs to these variables.
+        Err(error) => parts.add("unknown files", error.message()),
     }
     for name in TOKEN_FILES {
-        if let Some(path) = config_files::variable(variables, name) {
-            parts.add_token(Path::new(path));
+        if let Ok(Some(path)) = environment.var(name) {
+            parts.add_token(Path::new(&path));
         }
     }
 }
@@ -158,8 +165,8 @@ impl Parts {
     }
 
     /// Adds the contents of a configuration file, and the identity of the tokens that it names.
-    fn add_config(&mut self, path: &Path) {
-        let contents = match config_files::read(path) {
+    fn add_config(&mut self, file: &ConfigFile, environment: &Environment) {
+        let contents = match file.read(environment) {
             Ok(contents) => contents,
             Err(error) => return self.add("unreadable file", error.fault.to_string()),
         };

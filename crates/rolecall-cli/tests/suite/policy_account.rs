@@ -165,6 +165,133 @@ async fn refused_access_exits_with_1() {
     assert!(run.out.contains("\n  not allowed: no identity policy allows "), "{}", run.out);
 }
 
+/// Returns the description in two pages: the users, and everything else.
+fn pages() -> [Value; 2] {
+    let mut second: Value = serde_json::from_str(&account()).unwrap();
+    let mut first = second.clone();
+    for key in ["Policies", "GroupDetailList", "RoleDetailList"] {
+        first[key] = json!([]);
+    }
+    first["NextToken"] = "EXAMPLE".into();
+    second["UserDetailList"] = json!([]);
+    [first, second]
+}
+
+#[tokio::test]
+async fn files_of_one_account_are_its_pages() {
+    let [first, second] = pages();
+    // A managed policy of AWS that the description lacks, on a page of its own.
+    let aws = json!({"Policies": [{
+        "Arn": "arn:aws:iam::aws:policy/Extra",
+        "PolicyVersionList": [{"IsDefaultVersion": true, "Document": {"Statement": {
+            "Effect": "Allow", "Action": "s3:*", "Resource": "*",
+        }}}],
+    }]});
+    let mut attached = second.clone();
+    attached["RoleDetailList"][0]["AttachedManagedPolicies"] =
+        json!([{"PolicyName": "Extra", "PolicyArn": "arn:aws:iam::aws:policy/Extra"}]);
+    let mut broken = second.clone();
+    broken["RoleDetailList"][1]["RoleName"] = 1.into();
+    let mut continued = second.clone();
+    continued["NextToken"] = "EXAMPLE".into();
+    let other = account().replace("111122223333", "444455556666");
+    let folder = folder()
+        .with("1.json", &first.to_string())
+        .with("2.json", &second.to_string())
+        .with("attached.json", &attached.to_string())
+        .with("broken.json", &broken.to_string())
+        .with("continued.json", &continued.to_string())
+        .with("aws.json", &aws.to_string())
+        .with("other.json", &other);
+    let ask = |files: &[&'static str]| {
+        let mut arguments = vec!["policy", "who-can", "s3:GetObject", ORDER, "--output", "json"];
+        arguments.extend(["--resource-account", "111122223333"]);
+        arguments.extend(files.iter().flat_map(|file| ["--account", *file]));
+        arguments
+    };
+    let whole = folder.run(&ask(&["account.json"])).await.json();
+    for files in [["1.json", "2.json"], ["2.json", "1.json"]] {
+        assert_eq!(folder.run(&ask(&files)).await.json(), whole);
+    }
+    // The pages of an account need not stand together.
+    let both = folder.run(&ask(&["1.json", "other.json", "2.json"])).await.json();
+    assert_eq!(both, folder.run(&ask(&["account.json", "other.json"])).await.json());
+    let extra = folder.run(&ask(&["1.json", "aws.json", "attached.json"])).await.json();
+    let names = extra["access"].as_array().unwrap().iter().map(|it| &it["subject"]["name"]);
+    assert!(names.collect::<Vec<_>>().contains(&&json!("arn:aws:iam::111122223333:role/hub")));
+
+    for (files, message) in [
+        (
+            &["1.json"][..],
+            "error: 1.json: description: this is one page of several\nhint: run aws iam \
+             get-account-authorization-details without --filter, --query and --max-items, or pass \
+             each page with --account\n",
+        ),
+        (
+            &["1.json", "continued.json"],
+            "error: 1.json, continued.json: description: a page is missing, since each says that \
+             more follow\nhint: run aws",
+        ),
+        (&["1.json", "broken.json"], "error: broken.json: RoleDetailList[1].RoleName at line 1 "),
+        (
+            &["account.json", "aws.json", "other.json"],
+            "error: aws.json describes none of the accounts\nhint: put its policies into",
+        ),
+    ] {
+        let error = folder.run(&ask(files)).await.failed(1);
+        assert!(error.starts_with(message), "{files:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn control_policies_limit_each_level() {
+    let statement = |effect: &str, action: &str| {
+        let statement = json!({"Effect": effect, "Action": action, "Resource": "*"});
+        json!({"Version": "2012-10-17", "Statement": statement}).to_string()
+    };
+    let rcp = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "*",
+    }});
+    let folder = folder()
+        .with("full.json", &statement("Allow", "*"))
+        .with("sqs.json", &statement("Allow", "sqs:*"))
+        .with("deny.json", &statement("Deny", "s3:Get*"))
+        .with("rcp.json", &rcp.to_string())
+        .with("broken.json", "{");
+    let can = |more: &[&'static str]| {
+        let question = ["policy", "can", ANN, "s3:GetObject", ORDER];
+        let owner = ["--resource-account", "111122223333"];
+        [&question[..], &ACCOUNT, &owner, more].concat()
+    };
+    for (more, code) in [
+        (&["--scp", "full.json"][..], 0),
+        (&["--scp", "full.json", "--scp", "full.json"], 0),
+        (&["--scp", "full.json,deny.json"], 1),
+        // Each level has to allow the request, and the policies of one level together.
+        (&["--scp", "full.json", "--scp", "sqs.json"], 1),
+        (&["--scp", "full.json,sqs.json"], 0),
+        (&["--scp", "111122223333=sqs.json"], 1),
+        (&["--scp", "444455556666=sqs.json"], 0),
+        (&["--scp", "full.json", "--scp", "111122223333=sqs.json"], 1),
+        (&["--rcp", "rcp.json"], 1),
+        (&["--rcp", "444455556666=rcp.json"], 0),
+    ] {
+        let run = folder.run(&can(more)).await;
+        assert_eq!((run.code, run.err.as_str()), (Some(code), ""), "{more:?}: {}", run.out);
+    }
+    let run = folder.run(&can(&["--scp", "full.json", "--scp", "sqs.json"])).await;
+    assert!(run.out.contains("service control policy"), "{}", run.out);
+    for (more, code, message) in [
+        (&["--scp", "absent.json"][..], 1, "error: cannot read absent.json: "),
+        (&["--scp", "full.json,broken.json"], 1, "error: broken.json: "),
+        (&["--rcp", "full.json"], 1, "error: full.json: Statement"),
+        (&["--scp", "full.json,"], 2, "error: invalid value 'full.json,' for '--scp"),
+    ] {
+        let error = folder.run(&can(more)).await.failed(code);
+        assert!(error.starts_with(message), "{more:?}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn faulty_questions_fail_with_hint() {
     let folder = folder()
@@ -188,7 +315,12 @@ async fn faulty_questions_fail_with_hint() {
         (
             who_can("s3:GetObject", ORDER, &["--account", "account.json"]),
             1,
-            "account 111122223333 is described twice",
+            "error: account.json: UserDetailList[0] at line 1 column ",
+        ),
+        (
+            who_can("s3:GetObject", ORDER, &["--account", "account.json"]),
+            1,
+            "user/ann\" is described twice\nhint: files of the same account are pages",
         ),
         ([&["policy", "can", zed], &ACCOUNT[..]].concat(), 1, "is not a described user or role"),
         ([&["policy", "can", ANN, "s3:GetObject"], &ACCOUNT[..]].concat(), 2, "<RESOURCE>"),

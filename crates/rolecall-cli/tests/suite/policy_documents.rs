@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::command::run_alone;
+use crate::folder::Folder;
 
 const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/idp.example.com";
 const GITHUB: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
@@ -143,6 +144,34 @@ async fn each_builder_is_reachable() {
             "--delete",
         ],
         &["ecr", "--login"],
+        &["secrets", "--region", "eu-west-1", "--secret", "shop/db", "--secret", "key", "--read"],
+        &[
+            "secrets",
+            "--region",
+            "cn-north-1",
+            "--prefix",
+            "shop/",
+            "--secret",
+            "key",
+            "--account",
+            "111122223333",
+            "--write",
+        ],
+        &["ecr", "--region", "eu-west-1", "--repository", "shop/checkout", "--pull"],
+        &[
+            "ecr",
+            "--region",
+            "eu-west-1",
+            "--prefix",
+            "shop/",
+            "--repository",
+            "base",
+            "--account",
+            "111122223333",
+            "--push",
+        ],
+        &["assume", ROLE, "--pod-identity-tags"],
+        &["trust", "role", ROLE, "--pod-identity-tags", "--optional-tag", "team"],
         &["assume", ROLE, "arn:aws:iam::444455556666:role/orders", "--optional-tag", "team=blue"],
         &["assume", ROLE, "--source-identity", "ann", "--source-identity", "bob"],
         &["revoke", "--issued-before", "2026-09-21T16:13:20+02:00"],
@@ -228,6 +257,15 @@ async fn invalid_options_exit_with_2() {
         (&["s3", "shop", "--read"], "--whole-bucket"),
         (&["ecr", "--login", "--pull"], "cannot be used with"),
         (&["ecr", "--pull"], "--region <REGION>"),
+        (&["ecr", "--pull", "--region", "eu-west-1"], "--prefix <PREFIX/>"),
+        (&["ecr", "--login", "--repository", "a"], "cannot be used with"),
+        (&["ecr", "--pull", "--region", "eu-west-1", "--repository", "A"], "error: name: \"A\""),
+        (&["secrets", "--region", "eu-west-1", "--read"], "--prefix <PREFIX/>|--secret <NAME>"),
+        (&["secrets", "--region", "eu-west-1", "--read", "--secret", "a*"], "error: name: \"a*\""),
+        (
+            &["trust", "role", ROLE, "--pod-identity-tags", "--optional-tag", "kubernetes-pod-uid"],
+            "is already allowed\nhint: add each key once",
+        ),
         (&["revoke"], "--issued-before <TIME>"),
         (&["revoke", "--session", "pod"], "has no colon"),
         (&["revoke", "--issued-before", "yesterday"], "expected a time such as"),
@@ -254,4 +292,27 @@ async fn kind_limits_size() {
     arguments[5] = "inline";
     let json: Value = run_alone(&arguments).await.json();
     assert_eq!(json["Statement"][0]["Resource"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
+async fn raised_quota_allows_longer_trust_policies() {
+    let roles: Vec<String> = (0..60).map(|index| format!("{ROLE}-{index}")).collect();
+    let trust = |count: usize, more: &[&'static str]| {
+        let roles = roles[..count].iter().map(String::as_str);
+        ["policy", "trust", "role"].into_iter().chain(roles).chain(more.iter().copied()).collect()
+    };
+    let arguments: Vec<&str> = trust(30, &[]);
+    let error = run_alone(&arguments).await.failed(2);
+    assert!(error.contains("a trust policy has at most 2048\nhint: trust fewer"), "{error}");
+    assert!(error.ends_with("let AWS raise the quota and pass --raised-quota\n"), "{error}");
+    let arguments: Vec<&str> = trust(30, &["--raised-quota"]);
+    let json = run_alone(&arguments).await.json();
+    assert_eq!(json["Statement"].as_array().unwrap().len(), 30);
+    let folder = Folder::new().with("trust.json", &json.to_string());
+    let check = ["policy", "check", "trust.json", "--own-account", "111122223333"];
+    assert_eq!(folder.run(&check).await.code, Some(1));
+    folder.run(&[&check[..], &["--kind", "trust-raised"]].concat()).await.ok();
+    let arguments: Vec<&str> = trust(60, &["--raised-quota"]);
+    let error = run_alone(&arguments).await.failed(2);
+    assert!(error.ends_with("at most 4096\nhint: trust fewer principals\n"), "{error}");
 }

@@ -43,6 +43,40 @@ async fn requests_are_answered_in_order() {
     assert_eq!(answers(&text), answered);
 }
 
+/// The members of the answers are the same for every line, so that a program need not know whether
+/// its requests have ids.
+#[tokio::test]
+async fn line_without_id_is_answered_with_null() {
+    let with = line("1", "s3:GetObject");
+    let input = [
+        with.replace("\"id\":\"1\",", ""),
+        with.replace("\"id\":\"1\"", "\"id\":null"),
+        with.replace("\"id\":\"1\"", "\"id\":1"),
+        with.clone(),
+    ];
+    let text = Folder::new().pipe(&["policy", "simulate"], &input.concat()).await.ok();
+    let ids: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix("{\"id\":").unwrap().split(',').next().unwrap())
+        .collect();
+    assert_eq!(ids, ["null", "null", "1", "\"1\""]);
+    let run = Folder::new().pipe(&["policy", "simulate"], "{\"request\": 1}\n").await;
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.out.starts_with("{\"id\":null,\"error\":\"request at line 1 column 13: "),
+        "{}",
+        run.out
+    );
+}
+
+#[tokio::test]
+async fn control_characters_of_an_id_are_escaped() {
+    let id = "a\u{7f}\u{9b}31m\u{85}\u{1b}[31m\u{e4}";
+    let text = Folder::new().pipe(&["policy", "simulate"], &line(id, "s3:GetObject")).await.ok();
+    assert_eq!(answers(&text)[0]["id"], id);
+    assert!(text.contains(r"a\u007f\u009b31m\u0085\u001b[31m"), "{text}");
+}
+
 #[tokio::test]
 async fn explanation_names_what_does_not_match() {
     let arguments = ["policy", "simulate", "--explain", "-"];

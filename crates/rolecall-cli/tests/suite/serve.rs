@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rolecall_testkit::FaultRule;
 use rolecall_tests::python::is_left_out;
-use rolecall_tests::{CLOSED, HUB, ORDERS};
+use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS};
 use serde_json::{Value, json};
 
 use crate::command::{Setup, finish};
@@ -237,6 +237,68 @@ async fn reload_replaces_roles_and_keeps_sessions() {
     assert_eq!(served.session("/hub"), hub);
     let (status, _) = served.stop("TERM");
     assert!(status.success());
+}
+
+/// A token is exchanged once for all roles on it, those of a reloaded file included.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_with_the_same_base_share_its_session() {
+    let setup = Setup::start().await;
+    let variables = setup.pod();
+    let token = setup.home.path().join("token");
+    let entry = |path: &str, roles: &[&str], more: Value| {
+        let mut entry = json!({ "path": path, "roles": roles });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        entry
+    };
+    let of_environment = json!({ "base": "web-identity" });
+    let of_file = json!({ "token_file": token });
+    let mut entries = vec![
+        entry("/hub", &[HUB], of_environment.clone()),
+        entry("/hub-blue", &[HUB], json!({ "base": "web-identity", "tags": { "team": "blue" } })),
+        // The base of these is the first role.
+        entry("/checkout", &[CHECKOUT], of_file.clone()),
+        entry("/orders", &[CHECKOUT, HUB, ORDERS], of_file.clone()),
+    ];
+    let write = |entries: &[Value]| {
+        setup.write("roles.json", &json!({ "roles": entries }).to_string());
+    };
+    write(&entries);
+    let file = setup.home.path().join("roles.json").to_str().unwrap().to_owned();
+    let mut command = setup.command(&variables);
+    command.args(["serve", "--config", &file]);
+    let served = Served::start(command);
+    let sessions = ["/hub", "/hub-blue", "/checkout", "/orders"].map(|path| served.session(path));
+    let calls = || setup.world.aws.count("AssumeRoleWithWebIdentity");
+    assert_eq!((calls(), setup.world.aws.count("AssumeRole")), (2, 4));
+    assert_ne!(sessions[0]["AccessKeyId"], sessions[1]["AccessKeyId"]);
+    for (path, role) in
+        [("/hub", HUB), ("/hub-blue", HUB), ("/checkout", CHECKOUT), ("/orders", ORDERS)]
+    {
+        let labels = format!("{{path=\"{path}\",role=\"{role}\",result=\"success\"}}");
+        assert_eq!(served.metric(&format!("rolecall_session_fetches_total{labels}")), 1, "{path}");
+    }
+
+    // Another session name, or other parameters of the base itself, make another base.
+    let index = entries.len() - 1;
+    entries[index] = entry("/orders", &[CHECKOUT, HUB], of_file);
+    entries.push(entry("/new", &[HUB], of_environment));
+    entries.push(entry(
+        "/named",
+        &[HUB],
+        json!({ "base": "web-identity", "session_name": "blue" }),
+    ));
+    let short = json!({ "token_file": token, "duration": "15m" });
+    entries.push(entry("/short", &[CHECKOUT], short));
+    write(&entries);
+    served.signal("HUP");
+    served.wait_for_error("note: serving 7 roles");
+    for path in ["/orders", "/new"] {
+        served.session(path);
+    }
+    assert_eq!(served.session("/hub"), sessions[0]);
+    let both = [served.session("/named"), served.session("/short")];
+    assert_eq!(both[1]["RoleArn"], CHECKOUT);
+    assert_eq!(calls(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

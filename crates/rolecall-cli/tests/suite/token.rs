@@ -165,6 +165,44 @@ async fn provider_selects_account_of_role() {
 }
 
 #[tokio::test]
+async fn client_ids_of_provider_must_have_the_audience() {
+    let folder =
+        Folder::new().with("token", &pod("checkout")).with("trust.json", &trust("111122223333"));
+    let with = |more: &[&'static str]| {
+        [&["token", "inspect", "token", "--trust", "trust.json"][..], more].concat()
+    };
+    let ids = ["--client-id", "shop", "--client-id", "sts.amazonaws.com"];
+    let json = folder.run(&[&with(&ids)[..], &["--output", "json"]].concat()).await.json();
+    assert_eq!(
+        (&json["trust"]["accepted"], json["trust"].get("provider_fault")),
+        (&json!(true), None)
+    );
+
+    // The policy accepts the token, and STS does not.
+    let run = folder.run(&with(&["--client-id", "shop"])).await;
+    assert_eq!((run.code, run.err.as_str()), (Some(1), ""));
+    let shown = "\n  does not accept the token\n  refused by the provider: aud: \"sts.amazonaws.com\" is \
+                 not a client id of the provider\n    hint: request the token for \"shop\", or add \
+                 the client id\n  allowed: ";
+    assert!(run.out.contains(shown), "{}", run.out);
+    let run = folder.run(&with(&["--client-id", "shop", "--output", "json"])).await;
+    let json: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((run.code, &json["trust"]["accepted"]), (Some(1), &json!(false)));
+    let fault = json["trust"]["provider_fault"].as_str().unwrap();
+    assert!(fault.starts_with("aud: \"sts.amazonaws.com\" is not a client id"), "{fault}");
+
+    let error = folder.run(&with(&["--client-id", ""])).await.failed(2);
+    assert!(error.starts_with("error: client id: \"\" has 0 characters\nhint: "), "{error}");
+    let error = folder.run(&["token", "inspect", "token", "--client-id", "a"]).await.failed(2);
+    assert!(error.contains("--trust <POLICY.json>"), "{error}");
+    let port = token(&json!({"iss": "https://idp.example.com:8443", "sub": "a", "aud": "b"}));
+    let folder = folder.with("port", &port);
+    let arguments = ["token", "inspect", "port", "--trust", "trust.json", "--client-id", "b"];
+    let error = folder.run(&arguments).await.failed(1);
+    assert!(error.starts_with("error: the issuer of the token: url: "), "{error}");
+}
+
+#[tokio::test]
 async fn token_in_argument_is_refused_unprinted() {
     let token = pod("checkout");
     let error = Folder::new().run(&["token", "inspect", &token]).await.failed(2);

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::decode::percent_decode;
 use super::details::{AccountDetails, Identity, PolicyName, Role};
-use crate::arn::Arn;
+use crate::arn::{Arn, is_account};
 use crate::error::PolicyError;
 use crate::json::{Json, JsonError, Value};
 use crate::limits::PolicyKind;
@@ -81,6 +81,42 @@ impl AccountDetails {
     /// ```
     pub fn parse_pages<P: AsRef<str>>(pages: &[P]) -> Result<Self, PolicyError> {
         read(&pages.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    }
+
+    /// Returns the account that a page describes, to tell the pages of several accounts apart.
+    /// Returns `None` if no user, group, role or policy on it is of an account: a page may have
+    /// policies of AWS alone.
+    ///
+    /// Reads up to the first that is. [`parse_pages`](Self::parse_pages) checks the others.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] if `page` is not valid JSON, or a list before that is malformed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_policy::account::AccountDetails;
+    ///
+    /// let page = r#"{"UserDetailList": [{"Arn": "arn:aws:iam::111122223333:user/ann"}]}"#;
+    /// assert_eq!(AccountDetails::account_of_page(page)?.as_deref(), Some("111122223333"));
+    /// let page = r#"{"Policies": [{"Arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}"#;
+    /// assert_eq!(AccountDetails::account_of_page(page)?, None);
+    /// # Ok::<(), rolecall_policy::PolicyError>(())
+    /// ```
+    pub fn account_of_page(page: &str) -> Result<Option<String>, PolicyError> {
+        let source = Source::new("description", page);
+        let mut members = source.parse(MAX_BYTES)?.object()?;
+        for key in KEYS {
+            for node in list(&mut members, key)? {
+                let arn = node.object()?.text("Arn")?;
+                let account = Arn::parse(&arn).map(|arn| arn.account);
+                if let Some(account) = account.filter(|account| is_account(account)) {
+                    return Ok(Some(account.to_owned()));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

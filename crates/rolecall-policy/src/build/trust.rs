@@ -165,8 +165,13 @@ impl TrustPolicyBuilder {
         for trusted in self.trusted {
             drafts.extend(trusted.drafts(&partition)?);
         }
-        let hint = "trust fewer principals, or let AWS raise the quota and build the policy as \
-                    PolicyKind::TrustRaised";
+        let hint = match kind {
+            PolicyKind::TrustRaised => "trust fewer principals",
+            _ => {
+                "trust fewer principals, or let AWS raise the quota and build the policy as \
+                 PolicyKind::TrustRaised"
+            }
+        };
         document(kind, drafts, hint).map(TrustPolicy::from_document)
     }
 }

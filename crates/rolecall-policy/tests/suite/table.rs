@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cases::{Refusal, Table, load, run, run_parse};
 
-/// Decides a case as the example `policy_simulate` does.
+/// Decides a case as the command `rolecall policy simulate` does.
 pub(crate) fn decide(case: &Value) -> Result<String, String> {
     let simulation = Simulation::parse(&case.to_string()).map_err(|error| error.to_string())?;
     Ok(simulation.evaluate().outcome().to_string())

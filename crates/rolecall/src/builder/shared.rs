@@ -30,15 +30,13 @@ impl ChainBuilder {
         };
         #[cfg(feature = "aws-config")]
         let http = self.http_client.or_else(|| self.sdk_defaults.http_client().cloned());
-        let Self { refresh, observer, .. } = self;
         Ok(Shared {
             sts,
             #[cfg(feature = "aws-config")]
             region,
             clock,
             session_name,
-            refresh,
-            observer,
+            refresh: self.refresh,
             #[cfg(feature = "aws-config")]
             http: http.map_or_else(OnceLock::new, OnceLock::from),
         })

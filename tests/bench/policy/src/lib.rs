@@ -46,7 +46,7 @@ pub fn hostile_patterns() -> [(&'static str, String, String); 4] {
     ]
 }
 
-/// Returns a line for the example `policy_simulate`.
+/// Returns a line for `rolecall policy simulate`.
 pub fn simulation(index: usize) -> String {
     let team = ["orders", "payments", "search"][index % 3];
     let action = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "sts:AssumeRole"][index % 4];

@@ -1,4 +1,4 @@
-//! Prints the figures that need no timing, or lines for the example `policy_simulate`.
+//! Prints the figures that need no timing, or lines for `rolecall policy simulate`.
 //!
 //! Without arguments, the allocations of an evaluation are counted. `lines N` writes N simulations.
 

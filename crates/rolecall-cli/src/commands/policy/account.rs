@@ -1,73 +1,18 @@
 //! `rolecall policy who-can` and `can`: questions about the description of an account.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::Style;
 use clap::Args;
+use rolecall::policy::PolicyError;
 use rolecall::policy::account::{
-    Access, AccessReport, AccountDetails, Accounts, Assumer, Grant, Permissions, RoleAssumers,
-    Verdict,
+    Access, AccessReport, Assumer, Grant, Permissions, RoleAssumers, Verdict,
 };
-use rolecall::policy::{Context, PolicyError, ResourcePolicy};
 use serde_json::json;
 
+use super::accounts::AccountArgs;
 use crate::error::Failure;
-use crate::input::Input;
 use crate::output::{Output, style};
-use crate::parameters::Tag;
-
-/// The longest description that the library reads.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
-const MAX_POLICY_FILE: u64 = 1024 * 1024;
-
-/// The accounts that a question is about, and what is known of the requests.
-#[derive(Debug, Args)]
-struct AccountArgs {
-    /// Output of `aws iam get-account-authorization-details`; repeat for more accounts
-    #[arg(long, value_name = "FILE", required = true)]
-    account: Vec<PathBuf>,
-    /// Condition key that requests are known to carry; repeat for more keys or values
-    #[arg(long, value_name = "KEY=VALUE")]
-    context: Vec<Tag>,
-    /// Account that owns the resource, if its ARN does not name it
-    #[arg(long, value_name = "ID")]
-    resource_account: Option<String>,
-    /// Policy of the resource, such as a bucket policy
-    #[arg(long, value_name = "FILE", requires = "resource_account")]
-    resource_policy: Option<PathBuf>,
-}
-
-impl AccountArgs {
-    fn accounts(&self, output: &Output, resource: Option<&str>) -> Result<Accounts, Failure> {
-        let mut accounts = Accounts::new();
-        for path in &self.account {
-            let input = Input::from(path.as_path());
-            let text = input.read(output, "the description of an account", MAX_FILE)?;
-            let added = AccountDetails::parse(&text).and_then(|details| accounts.with(details));
-            accounts = added.map_err(|error| in_file(&input, &error))?;
-        }
-        let Some((resource, owner)) = resource.zip(self.resource_account.as_ref()) else {
-            return Ok(accounts);
-        };
-        let Some(path) = &self.resource_policy else {
-            return Ok(accounts.with_resource(resource, owner));
-        };
-        let input = Input::from(path.as_path());
-        let text = input.read(output, "the policy of the resource", MAX_POLICY_FILE)?;
-        let policy = ResourcePolicy::parse(&text).map_err(|error| in_file(&input, &error))?;
-        Ok(accounts.with_resource_policy(resource, owner, policy))
-    }
-
-    fn context(&self) -> Context {
-        let tags = self.context.iter();
-        tags.fold(Context::new(), |context, Tag { key, value }| context.with(key, value))
-    }
-}
-
-fn in_file(input: &Input, error: &PolicyError) -> Failure {
-    Failure::operation_of(&format_args!("{input}: {error}"))
-}
 
 fn refused(error: &PolicyError) -> Failure {
     // The hint of the library names a function.
@@ -88,7 +33,10 @@ fn refused(error: &PolicyError) -> Failure {
   aws iam get-account-authorization-details > account.json
   rolecall policy who-can s3:GetObject arn:aws:s3:::shop/orders/1 --account account.json
   rolecall policy who-can sts:AssumeRole arn:aws:iam::111122223333:role/deploy \\
-    --account account.json")]
+    --account account.json
+  rolecall policy who-can s3:GetObject arn:aws:s3:::shop/orders/1 \\
+    --account account.json --account other.json --resource-account 444455556666 \\
+    --scp root.json --scp 111122223333=FullAWSAccess.json,no-s3.json")]
 pub(super) struct WhoCan {
     /// Action, such as s3:GetObject
     #[arg(value_name = "ACTION")]

@@ -89,7 +89,7 @@ impl DocumentArgs {
             };
             return print(output, |configuration| configuration.add(role).map(|_| ()));
         }
-        output.line(&if self.compact { policy.to_compact_json() } else { policy.to_json() })
+        output.json_text(&if self.compact { policy.to_compact_json() } else { policy.to_json() })
     }
 
     pub(super) fn print_permission(
@@ -105,7 +105,7 @@ impl DocumentArgs {
             };
             return print(output, |configuration| configuration.add(block).map(|_| ()));
         }
-        output.line(&if self.compact { policy.to_compact_json() } else { policy.to_json() })
+        output.json_text(&if self.compact { policy.to_compact_json() } else { policy.to_json() })
     }
 
     /// Returns the label: that of the option, or the name with other characters replaced.

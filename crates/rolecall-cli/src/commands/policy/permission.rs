@@ -106,17 +106,22 @@ impl S3 {
 /// Write a policy for secrets of AWS Secrets Manager
 #[derive(Debug, Args)]
 #[command(
+    group = ArgGroup::new("extent").required(true).multiple(true),
     group = ArgGroup::new("access").required(true).multiple(true),
-    after_help = "Example:
-  rolecall policy secrets --region eu-west-1 --prefix shop/ --read"
+    after_help = "Examples:
+  rolecall policy secrets --region eu-west-1 --prefix shop/ --read
+  rolecall policy secrets --region eu-west-1 --secret shop/database --read --write"
 )]
 pub(super) struct Secrets {
     /// Region of the secrets
     #[arg(long, value_name = "REGION")]
     region: String,
     /// Prefix of the names, which ends in /; repeat for more
-    #[arg(long, value_name = "PREFIX/", required = true)]
+    #[arg(long, value_name = "PREFIX/", group = "extent")]
     prefix: Vec<String>,
+    /// Name of one secret, without the characters that AWS appends; repeat for more
+    #[arg(long, value_name = "NAME", group = "extent")]
+    secret: Vec<String>,
     /// Account of the secrets; defaults to any
     #[arg(long, value_name = "ID")]
     account: Option<String>,
@@ -132,19 +137,30 @@ pub(super) struct Secrets {
 
 impl Secrets {
     pub(super) fn run(self, output: &mut Output) -> Result<(), Failure> {
-        self.result.print(output, |builder| {
-            let mut access = SecretsAccess::under(&self.region, &self.prefix)?;
-            if let Some(id) = &self.account {
-                access = access.account(id)?;
+        self.result.print(output, |mut builder| {
+            if !self.prefix.is_empty() {
+                let access = SecretsAccess::under(&self.region, &self.prefix)?;
+                builder = builder.secrets(self.allow(access)?);
             }
-            if self.read {
-                access = access.read();
+            if !self.secret.is_empty() {
+                let access = SecretsAccess::named(&self.region, &self.secret)?;
+                builder = builder.secrets(self.allow(access)?);
             }
-            if self.write {
-                access = access.write();
-            }
-            Ok(builder.secrets(access))
+            Ok(builder)
         })
+    }
+
+    fn allow(&self, mut access: SecretsAccess) -> Result<SecretsAccess, PolicyError> {
+        if let Some(id) = &self.account {
+            access = access.account(id)?;
+        }
+        if self.read {
+            access = access.read();
+        }
+        if self.write {
+            access = access.write();
+        }
+        Ok(access)
     }
 }
 
@@ -154,6 +170,7 @@ impl Secrets {
     group = ArgGroup::new("access").required(true).multiple(true),
     after_help = "Examples:
   rolecall policy ecr --region eu-west-1 --prefix shop/ --pull
+  rolecall policy ecr --region eu-west-1 --repository shop/checkout --push --pull
   rolecall policy ecr --login"
 )]
 pub(super) struct Ecr {
@@ -161,8 +178,11 @@ pub(super) struct Ecr {
     #[arg(long, value_name = "REGION", required_unless_present = "login")]
     region: Option<String>,
     /// Prefix of the names, which ends in /; repeat for more
-    #[arg(long, value_name = "PREFIX/", required_unless_present = "login")]
+    #[arg(long, value_name = "PREFIX/", required_unless_present_any = ["repository", "login"])]
     prefix: Vec<String>,
+    /// Name of one repository; repeat for more
+    #[arg(long, value_name = "NAME")]
+    repository: Vec<String>,
     /// Account of the repositories; defaults to any
     #[arg(long, value_name = "ID")]
     account: Option<String>,
@@ -179,7 +199,7 @@ pub(super) struct Ecr {
     #[arg(
         long,
         group = "access",
-        conflicts_with_all = ["push", "pull", "delete", "region", "prefix", "account"]
+        conflicts_with_all = ["push", "pull", "delete", "region", "prefix", "repository", "account"]
     )]
     login: bool,
     #[command(flatten)]
@@ -188,26 +208,37 @@ pub(super) struct Ecr {
 
 impl Ecr {
     pub(super) fn run(self, output: &mut Output) -> Result<(), Failure> {
-        self.result.print(output, |builder| {
+        self.result.print(output, |mut builder| {
             if self.login {
                 return Ok(builder.ecr_login());
             }
             let region = self.region.as_deref().unwrap_or_default();
-            let mut access = EcrAccess::under(region, &self.prefix)?;
-            if let Some(id) = &self.account {
-                access = access.account(id)?;
+            if !self.prefix.is_empty() {
+                let access = EcrAccess::under(region, &self.prefix)?;
+                builder = builder.ecr(self.allow(access)?);
             }
-            if self.push {
-                access = access.push();
+            if !self.repository.is_empty() {
+                let access = EcrAccess::named(region, &self.repository)?;
+                builder = builder.ecr(self.allow(access)?);
             }
-            if self.pull {
-                access = access.pull();
-            }
-            if self.delete {
-                access = access.delete();
-            }
-            Ok(builder.ecr(access))
+            Ok(builder)
         })
+    }
+
+    fn allow(&self, mut access: EcrAccess) -> Result<EcrAccess, PolicyError> {
+        if let Some(id) = &self.account {
+            access = access.account(id)?;
+        }
+        if self.push {
+            access = access.push();
+        }
+        if self.pull {
+            access = access.pull();
+        }
+        if self.delete {
+            access = access.delete();
+        }
+        Ok(access)
     }
 }
 

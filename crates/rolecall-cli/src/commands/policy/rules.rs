@@ -18,6 +18,9 @@ pub(super) struct RulesArgs {
     /// Allow this tag to be transitive; repeat for more
     #[arg(long, value_name = "KEY")]
     transitive_tag: Vec<String>,
+    /// Allow the tags of EKS Pod Identity, which the sessions of pods pass on to this role
+    #[arg(long)]
+    pod_identity_tags: bool,
     /// Require a source identity, one of these
     #[arg(long, value_name = "NAME", conflicts_with = "any_source_identity")]
     source_identity: Vec<String>,
@@ -85,8 +88,12 @@ impl RulesArgs {
     pub(super) fn apply<R: HasRules>(&self, mut builder: R) -> Result<R, PolicyError> {
         let [required, optional, transitive] =
             [&self.required_tag, &self.optional_tag, &self.transitive_tag];
-        if !(required.is_empty() && optional.is_empty() && transitive.is_empty()) {
-            let mut tags = AllowedSessionTags::new();
+        let is_empty = required.is_empty() && optional.is_empty() && transitive.is_empty();
+        if !is_empty || self.pod_identity_tags {
+            let mut tags = match self.pod_identity_tags {
+                true => AllowedSessionTags::eks_pod_identity(),
+                false => AllowedSessionTags::new(),
+            };
             for (key, values) in by_key(required) {
                 tags = match values.as_slice() {
                     [] => tags.required_with_any_value(key)?,

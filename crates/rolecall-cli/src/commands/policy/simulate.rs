@@ -19,9 +19,10 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 ///
 /// A line has the members id, request (action, resource, principal, context, resource_account), and
 /// the policies that decide: identity_policies, resource_policy, session_policies,
-/// permission_boundaries, scps and rcps. The answer to a line that cannot be read is an object with
-/// id and error; the others are still evaluated, and the exit status is 1. On a terminal, the
-/// answers are text unless --output json is set.
+/// permission_boundaries, scps and rcps. The answer has id and decision, and the id is null for a
+/// line without one. The answer to a line that cannot be read is an object with id and error; the
+/// others are still evaluated, and the exit status is 1. On a terminal, the answers are text unless
+/// --output json is set.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rolecall policy simulate --explain requests.jsonl")]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
 use rolecall::policy::{
-    PolicyError, TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions, TrustedPodIdentity,
-    TrustedPrincipal, TrustedService, TrustedServiceAccount, TrustedWebIdentity,
+    PolicyError, PolicyKind, TrustPolicy, TrustPolicyBuilder, TrustedGitHubActions,
+    TrustedPodIdentity, TrustedPrincipal, TrustedService, TrustedServiceAccount,
+    TrustedWebIdentity,
 };
 
 use super::document::DocumentArgs;
@@ -83,6 +84,17 @@ enum Trusted {
     Service(ServiceArgs),
 }
 
+/// Options of every trust policy.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Result")]
+struct ResultArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Allow 4,096 characters instead of 2,048, for an account with a raised quota
+    #[arg(long)]
+    raised_quota: bool,
+}
+
 /// What accounts, users and roles must bring.
 #[derive(Debug, Args)]
 struct PrincipalArgs {
@@ -92,7 +104,7 @@ struct PrincipalArgs {
     #[command(flatten)]
     rules: RulesArgs,
     #[command(flatten)]
-    document: DocumentArgs,
+    result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
@@ -121,7 +133,7 @@ struct EksArgs {
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<String>,
     #[command(flatten)]
-    document: DocumentArgs,
+    result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
@@ -155,7 +167,7 @@ struct GithubArgs {
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<String>,
     #[command(flatten)]
-    document: DocumentArgs,
+    result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
@@ -175,7 +187,7 @@ struct OidcArgs {
     #[command(flatten)]
     rules: RulesArgs,
     #[command(flatten)]
-    document: DocumentArgs,
+    result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
@@ -194,7 +206,7 @@ struct PodIdentityArgs {
     #[arg(long, value_name = "ARN")]
     cluster: Option<String>,
     #[command(flatten)]
-    document: DocumentArgs,
+    result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
@@ -212,7 +224,7 @@ struct ServiceArgs {
     #[arg(long, value_name = "REGION", requires = "source_account", conflicts_with = "source_arn")]
     source_region: Option<String>,
     #[command(flatten)]
-    document: DocumentArgs,
+    result: ResultArgs,
 }
 
 /// Parses the age of an MFA: seconds, or a number with a unit.
@@ -234,36 +246,47 @@ fn age(text: &str) -> Result<Duration, String> {
 
 impl Trust {
     pub(super) fn run(self, output: &mut Output) -> Result<(), Failure> {
-        let (document, policy) = match &self.trusted {
+        let (result, policy) = match &self.trusted {
             Trusted::Account { ids, principal, mfa } => {
-                (&principal.document, principal.build(ids, Some(mfa), TrustedPrincipal::account))
+                (&principal.result, principal.fill(ids, Some(mfa), TrustedPrincipal::account))
             }
             Trusted::Role { arns, principal } => {
-                (&principal.document, principal.build(arns, None, TrustedPrincipal::role))
+                (&principal.result, principal.fill(arns, None, TrustedPrincipal::role))
             }
             Trusted::User { arns, principal, mfa } => {
-                (&principal.document, principal.build(arns, Some(mfa), TrustedPrincipal::user))
+                (&principal.result, principal.fill(arns, Some(mfa), TrustedPrincipal::user))
             }
-            Trusted::Eks(args) => (&args.document, args.build()),
-            Trusted::Github(args) => (&args.document, args.build()),
-            Trusted::Oidc(args) => (&args.document, args.build()),
-            Trusted::PodIdentity(args) => (&args.document, args.build()),
+            Trusted::Eks(args) => (&args.result, args.fill()),
+            Trusted::Github(args) => (&args.result, args.fill()),
+            Trusted::Oidc(args) => (&args.result, args.fill()),
+            Trusted::PodIdentity(args) => (&args.result, args.fill()),
             Trusted::Service(args) => {
                 if args.source_region.is_some() && args.service != "ecs-tasks" {
                     return Err(Failure::usage("--source-region is for the service ecs-tasks"));
                 }
-                (&args.document, args.build())
+                (&args.result, args.fill())
             }
         };
-        let policy = policy.map_err(|error| Failure::usage_of(&error))?;
-        document.print_trust(output, &policy)
+        let kind = match result.raised_quota {
+            true => PolicyKind::TrustRaised,
+            false => PolicyKind::Trust,
+        };
+        let policy = policy.and_then(|builder| builder.build_as(kind));
+        let policy = policy.map_err(|mut error| {
+            let (kind, option) =
+                ("build the policy as PolicyKind::TrustRaised", "pass --raised-quota");
+            error.message = error.message.replace(kind, option);
+            Failure::usage_of(&error)
+        })?;
+        result.document.print_trust(output, &policy)
     }
 }
 
-type Built = Result<TrustPolicy, PolicyError>;
+/// A builder that has everything.
+type Filled = Result<TrustPolicyBuilder, PolicyError>;
 
-fn builder(document: &DocumentArgs) -> Result<TrustPolicyBuilder, PolicyError> {
-    match &document.partition {
+fn builder(result: &ResultArgs) -> Result<TrustPolicyBuilder, PolicyError> {
+    match &result.document.partition {
         Some(partition) => TrustPolicy::builder().partition(partition),
         None => Ok(TrustPolicy::builder()),
     }
@@ -282,13 +305,13 @@ fn claims(options: &[Tag]) -> Vec<(&str, Vec<&str>)> {
 }
 
 impl PrincipalArgs {
-    fn build(
+    fn fill(
         &self,
         values: &[String],
         mfa: Option<&MfaArgs>,
         parse: fn(&str) -> Result<TrustedPrincipal, PolicyError>,
-    ) -> Built {
-        let mut builder = builder(&self.document)?;
+    ) -> Filled {
+        let mut builder = builder(&self.result)?;
         for value in values {
             let mut principal = parse(value)?;
             if let Some(id) = &self.external_id {
@@ -302,23 +325,23 @@ impl PrincipalArgs {
             }
             builder = builder.principal(self.rules.apply(principal)?);
         }
-        builder.build()
+        Ok(builder)
     }
 }
 
 impl EksArgs {
-    fn build(&self) -> Built {
-        let Self { provider, namespace, service_account, audience, document } = self;
+    fn fill(&self) -> Filled {
+        let Self { provider, namespace, service_account, audience, result } = self;
         let mut trusted = TrustedServiceAccount::new(provider, namespace, service_account)?;
         if let Some(audience) = audience {
             trusted = trusted.audience(audience)?;
         }
-        builder(document)?.service_account(trusted).build()
+        Ok(builder(result)?.service_account(trusted))
     }
 }
 
 impl GithubArgs {
-    fn build(&self) -> Built {
+    fn fill(&self) -> Filled {
         let (provider, repository) = (&self.provider, &self.repository);
         let mut trusted = match (&self.branch, &self.tag, &self.environment) {
             (Some(branch), ..) => TrustedGitHubActions::branch(provider, repository, branch),
@@ -333,22 +356,22 @@ impl GithubArgs {
         for (name, values) in claims(&self.claim) {
             trusted = trusted.claim(name, values)?;
         }
-        builder(&self.document)?.github_actions(trusted).build()
+        Ok(builder(&self.result)?.github_actions(trusted))
     }
 }
 
 impl OidcArgs {
-    fn build(&self) -> Built {
+    fn fill(&self) -> Filled {
         let mut trusted = TrustedWebIdentity::new(&self.provider, &self.subject, &self.audience)?;
         for (name, values) in claims(&self.claim) {
             trusted = trusted.claim(name, values)?;
         }
-        builder(&self.document)?.web_identity(self.rules.apply(trusted)?).build()
+        Ok(builder(&self.result)?.web_identity(self.rules.apply(trusted)?))
     }
 }
 
 impl PodIdentityArgs {
-    fn build(&self) -> Built {
+    fn fill(&self) -> Filled {
         let mut trusted = match (&self.namespace, &self.service_account) {
             (Some(namespace), Some(name)) => TrustedPodIdentity::service_account(namespace, name)?,
             _ => TrustedPodIdentity::any_pod(),
@@ -356,12 +379,12 @@ impl PodIdentityArgs {
         if let Some(arn) = &self.cluster {
             trusted = trusted.cluster(arn)?;
         }
-        builder(&self.document)?.pod_identity(trusted).build()
+        Ok(builder(&self.result)?.pod_identity(trusted))
     }
 }
 
 impl ServiceArgs {
-    fn build(&self) -> Built {
+    fn fill(&self) -> Filled {
         let mut trusted = match self.service.as_str() {
             "ec2" => TrustedService::ec2(),
             "lambda" => TrustedService::lambda(),
@@ -377,7 +400,7 @@ impl ServiceArgs {
         if let Some(arn) = &self.source_arn {
             trusted = trusted.source_arn(arn)?;
         }
-        builder(&self.document)?.service(trusted).build()
+        Ok(builder(&self.result)?.service(trusted))
     }
 }
 

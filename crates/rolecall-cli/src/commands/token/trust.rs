@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rolecall::params::{RoleArn, SessionName};
 use rolecall::policy::{
-    CheckedAction, Effect, MismatchedElement, PolicyError, Principal, TrustPolicy,
+    CheckedAction, Effect, MismatchedElement, OidcProvider, PolicyError, Principal, TrustPolicy,
     WebIdentityClaims,
 };
 use serde::Serialize;
@@ -28,6 +28,9 @@ pub(super) struct TrustArgs {
     /// OIDC provider in the role's account; defaults to the one that the policy names
     #[arg(long, value_name = "ARN", requires = "trust")]
     provider: Option<String>,
+    /// Client id that the provider is registered with in IAM; repeat for all of them
+    #[arg(long, value_name = "ID", requires = "trust")]
+    client_id: Vec<String>,
     /// Role that has the policy; defaults to any role in the provider's account
     #[arg(long, value_name = "ROLE_ARN", requires = "trust")]
     role: Option<RoleArn>,
@@ -41,6 +44,9 @@ pub(super) struct TrustArgs {
 pub(super) struct TrustResult {
     pub(super) accepted: bool,
     role: String,
+    /// Why STS does not accept the token for the provider, whatever the policy says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_fault: Option<String>,
     actions: Vec<CheckedAction>,
 }
 
@@ -58,7 +64,26 @@ impl TrustArgs {
         let check = claims
             .check_trust(&trust, &role, self.session_name.as_str())
             .map_err(|error| refused("the token", &error))?;
-        Ok(Some(TrustResult { accepted: check.is_allowed(), role, actions: check.actions }))
+        let provider_fault = self.provider_fault(&claims)?;
+        let accepted = provider_fault.is_none() && check.is_allowed();
+        Ok(Some(TrustResult { accepted, role, provider_fault, actions: check.actions }))
+    }
+
+    /// Checks the token with the client ids, if there are any.
+    fn provider_fault(&self, claims: &WebIdentityClaims) -> Result<Option<String>, Failure> {
+        if self.client_id.is_empty() {
+            return Ok(None);
+        }
+        // A provider with another issuer was refused before.
+        let mut provider = OidcProvider::builder(format!("https://{}", claims.issuer()));
+        for id in &self.client_id {
+            provider = provider.client_id(id);
+        }
+        let provider = provider.build().map_err(|error| match error.location.as_str() {
+            "client id" => Failure::usage_of(&error),
+            _ => refused("the issuer of the token", &error),
+        })?;
+        Ok(claims.check_provider(&provider).err().map(|error| error.to_string()))
     }
 
     /// Returns the ARN of the role. Only its partition and account matter, unless the token names
@@ -154,6 +179,11 @@ impl TrustResult {
             false => ((style::ERROR, "does not accept"), "the token"),
         };
         output.paragraph(2, mark, text)?;
+        if let Some(fault) = &self.provider_fault {
+            let (fact, hint) = fault.split_once("; hint: ").unwrap_or((fault, ""));
+            output.paragraph(2, (style::ERROR, "refused by the provider:"), fact)?;
+            output.paragraph(4, (style::HINT, "hint:"), hint)?;
+        }
         for CheckedAction { explanation, .. } in &self.actions {
             let (mark, word) = match explanation.outcome.is_allowed() {
                 true => (style::GOOD, "allowed:"),

@@ -215,6 +215,27 @@ fn faults_of_pages_name_the_page() {
 }
 
 #[test]
+fn account_of_page_is_that_of_its_first_entity() {
+    let account = |page: &str| AccountDetails::account_of_page(page);
+    for page in pages(|_, _| {}) {
+        assert_eq!(account(&page).unwrap().as_deref(), Some("111122223333"));
+    }
+    let group = r#"{"Policies": [{"Arn": "arn:aws:iam::aws:policy/A"}, {"Arn": "*"}],
+        "GroupDetailList": [{"Arn": "arn:aws:iam::444455556666:group/a"}, 1]}"#;
+    assert_eq!(account(group).unwrap().as_deref(), Some("444455556666"));
+    assert_eq!(account("{}").unwrap(), None);
+    for (page, expected) in [
+        ("{", "description at line 1 column 2: not valid JSON"),
+        ("[]", "description at line 1 column 1: expected an object"),
+        (r#"{"Policies": 1}"#, "Policies at line 1 column 14: expected a list"),
+        (r#"{"RoleDetailList": [{}]}"#, "RoleDetailList[0] at line 1 column 21: Arn is missing"),
+    ] {
+        let error = account(page).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
 fn page_of_policies_completes_description() {
     let gone = json!("arn:aws:iam::aws:policy/PowerUserAccess");
     let mut description: Value = serde_json::from_str(ACCOUNT).unwrap();
