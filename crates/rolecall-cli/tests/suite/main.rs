@@ -14,6 +14,7 @@ mod endpoint;
 mod exec;
 mod folder;
 mod help;
+mod hints;
 mod policy_account;
 mod policy_check;
 mod policy_documents;

@@ -165,8 +165,7 @@ impl TrustPolicyBuilder {
         for trusted in self.trusted {
             drafts.extend(trusted.drafts(&partition)?);
         }
-        let hint = "trust fewer principals, or let AWS raise the quota and build the policy as \
-                    PolicyKind::TrustRaised";
+        let hint = "trust fewer principals, or let AWS raise the quota of the account";
         document(kind, drafts, hint).map(TrustPolicy::from_document)
     }
 }
