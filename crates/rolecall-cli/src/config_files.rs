@@ -8,8 +8,6 @@ use rolecall::Environment;
 use rolecall::params::RoleArn;
 use rolecall::provider::FileError;
 
-use crate::identity::{Base, RoleArgs};
-
 /// Size limit of a file in bytes, which is that of rolecall itself.
 const MAX_FILE: usize = 1024 * 1024;
 
@@ -47,40 +45,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     Environment::process().read_file_now(path, MAX_FILE)
 }
 
-/// Returns the name of the profile that these arguments select, if its `credential_process` is a
-/// command of rolecall that selects the same profile.
-///
-/// Such a command starts itself without an end.
-pub(crate) fn profile_that_runs_itself(
-    roles: &RoleArgs,
-    variables: &[(OsString, OsString)],
-) -> Option<String> {
-    let name = match &roles.base.base {
-        _ if roles.token_file.is_some() => return None,
-        Base::Env | Base::WebIdentity => return None,
-        Base::Profile(name) => name.clone(),
-        Base::Auto if variable(variables, "AWS_ACCESS_KEY_ID").is_some() => return None,
-        Base::Auto => match variable(variables, "AWS_PROFILE") {
-            Some(name) => name.to_str()?.to_owned(),
-            None => "default".to_owned(),
-        },
-    };
-    let process = paths(variables).iter().find_map(|path| {
-        let text = read(path).ok()?;
-        setting(&String::from_utf8_lossy(&text), &name, "credential_process")
-    })?;
-    let words: Vec<&str> = process.split_whitespace().collect();
-    let has = |word: &str| words.iter().any(|other| other.trim_matches(['"', '\'']) == word);
-    let names_profile = |word: &&str| {
-        let word = word.trim_matches(['"', '\'']).trim_start_matches("--base=");
-        word.strip_prefix("profile:") == Some(&name)
-    };
-    let selects_other = words.iter().any(|word| word.starts_with("--base")) || has("--token-file");
-    let is_rolecall = process.contains("rolecall") && has("credential-process");
-    let selects_itself = !selects_other || words.iter().any(names_profile);
-    (is_rolecall && selects_itself).then_some(name)
-}
-
 /// Returns the names of the profiles and the ARNs of their roles, for the completion of command
 /// lines. What cannot be read or has no plain name is left out.
 pub(crate) fn profiles_and_roles(
@@ -116,7 +80,7 @@ fn plain_profile_name(section: &str) -> Option<&str> {
 }
 
 /// Returns a setting of a profile.
-fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
+pub(crate) fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
     let mut is_profile = false;
     text.lines().find_map(|line| {
         let line = line.trim();
@@ -132,15 +96,7 @@ fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        roles: RoleArgs,
-    }
 
     fn variables(all: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         all.iter().map(|(name, value)| (name.into(), value.into())).collect()
@@ -178,39 +134,5 @@ mod tests {
         assert_eq!(Vec::from_iter(profiles), ["a", "b", "default", "f"]);
         assert_eq!(Vec::from_iter(roles), [role]);
         assert_eq!(profiles_and_roles(&[]), Default::default());
-    }
-
-    #[test]
-    fn profile_whose_process_selects_it_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config");
-        let role = "arn:aws:iam::444455556666:role/hub";
-        let found = |process: &str, base: &str, more: &[(&str, &str)]| {
-            let other = "[profile b]\ncredential_process = other\n";
-            let text = format!("{other}[profile a]\nregion = x\ncredential_process = {process}\n");
-            std::fs::write(&path, text).unwrap();
-            let roles = Arguments::try_parse_from(["", role, "--base", base]).unwrap().roles;
-            let config = [("AWS_CONFIG_FILE", path.to_str().unwrap()), ("AWS_PROFILE", "a")];
-            profile_that_runs_itself(&roles, &variables(&[&config, more].concat()))
-        };
-        let plain = format!("rolecall credential-process {role}");
-        let named = format!("\"/usr/bin/rolecall\" credential-process --base profile:a {role}");
-        let other = format!("rolecall credential-process --base=profile:b {role}");
-        let token = format!("rolecall credential-process --token-file /token {role}");
-        for (process, base, expected) in [
-            (&plain, "auto", Some("a")),
-            (&plain, "profile:a", Some("a")),
-            (&named, "auto", Some("a")),
-            (&named, "profile:a", Some("a")),
-            (&plain, "profile:b", None),
-            (&plain, "env", None),
-            (&plain, "web-identity", None),
-            (&other, "auto", None),
-            (&token, "auto", None),
-            (&"/usr/bin/other".to_owned(), "auto", None),
-        ] {
-            assert_eq!(found(process, base, &[]).as_deref(), expected, "{process} {base}");
-        }
-        assert_eq!(found(&plain, "auto", &[("AWS_ACCESS_KEY_ID", "x")]), None);
     }
 }

@@ -18,6 +18,7 @@ mod net;
 mod output;
 mod parameters;
 mod random;
+mod recursion;
 mod reference;
 mod runtime;
 mod sandbox;

@@ -19,6 +19,8 @@ mod policy_account;
 mod policy_check;
 mod policy_documents;
 mod policy_simulate;
+#[cfg(unix)]
+mod recursion;
 mod reference;
 #[cfg(unix)]
 mod sandbox;
