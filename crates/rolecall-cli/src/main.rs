@@ -17,6 +17,7 @@ mod logging;
 mod net;
 mod output;
 mod parameters;
+mod private_files;
 mod random;
 mod recursion;
 mod reference;

@@ -25,6 +25,8 @@ mod reference;
 #[cfg(unix)]
 mod sandbox;
 mod scaffold;
+#[cfg(target_os = "linux")]
+mod secrets;
 mod serve;
 #[cfg(unix)]
 mod shells;
@@ -34,4 +36,6 @@ mod store;
 #[cfg(unix)]
 mod store_faults;
 mod token;
+#[cfg(target_os = "linux")]
+mod watched;
 mod whoami;
