@@ -10,7 +10,7 @@
 
 mod cache_key;
 mod folder;
-#[cfg(feature = "keyring")]
+#[cfg(any(test, feature = "keyring"))]
 mod keyring;
 mod lock;
 mod prune;
