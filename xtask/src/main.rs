@@ -6,6 +6,7 @@ mod chart;
 mod checks;
 mod ci;
 mod command_docs;
+mod command_errors;
 mod npm;
 mod policy;
 mod python;

@@ -3,8 +3,8 @@
 use cargo_metadata::Package;
 use xshell::cmd;
 
-use crate::command_docs;
 use crate::workspace::{Outcome, Workspace};
+use crate::{command_docs, command_errors};
 
 const ERROR_KINDS: &str = "crates/rolecall-core/src/error.rs";
 const TROUBLESHOOTING: &str = "TROUBLESHOOTING.md";
@@ -27,14 +27,18 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     let mut problems: Vec<String> = workspace.published().flat_map(check_manifest).collect();
     // Tracked files, and new ones that are not ignored.
     let files = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read()?;
+    let entries = shell.read_file(TROUBLESHOOTING)?;
     for file in files.lines() {
         // Binary files, and files that were deleted but not committed, have no text to check.
         if let Ok(text) = shell.read_file(file) {
             problems.extend(check_file(file, &text));
+            if file.starts_with(command_errors::SOURCES) && !file.ends_with("tests.rs") {
+                problems.extend(command_errors::check(file, &text, &entries));
+            }
         }
     }
     let kinds = shell.read_file(ERROR_KINDS)?;
-    problems.extend(check_error_kinds(&kinds, &shell.read_file(TROUBLESHOOTING)?));
+    problems.extend(check_error_kinds(&kinds, &entries));
     let snapshot = shell.read_file(command_docs::SNAPSHOT)?;
     problems.extend(command_docs::check(&snapshot, &shell.read_file(command_docs::FILE)?));
     match problems.len() {

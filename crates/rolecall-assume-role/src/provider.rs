@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rolecall_core::{
-    ErrorKind, ErrorLocation, FetchContext, FetchMode, MfaCode, MfaSerial, ProvideSession, Session,
-    SessionDuration, SessionError, SessionName,
+    ErrorKind, ErrorLocation, FetchContext, FetchMode, MfaCode, MfaSerial, ProvideSession, Remedy,
+    Session, SessionDuration, SessionError, SessionName,
 };
 use rolecall_sts::{SignerRetry, StsClient, invalid_signer};
 
@@ -196,7 +196,8 @@ impl AssumeRoleProvider {
             "the role requests a session of {requested}, but sessions in a role chain are limited to one hour"
         );
         let hint = "set the role's duration to one hour or less";
-        Some(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
+        let error = SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint);
+        Some(error.with_remedy(Remedy::RoleChainDuration))
     }
 
     /// Names everything that a person can check after AccessDenied: STS does not say which policy
@@ -261,7 +262,8 @@ async fn provide_code_in_time(
                 "no code of the MFA device {serial} was available within {MFA_CODE_TIMEOUT:?}"
             );
             Err(SessionError::new(ErrorKind::TokenUnavailable, message)
-                .with_hint("enter the code sooner, or check the MFA code provider"))
+                .with_hint("enter the code sooner, or check the MFA code provider")
+                .with_remedy(Remedy::MfaCode))
         }
     }
 }

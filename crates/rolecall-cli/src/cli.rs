@@ -105,9 +105,45 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory;
 
     use super::*;
+
+    /// Adds the options whose names speak of secrets, each with its value.
+    fn collect(command: &clap::Command, found: &mut BTreeSet<String>) {
+        const WORDS: [&str; 7] =
+            ["code", "credential", "key", "password", "pin", "secret", "token"];
+        for argument in command.get_arguments() {
+            let (Some(name), Some(values)) = (argument.get_long(), argument.get_value_names())
+            else {
+                continue;
+            };
+            if WORDS.iter().any(|word| name.split('-').any(|part| part == *word)) {
+                found.insert(format!("{name} {}", values.join(" ")));
+            }
+        }
+        command.get_subcommands().for_each(|command| collect(command, found));
+    }
+
+    /// Other users see arguments in the list of processes, and shells keep them in their history.
+    #[test]
+    fn no_option_takes_a_secret() {
+        let mut found = BTreeSet::new();
+        collect(&Cli::command(), &mut found);
+        // The one value of the first is a dash.
+        let mut expected = vec!["mfa-code -", "token-file FILE"];
+        if cfg!(feature = "keyring") {
+            expected.insert(1, "store-key PLACE");
+        }
+        assert_eq!(Vec::from_iter(found), expected);
+        let mut command = vec!["rolecall", "assume", "arn:aws:iam::111122223333:role/deploy"];
+        command.extend(["--mfa-serial", "GAHT12345678", "--mfa-code"]);
+        let parse = |code| Cli::try_parse_from(command.iter().copied().chain([code]));
+        assert!(parse("-").is_ok());
+        assert!(parse("123456").is_err());
+    }
 
     #[test]
     fn arguments_do_not_contradict_each_other() {

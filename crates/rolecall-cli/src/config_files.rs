@@ -6,45 +6,13 @@ use rolecall::Environment;
 use rolecall::config_files::config_files;
 use rolecall::params::RoleArn;
 
-use crate::identity::{Base, RoleArgs};
-
 /// Returns the text of each file that can be read.
 ///
 /// A path or file that is faulty is an error of the session, which says more about it.
-fn texts(environment: &Environment) -> impl Iterator<Item = String> {
+pub(crate) fn texts(environment: &Environment) -> impl Iterator<Item = String> {
     let files = config_files(environment).unwrap_or_default().into_iter();
     let contents = files.filter_map(|file| file.read(environment).ok());
     contents.map(|contents| String::from_utf8_lossy(&contents).into_owned())
-}
-
-/// Returns the name of the profile that these arguments select, if its `credential_process` is a
-/// command of rolecall that selects the same profile.
-///
-/// Such a command starts itself without an end.
-pub(crate) fn profile_that_runs_itself(
-    roles: &RoleArgs,
-    environment: &Environment,
-) -> Option<String> {
-    let variable = |name| environment.var(name).ok().flatten();
-    let name = match &roles.base.base {
-        _ if roles.token_file.is_some() => return None,
-        Base::Env | Base::WebIdentity => return None,
-        Base::Profile(name) => name.clone(),
-        Base::Auto if variable("AWS_ACCESS_KEY_ID").is_some() => return None,
-        Base::Auto => variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned()),
-    };
-    let process =
-        texts(environment).find_map(|text| setting(&text, &name, "credential_process"))?;
-    let words: Vec<&str> = process.split_whitespace().collect();
-    let has = |word: &str| words.iter().any(|other| other.trim_matches(['"', '\'']) == word);
-    let names_profile = |word: &&str| {
-        let word = word.trim_matches(['"', '\'']).trim_start_matches("--base=");
-        word.strip_prefix("profile:") == Some(&name)
-    };
-    let selects_other = words.iter().any(|word| word.starts_with("--base")) || has("--token-file");
-    let is_rolecall = process.contains("rolecall") && has("credential-process");
-    let selects_itself = !selects_other || words.iter().any(names_profile);
-    (is_rolecall && selects_itself).then_some(name)
 }
 
 /// Returns the names of the profiles and the ARNs of their roles, for the completion of command
@@ -82,7 +50,7 @@ fn plain_profile_name(section: &str) -> Option<&str> {
 }
 
 /// Returns a setting of a profile.
-fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
+pub(crate) fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
     let mut is_profile = false;
     text.lines().find_map(|line| {
         let line = line.trim();
@@ -98,15 +66,7 @@ fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        roles: RoleArgs,
-    }
 
     #[test]
     fn profiles_and_roles_of_both_files_are_found() {
@@ -127,40 +87,5 @@ mod tests {
         assert_eq!(Vec::from_iter(profiles), ["a", "b", "default", "f"]);
         assert_eq!(Vec::from_iter(roles), [role]);
         assert_eq!(profiles_and_roles(&Environment::fixed([("A", "b")])), Default::default());
-    }
-
-    #[test]
-    fn profile_whose_process_selects_it_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config");
-        let role = "arn:aws:iam::444455556666:role/hub";
-        let found = |process: &str, base: &str, more: &[(&str, &str)]| {
-            let other = "[profile b]\ncredential_process = other\n";
-            let text = format!("{other}[profile a]\nregion = x\ncredential_process = {process}\n");
-            std::fs::write(&path, text).unwrap();
-            let roles = Arguments::try_parse_from(["", role, "--base", base]).unwrap().roles;
-            let config = [("AWS_CONFIG_FILE", path.to_str().unwrap()), ("AWS_PROFILE", "a")];
-            let variables = [&config, more].concat();
-            profile_that_runs_itself(&roles, &Environment::fixed(variables))
-        };
-        let plain = format!("rolecall credential-process {role}");
-        let named = format!("\"/usr/bin/rolecall\" credential-process --base profile:a {role}");
-        let other = format!("rolecall credential-process --base=profile:b {role}");
-        let token = format!("rolecall credential-process --token-file /token {role}");
-        for (process, base, expected) in [
-            (&plain, "auto", Some("a")),
-            (&plain, "profile:a", Some("a")),
-            (&named, "auto", Some("a")),
-            (&named, "profile:a", Some("a")),
-            (&plain, "profile:b", None),
-            (&plain, "env", None),
-            (&plain, "web-identity", None),
-            (&other, "auto", None),
-            (&token, "auto", None),
-            (&"/usr/bin/other".to_owned(), "auto", None),
-        ] {
-            assert_eq!(found(process, base, &[]).as_deref(), expected, "{process} {base}");
-        }
-        assert_eq!(found(&plain, "auto", &[("AWS_ACCESS_KEY_ID", "x")]), None);
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use rolecall::SessionError;
+use rolecall::provider::Remedy;
+use rolecall::{ErrorKind, SessionError};
 
 use crate::cli::GlobalArgs;
 use crate::output;
@@ -112,15 +113,48 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Returns the hint of this command for an error whose own hint is for programmers.
+fn own_hint(error: &SessionError) -> Option<&'static str> {
+    Some(match (error.remedy(), error.kind()) {
+        (Some(Remedy::Identity), _) => {
+            "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY, or select a profile with --base profile:NAME"
+        }
+        (Some(Remedy::Region), _) => {
+            "set AWS_REGION to the nearest Region, such as eu-west-1, or use --region"
+        }
+        (Some(Remedy::PartitionOfRole), _) => {
+            "check the ARN of the role, or use --region with a Region of its partition"
+        }
+        (Some(Remedy::RoleChainDuration), _) => "use a duration of one hour or less",
+        (Some(Remedy::MfaCode), _) => {
+            "enter the code sooner, or pass it on standard input, with --mfa-code -"
+        }
+        (Some(Remedy::Runtime), _) => {
+            "this is a fault of rolecall: run the command again with -vv, and report its output"
+        }
+        (None, ErrorKind::Throttled) => {
+            "use fewer roles at once, request sessions of a longer duration, or request a higher \
+             quota from AWS"
+        }
+        _ => return None,
+    })
+}
+
+/// Returns the error with its causes and its hint, in one line.
+pub(crate) fn report(error: &SessionError) -> String {
+    Failure::from(error.clone()).to_string()
+}
+
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
-        let hint = error.hint().map(str::to_owned);
         let text = error.report();
         // The hint stands in a line of its own.
-        let message = match &hint {
+        let message = match error.hint() {
             Some(hint) => text.replacen(&format!("; hint: {hint}"), "", 1),
             None => text,
         };
+        let hint = own_hint(&error).or(error.hint()).map(str::to_owned);
         Self::Operation { message, hint }
     }
 }
@@ -131,5 +165,43 @@ impl From<io::Error> for Failure {
             io::ErrorKind::BrokenPipe => Self::Closed,
             _ => Self::operation(format!("cannot write to standard output: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_for_programmers_are_replaced() {
+        let programmer = "call a_function() of Builder::new";
+        let error = |kind| SessionError::new(kind, "the fact").with_hint(programmer);
+        for remedy in [
+            Remedy::Identity,
+            Remedy::Region,
+            Remedy::PartitionOfRole,
+            Remedy::RoleChainDuration,
+            Remedy::MfaCode,
+            Remedy::Runtime,
+        ] {
+            let text = report(&error(ErrorKind::InvalidConfig).with_remedy(remedy));
+            assert!(text.starts_with("the fact; hint: "), "{text}");
+            assert!(!text.contains(programmer), "{text}");
+        }
+        assert!(!report(&error(ErrorKind::Throttled)).contains(programmer));
+        let kept = report(&error(ErrorKind::Denied));
+        assert_eq!(kept, format!("the fact; hint: {programmer}"));
+        assert_eq!(report(&SessionError::new(ErrorKind::Denied, "the fact")), "the fact");
+    }
+
+    #[test]
+    fn causes_stay_behind_the_message() {
+        let cause = io::Error::other("refused");
+        let error = SessionError::new(ErrorKind::InvalidConfig, "the fact")
+            .with_hint("x")
+            .with_remedy(Remedy::Region)
+            .with_cause(&cause);
+        let text = report(&error);
+        assert!(text.starts_with("the fact: refused; hint: set AWS_REGION"), "{text}");
     }
 }

@@ -18,9 +18,9 @@ use rolecall::sts::Region;
 use rolecall::web_identity::WebIdentityConfig;
 use rolecall::{Chain, ChainBuilder, Environment, Role};
 
-use crate::completion;
 use crate::error::Failure;
 use crate::parameters::{NumberedExternalId, Tag};
+use crate::{completion, recursion};
 
 /// Size limit of a policy file in bytes. STS accepts 2,048 characters after minification.
 const MAX_POLICY_FILE: u64 = 64 * 1024;
@@ -82,7 +82,13 @@ impl BaseArgs {
         self.chain_with(self.builder(session_name))
     }
 
+    /// Refuses an identity that would start this command again, without an end.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        recursion::check(&self.base)
+    }
+
     fn chain_with(&self, builder: ChainBuilder) -> Result<Chain, Failure> {
+        self.check()?;
         Ok(match &self.base {
             Base::Auto => builder.from_env(),
             Base::Env => builder.from_environment_keys(),

@@ -6,18 +6,18 @@
 mod config;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use rolecall_testkit::{Call, LocalAws, OidcIssuer, SetupError};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use self::config::{Config, ServiceAccount};
 use crate::error::Failure;
-use crate::runtime;
+use crate::{private_files, runtime};
 
 /// A world with two accounts, as a configuration.
 pub(crate) const SAMPLE: &str = include_str!("sandbox/sample.json");
@@ -69,7 +69,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn start(settings: Settings) -> Result<Self, Failure> {
-        let folder = private_folder()
+        let folder = private_files::temporary_folder("rolecall-sandbox-")
             .map_err(|error| Failure::operation(format!("cannot create a folder: {error}")))?;
         let path = folder.path().to_owned();
         let (sender, events) = sync_channel(MAX_WAITING);
@@ -90,17 +90,6 @@ impl Sandbox {
             .map_err(|error| Failure::operation(format!("cannot start a thread: {error}")))?;
         Ok(Self { events, _folder: folder })
     }
-}
-
-fn private_folder() -> io::Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("rolecall-sandbox-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o700));
-    }
-    builder.tempdir()
 }
 
 async fn serve(
@@ -204,21 +193,12 @@ async fn renew_token(
 ) -> Result<(), Failure> {
     let token = issuer.service_account_token(&pod.namespace, &pod.name).sign().map_err(failed)?;
     let path = path.to_owned();
-    let written = tokio::task::spawn_blocking(move || write_token(&path, &token)).await;
+    let write = move || private_files::write(&path, token.as_bytes());
+    let written = tokio::task::spawn_blocking(write).await;
     written
         .map_err(io::Error::other)
         .flatten()
         .map_err(|error| Failure::operation(format!("cannot write the token: {error}")))
-}
-
-/// Temporary files have mode 0600.
-fn write_token(path: &Path, token: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(token.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn failed(error: SetupError) -> Failure {

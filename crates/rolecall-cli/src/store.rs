@@ -10,7 +10,7 @@
 
 mod cache_key;
 mod folder;
-#[cfg(feature = "keyring")]
+#[cfg(any(test, feature = "keyring"))]
 mod keyring;
 mod lock;
 mod prune;
@@ -84,6 +84,10 @@ pub(crate) fn session(
         return fetch(roles, output);
     }
     roles.check()?;
+    // Before the lock: the same command as a descendant would wait for this one.
+    if roles.token_file.is_none() {
+        roles.base.check()?;
+    }
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let place = store.key_place();
     let key = CacheKey::of(roles, &variables, place)?;

@@ -1,11 +1,14 @@
 //! The error that is returned when a session cannot be provided.
 
+mod remedy;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 
+pub use self::remedy::Remedy;
 use crate::RoleArn;
 
 /// The kind of a [`SessionError`].
@@ -162,6 +165,7 @@ struct Inner {
     code: Option<String>,
     request_id: Option<String>,
     hint: Option<String>,
+    remedy: Option<Remedy>,
     cause: Option<Cause>,
     /// Set by the rate limiter only. The kind does not tell: a throttling response of a service has
     /// the same kind, but is a failure.
@@ -191,6 +195,7 @@ impl SessionError {
             code: None,
             request_id: None,
             hint: None,
+            remedy: None,
             cause: None,
         }))
     }
@@ -245,10 +250,17 @@ impl SessionError {
 
     /// Sets the hint, a suggested fix.
     ///
-    /// The hint is an imperative clause in lower case, without a full stop: "set AWS_REGION".
+    /// The hint is an imperative clause in lower case, without a full stop: "set AWS_REGION". The
+    /// remedy of an earlier hint is removed.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        self.set_text(|e| &mut e.hint, hint.into())
+        self.set_text(|e| &mut e.hint, hint.into()).modify(|e| e.remedy = None)
+    }
+
+    /// Sets what the hint recommends, for programs that show a hint of their own.
+    #[must_use]
+    pub fn with_remedy(self, remedy: Remedy) -> Self {
+        self.modify(|e| e.remedy = Some(remedy))
     }
 
     /// Sets the cause. Only the texts of `cause` and of its sources are kept.
@@ -337,6 +349,11 @@ impl SessionError {
         self.0.hint.as_deref()
     }
 
+    /// Returns what the hint recommends, if the hint names functions.
+    pub fn remedy(&self) -> Option<Remedy> {
+        self.0.remedy
+    }
+
     /// Returns `true` if the same request may succeed later; see [`ErrorKind::is_retryable`].
     pub fn is_retryable(&self) -> bool {
         self.0.kind.is_retryable()
@@ -386,7 +403,8 @@ impl fmt::Display for SessionError {
 
 impl fmt::Debug for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, location, deferred, code, request_id, hint, cause } = &*self.0;
+        let Inner { kind, message, location, deferred, code, request_id, hint, remedy, cause } =
+            &*self.0;
         f.debug_struct("SessionError")
             .field("kind", kind)
             .field("location", &location.as_ref().map(ToString::to_string))
@@ -394,6 +412,7 @@ impl fmt::Debug for SessionError {
             .field("code", code)
             .field("request_id", request_id)
             .field("hint", hint)
+            .field("remedy", remedy)
             .field("cause", cause)
             .field("deferred", deferred)
             .finish()

@@ -56,7 +56,7 @@ mod session;
 pub use clock::ManualClock;
 pub use clock::{Clock, Elapsed, Moment};
 pub use environment::{Environment, FileError, FileFault};
-pub use error::{ErrorKind, ErrorLocation, SessionError};
+pub use error::{ErrorKind, ErrorLocation, Remedy, SessionError};
 pub use invalid_session::InvalidSession;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;

@@ -18,7 +18,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use rolecall_core::{Clock, Environment, ErrorKind, FetchMode, Session, SessionError};
+use rolecall_core::{Clock, Environment, ErrorKind, FetchMode, Remedy, Session, SessionError};
 use tokio::time::Instant;
 
 use crate::classify::{is_clock_error, is_signature_error};
@@ -302,10 +302,12 @@ impl StsClient {
             region.partition()
         );
         // The Region may be set in code, where AWS_REGION has no effect.
-        Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
-            "check the role's ARN, or set the Region of the STS client (AWS_REGION, or in code) to \
-             one in {partition}"
-        )))
+        Err(SessionError::new(ErrorKind::InvalidConfig, message)
+            .with_hint(format!(
+                "check the role's ARN, or set the Region of the STS client (AWS_REGION, or in \
+                 code) to one in {partition}"
+            ))
+            .with_remedy(Remedy::PartitionOfRole))
     }
 
     fn sign_by(&self, signer: &Session) -> Result<Builder, SessionError> {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use aws_sdk_sts::config::endpoint::{DefaultResolver, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_sts::config::{self, Builder};
-use rolecall_core::{Environment, ErrorKind, SessionError};
+use rolecall_core::{Environment, ErrorKind, Remedy, SessionError};
 
 use crate::region::Region;
 use crate::settings::{
@@ -458,6 +458,7 @@ fn configured_region(
 fn no_region() -> SessionError {
     SessionError::new(ErrorKind::InvalidConfig, "no Region is set for the STS endpoint")
         .with_hint("set AWS_REGION to the nearest Region, such as eu-west-1")
+        .with_remedy(Remedy::Region)
 }
 
 fn custom_conflict(kind: &str) -> SessionError {

@@ -11,7 +11,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use rolecall_cache::Refresh;
 use rolecall_core::{
-    Clock, Environment, ErrorKind, Observer, ProvideSession, SdkProvider, SessionError, SessionName,
+    Clock, Environment, ErrorKind, Observer, ProvideSession, Remedy, SdkProvider, SessionError,
+    SessionName,
 };
 use rolecall_sts::{EndpointOverrides, RateLimit, StsClient, WebIdentityRequest};
 use rolecall_web_identity::{ProvideWebIdentityToken, WebIdentityConfig, WebIdentityProvider};
@@ -458,12 +459,13 @@ fn no_identity(environment: &Environment, default_chain: bool) -> SessionError {
     }
     let set = "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and \
                AWS_SECRET_ACCESS_KEY, or pass a provider to ChainBuilder::from_sdk_provider";
-    match default_chain {
+    let error = match default_chain {
         true => error.with_hint(set),
         false => error.with_hint(format!(
             "{set}; for profiles, containers and EC2 instances, enable the feature default-chain"
         )),
-    }
+    };
+    error.with_remedy(Remedy::Identity)
 }
 
 #[cfg(test)]

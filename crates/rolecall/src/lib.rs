@@ -168,7 +168,7 @@ pub mod provider {
     pub use rolecall_assume_role::AssumeRoleProvider;
     pub use rolecall_core::{
         AssumedRole, ErrorLocation, FetchContext, FetchMode, FileError, FileFault, InvalidSession,
-        Lineage, ProvideSessionFn, SdkProvider, SessionBuilder, SessionCredentials,
+        Lineage, ProvideSessionFn, Remedy, SdkProvider, SessionBuilder, SessionCredentials,
         provide_session_fn,
     };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_core::{ErrorKind, Session, SessionError};
+use rolecall_core::{ErrorKind, Remedy, Session, SessionError};
 
 use super::decide::Request;
 use super::fetched::Refusal;
@@ -22,13 +22,16 @@ pub(super) fn outside_a_runtime(provider: &str) -> SessionError {
         format!("no session of {provider} is cached, and no Tokio runtime is running to fetch one");
     SessionError::new(ErrorKind::InvalidConfig, message)
         .with_hint("call the provider from a Tokio runtime with timers (enable_all)")
+        .with_remedy(Remedy::Runtime)
 }
 
 pub(super) fn panicked(provider: &str) -> SessionError {
-    unavailable(format!("{provider} panicked")).with_hint(
-        "read the panic message; if it is about I/O or timers, build the Tokio runtime with \
-         enable_all",
-    )
+    unavailable(format!("{provider} panicked"))
+        .with_hint(
+            "read the panic message; if it is about I/O or timers, build the Tokio runtime with \
+             enable_all",
+        )
+        .with_remedy(Remedy::Runtime)
 }
 
 pub(super) fn timed_out(provider: &str, timeout: Duration) -> SessionError {
@@ -39,6 +42,7 @@ pub(super) fn timed_out(provider: &str, timeout: Duration) -> SessionError {
 pub(super) fn runtime_shut_down() -> SessionError {
     unavailable("the Tokio runtime of the fetch shut down before it completed")
         .with_hint("keep one runtime for the life of the process, or call ready() on it first")
+        .with_remedy(Remedy::Runtime)
 }
 
 /// The error of a fetch whose session was not adopted.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use rolecall_core::{ErrorKind, SessionError};
+use rolecall_core::{ErrorKind, Remedy, SessionError};
 use tokio::task::JoinSet;
 
 use super::SessionPool;
@@ -93,4 +93,5 @@ fn task_ended() -> SessionError {
         "the task that waited for the session ended before the session arrived",
     )
     .with_hint("call warm on a Tokio runtime with timers (enable_all) that runs until it returns")
+    .with_remedy(Remedy::Runtime)
 }

@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use rolecall::{Environment, Session};
 
-use crate::config_files::profile_that_runs_itself;
 use crate::credentials::ProcessCredentials;
 use crate::error::Failure;
 use crate::identity::RoleArgs;
@@ -36,18 +34,9 @@ pub(crate) struct CredentialProcess {
 impl CredentialProcess {
     pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
         // SDKs show standard error as part of a message of their own.
-        let session = self.session(output).map_err(Failure::into_one_line)?;
+        let session = store::session(&self.roles, &self.store, output);
+        let session = session.map_err(Failure::into_one_line)?;
         output.json(&ProcessCredentials::new(&session))?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn session(&self, output: &Output) -> Result<Session, Failure> {
-        if let Some(name) = profile_that_runs_itself(&self.roles, &Environment::process()) {
-            let message =
-                format!("the credential_process of the profile {name:?} selects the same profile");
-            return Err(Failure::operation(message)
-                .with_hint("add --base env, or --base profile:NAME with another profile"));
-        }
-        store::session(&self.roles, &self.store, output)
     }
 }

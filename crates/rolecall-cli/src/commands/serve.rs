@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::OutputFormat;
 use crate::endpoint::{self, DEFAULT_ADDRESS, Routes, ServedRole, Server};
-use crate::error::Failure;
+use crate::error::{Failure, report};
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::runtime;
@@ -116,7 +116,7 @@ impl Serve {
             if self.config.is_none() {
                 return Err(error.into());
             }
-            output.warning(&format!("{}: {}", role.path(), error.report()));
+            output.warning(&format!("{}: {}", role.path(), report(&error)));
         }
         Ok(())
     }

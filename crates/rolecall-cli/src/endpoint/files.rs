@@ -1,17 +1,15 @@
 //! The files that clients of the endpoint read: the token, and two empty configuration files.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::token::AuthToken;
 use crate::error::Failure;
+use crate::private_files;
 
-/// Mode of the files: only their owner can read them.
-#[cfg(unix)]
-const FILE_MODE: u32 = 0o600;
 /// Mode of the folder. Others cannot even list it.
 #[cfg(unix)]
 const FOLDER_MODE: u32 = 0o700;
@@ -31,11 +29,7 @@ impl ClientFiles {
         let (folder, temporary) = match folder {
             Some(folder) => (named(folder)?, None),
             None => {
-                let mut builder = tempfile::Builder::new();
-                builder.prefix("rolecall-");
-                #[cfg(unix)]
-                let builder = builder.permissions(private());
-                let temporary = builder.tempdir().map_err(|error| {
+                let temporary = private_files::temporary_folder("rolecall-").map_err(|error| {
                     Failure::operation(format!("cannot create a temporary folder: {error}"))
                         .with_hint("set TMPDIR to a folder that this user can write to")
                 })?;
@@ -92,11 +86,6 @@ impl Drop for ClientFiles {
     }
 }
 
-#[cfg(unix)]
-fn private() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(FOLDER_MODE)
-}
-
 /// Creates the folder if it does not exist, and checks that no other user can replace its files.
 fn named(folder: &Path) -> Result<PathBuf, Failure> {
     let cannot = |fault: &dyn std::fmt::Display| {
@@ -132,33 +121,9 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file that no other user can read, at any moment, and that is never seen half written.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let temporary = path.with_added_extension("new");
-    let cannot =
-        |error: io::Error| Failure::operation(format!("cannot write {}: {error}", path.display()));
-    // What an earlier process left behind is not overwritten, but replaced: it could be a link.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(error)),
-        _ => {}
-    }
-    let written = create_new(&temporary).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    written.map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        cannot(error)
-    })
-}
-
-fn create_new(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, FILE_MODE);
-    options.open(path)
+    private_files::write(path, text.as_bytes())
+        .map_err(|error| Failure::operation(format!("cannot write {}: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -210,9 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let victim = folder.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        for name in ["token", "token.new"] {
-            symlink(&victim, folder.path().join(name)).unwrap();
-        }
+        symlink(&victim, folder.path().join("token")).unwrap();
         let token = AuthToken::random().unwrap();
         let files = ClientFiles::create(Some(folder.path()), &token).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::response::{self, HttpResponse, Refusal};
 use super::role::ServedRole;
 use super::service::Endpoint;
+use crate::error::report;
 use crate::time::{timestamp, timestamp_and_distance};
 
 #[derive(Serialize)]
@@ -181,7 +182,7 @@ fn status_text(endpoint: &Endpoint, now: SystemTime) -> String {
             None => "no session".to_owned(),
         };
         let failures = match &status.last_error {
-            Some(error) => format!("{}: {}", status.consecutive_failures, error.report()),
+            Some(error) => format!("{}: {}", status.consecutive_failures, report(error)),
             None => status.consecutive_failures.to_string(),
         };
         let class = if status.is_healthy() { "healthy" } else { "failing" };

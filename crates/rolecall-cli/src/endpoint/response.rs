@@ -7,6 +7,7 @@ use hyper::{Response, StatusCode};
 use rolecall::{Session, SessionError};
 use serde::Serialize;
 
+use crate::error::report;
 use crate::time::timestamp;
 
 pub(crate) type HttpResponse = Response<Full<Bytes>>;
@@ -116,7 +117,7 @@ pub(crate) fn session(session: &Session, role_arn: &str) -> HttpResponse {
 
 /// Returns the response for a role without a session. An error's report contains no secret.
 pub(crate) fn unavailable(fault: &SessionError) -> HttpResponse {
-    error(StatusCode::SERVICE_UNAVAILABLE, "CredentialsUnavailable", &fault.report())
+    error(StatusCode::SERVICE_UNAVAILABLE, "CredentialsUnavailable", &report(fault))
 }
 
 #[derive(Serialize)]

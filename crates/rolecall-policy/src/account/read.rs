@@ -199,7 +199,7 @@ impl Reader {
                 1 => "this is one page of several",
                 _ => "a page is missing, since each says that more follow",
             };
-            let message = format!("{fault}; {EXPORT}, or pass all pages to parse_pages");
+            let message = format!("{fault}; {EXPORT}, or pass all pages");
             return Err(PolicyError::new("description", message));
         }
         // A list is missing from a filtered export. Read as empty, it would make principals look as

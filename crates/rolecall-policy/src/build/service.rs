@@ -203,7 +203,7 @@ fn ec2(partition: &str) -> Result<&'static str, PolicyError> {
         "aws-cn" => Ok("ec2.amazonaws.com.cn"),
         "aws" | "aws-us-gov" => Ok("ec2.amazonaws.com"),
         other => {
-            let hint = "hint: pass the principal to TrustedService::new";
+            let hint = "hint: pass the whole principal of the service";
             let message = format!("the principal of EC2 in {other:?} is not known; {hint}");
             Err(fault("service", message))
         }

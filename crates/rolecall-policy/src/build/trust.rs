@@ -167,10 +167,7 @@ impl TrustPolicyBuilder {
         }
         let hint = match kind {
             PolicyKind::TrustRaised => "trust fewer principals",
-            _ => {
-                "trust fewer principals, or let AWS raise the quota and build the policy as \
-                 PolicyKind::TrustRaised"
-            }
+            _ => "trust fewer principals, or let AWS raise the quota of the account",
         };
         document(kind, drafts, hint).map(TrustPolicy::from_document)
     }

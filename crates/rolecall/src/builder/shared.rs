@@ -3,7 +3,7 @@
 #[cfg(feature = "aws-config")]
 use std::sync::OnceLock;
 
-use rolecall_core::{ErrorKind, SessionError, SessionName};
+use rolecall_core::{ErrorKind, Remedy, SessionError, SessionName};
 #[cfg(feature = "aws-config")]
 use rolecall_sts::Region;
 use rolecall_sts::{Endpoint, StsClient};
@@ -132,4 +132,5 @@ fn no_region() -> SessionError {
     };
     SessionError::new(ErrorKind::InvalidConfig, "no Region is set for the STS endpoint")
         .with_hint(hint)
+        .with_remedy(Remedy::Region)
 }

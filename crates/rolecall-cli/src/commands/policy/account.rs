@@ -16,7 +16,7 @@ use crate::output::{Output, style};
 
 fn refused(error: &PolicyError) -> Failure {
     // The hint of the library names a function.
-    if error.message.contains("Accounts::with_resource") {
+    if error.location == "resource account" {
         let message = error.message.split("; hint: ").next().unwrap_or_default();
         return Failure::usage(message).with_hint("pass --resource-account");
     }

@@ -56,13 +56,10 @@ macro_rules! has_rules {
 
 has_rules! { AssumeRoleAccess TrustedPrincipal TrustedWebIdentity }
 
-/// Replaces the hint of an error that names a method of the library.
+/// Replaces the hint of an error, which names a method of the library.
 pub(super) fn with_hint(mut error: PolicyError, hint: &str) -> PolicyError {
-    if let Some((fact, _)) = error.message.split_once("; hint: call ") {
-        error.message = format!("{fact}; hint: {hint}");
-    } else if let Some((fact, _)) = error.message.split_once("; hint: use Trusted") {
-        error.message = format!("{fact}; hint: {hint}");
-    }
+    let fact = error.message.split("; hint: ").next().unwrap_or_default();
+    error.message = format!("{fact}; hint: {hint}");
     error
 }
 

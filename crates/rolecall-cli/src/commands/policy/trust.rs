@@ -389,8 +389,9 @@ impl ServiceArgs {
             "ec2" => TrustedService::ec2(),
             "lambda" => TrustedService::lambda(),
             "ecs-tasks" => TrustedService::ecs_tasks(),
-            principal => TrustedService::new(principal)
+            "pods.eks.amazonaws.com" => TrustedService::new(&self.service)
                 .map_err(|error| with_hint(error, "use rolecall policy trust pod-identity"))?,
+            principal => TrustedService::new(principal)?,
         };
         match (&self.source_region, &self.source_account) {
             (Some(region), Some(id)) => trusted = trusted.source_region(region, id)?,

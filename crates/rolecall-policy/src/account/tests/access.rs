@@ -332,6 +332,7 @@ fn owner_of_bucket_must_be_known_among_accounts() {
     let zoe = "arn:aws:iam::444455556666:user/zoe";
     let error = accounts.can(zoe, "s3:GetObject", SHOP, &Context::new()).unwrap_err();
     assert!(error.message.contains("Accounts::with_resource"), "{error}");
+    assert_eq!(error.location, "resource account");
     let accounts = accounts.with_resource("arn:aws:s3:::shop", "444455556666");
     let can = |who: &str| accounts.can(who, "s3:GetObject", SHOP, &Context::new()).unwrap().verdict;
     assert_eq!(can(zoe), Allowed);

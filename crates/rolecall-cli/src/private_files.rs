@@ -1,0 +1,98 @@
+//! Files that only their owner can read: entries and key of the store, the token of an endpoint,
+//! the page that signs in.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+/// Writes a file as a whole: readers see the previous file or this one, and never a part.
+///
+/// No other user can read it at any moment, whatever the umask is. What was at the path is replaced
+/// and not written to, since it could be a link.
+pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let temporary = temporary_path(path);
+    // Fails if the file exists, and follows no link that another user has left there.
+    let file = create_new(&temporary)?;
+    let written = write_to(file, contents).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Creates a folder that other users cannot enter, and that is removed with the value.
+pub(crate) fn temporary_folder(prefix: &str) -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    // By default, it would have the permissions that the umask leaves.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir()
+}
+
+/// Returns a name in the same folder, since a rename to another one would be a copy.
+fn temporary_path(path: &Path) -> PathBuf {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let suffix = format!("{}-{}.tmp", std::process::id(), since.subsec_nanos());
+    path.with_added_extension(suffix)
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn write_to(mut file: File, contents: &[u8]) -> io::Result<()> {
+    file.write_all(contents)?;
+    // A rename may reach the disk before the contents do.
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_see_whole_files_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.session");
+        write(&path, b"first").unwrap();
+        let before = File::open(&path).unwrap();
+        write(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(io::read_to_string(before).unwrap(), "first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file remains");
+    }
+
+    #[test]
+    fn failed_write_leaves_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::create_dir_all(path.join("b")).unwrap();
+        write(&path, b"secret").unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(path.is_dir());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn link_is_replaced_and_not_followed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, target) = (folder.path().join("token"), folder.path().join("target"));
+        fs::write(&target, "of another user").unwrap();
+        symlink(&target, &path).unwrap();
+        write(&path, b"secret").unwrap();
+        assert_eq!(fs::read_to_string(target).unwrap(), "of another user");
+        let metadata = path.symlink_metadata().unwrap();
+        assert!(metadata.is_file());
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    }
+}
