@@ -19,6 +19,7 @@ mod policy_check;
 mod policy_documents;
 mod policy_simulate;
 mod reference;
+mod running;
 #[cfg(unix)]
 mod sandbox;
 mod scaffold;
@@ -26,6 +27,7 @@ mod serve;
 #[cfg(unix)]
 mod shells;
 mod short_sessions;
+mod status_page;
 #[cfg(unix)]
 mod store;
 #[cfg(unix)]
