@@ -19,6 +19,7 @@ mod policy_check;
 mod policy_documents;
 mod policy_simulate;
 mod reference;
+mod refresh;
 mod running;
 #[cfg(unix)]
 mod sandbox;
