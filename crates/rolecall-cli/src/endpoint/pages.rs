@@ -32,7 +32,7 @@ pub(super) fn health(endpoint: &Endpoint) -> HttpResponse {
 
 /// Returns the number of roles, and of those that have a problem.
 fn count(routes: &Routes) -> (usize, usize) {
-    let failing = routes.iter().filter(|role| !role.status().is_healthy());
+    let failing = routes.iter().filter(|role| !role.is_healthy());
     (routes.iter().count(), failing.count())
 }
 
@@ -82,7 +82,7 @@ fn metrics_text(endpoint: &Endpoint) -> String {
         "session_healthy",
         "gauge",
         "1 if the role has no problem, else 0.",
-        each(&|role| Some(u8::from(role.status().is_healthy()).to_string())),
+        each(&|role| Some(u8::from(role.is_healthy()).to_string())),
     );
     family(
         "session_expiration_timestamp_seconds",
@@ -194,7 +194,7 @@ fn status_text(endpoint: &Endpoint, now: SystemTime) -> String {
 /// Adds the rows of one role.
 fn push_role(page: &mut String, role: &ServedRole, now: SystemTime) {
     let status = role.status();
-    let class = if status.is_healthy() { "healthy" } else { "failing" };
+    let class = if role.is_healthy() { "healthy" } else { "failing" };
     let (path, arn) = (escape_html(role.path().as_str()), escape_html(role.role()));
     let expires = match status.expires_at {
         Some(time) => format!("{}<small>{}</small>", distance(time, now), timestamp(time)),

@@ -257,6 +257,24 @@ async fn role_that_fails_is_reported_without_secrets() {
     }
 }
 
+/// A role without a session must not seem to recover whenever the endpoint tries again.
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_role_is_unhealthy_while_it_is_retried() {
+    let setup = Setup::start().await;
+    let file = setup.write("roles.json", &roles(&[("/closed", &[HUB, CLOSED])]));
+    let served = serve(&setup, &["--config", &file]);
+    setup.world.aws.inject(FaultRule::hung()).unwrap();
+    let labels = format!("{{path=\"/closed\",role=\"{CLOSED}\"");
+    let loading = format!("rolecall_session_state{labels},state=\"loading\"}} 1");
+    let page = |path| served.get(path).1;
+    wait_until(|| page("/metrics"), || page("/metrics").contains(&loading));
+    assert_eq!(served.metric(&format!("rolecall_session_healthy{labels}}}")), 0);
+    assert_eq!(served.get("/healthz").0, 503);
+    let status = page("/");
+    assert!(status.contains("<title>rolecall: 1 of 1 roles failing</title>"), "{status}");
+    assert!(status.contains("AccessDenied"), "{status}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn running_request_finishes_after_stop() {
     let setup = Setup::start().await;
