@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Outcome, Workspace};
-use crate::{npm, python, shells, test, tools};
+use crate::{debian, npm, python, test, tools};
 
 /// Checks licenses, banned crates and sources as configured in `deny.toml`.
 pub(crate) fn deny(workspace: &Workspace) -> Outcome {
@@ -30,7 +30,9 @@ pub(crate) fn mutants(workspace: &Workspace, since: Option<&str>, packages: &[St
     let linters = python::prepare(workspace, python::LINTERS)?;
     let npm = npm::prepare(workspace)?;
     test::check_terraform(workspace)?;
-    shells::prepare(workspace)?;
+    for programs in debian::ALL {
+        debian::prepare(shell, &programs)?;
+    }
     let output = workspace.target().join("mutants");
     shell.create_dir(&output)?;
     let mut filter = Vec::new();

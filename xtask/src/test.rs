@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use xshell::{Cmd, cmd};
 
 use crate::workspace::{Outcome, Workspace, add_hint};
-use crate::{npm, python, shells, watchdog};
+use crate::{debian, npm, python, watchdog};
 
 /// Time limit for one `cargo test` whose unit and integration tests have been built.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -26,11 +26,13 @@ pub(crate) enum Tool {
     Npm,
     /// Tests of exported variables in bash, dash, fish and zsh
     Shells,
+    /// Test of the command's status page in Chromium
+    Chromium,
 }
 
 impl Tool {
     /// The tool's name on the command line, which the tests compare with `ROLECALL_WITHOUT`.
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
@@ -52,8 +54,10 @@ pub(crate) fn run(workspace: &Workspace, without: &[Tool], args: &[String]) -> O
         true => None,
         false => Some(npm::prepare(workspace)?),
     };
-    if !without.contains(&Tool::Shells) {
-        shells::prepare(workspace)?;
+    for programs in debian::ALL {
+        if !without.contains(&programs.tool) {
+            debian::prepare(shell, &programs)?;
+        }
     }
     // A build is not subject to the limit: its duration depends on the machine.
     cmd!(shell, "cargo test --workspace --locked --no-run {args...}").run()?;
@@ -110,6 +114,6 @@ mod tests {
     #[test]
     fn tools_have_the_names_that_the_tests_compare() {
         let names: Vec<String> = Tool::value_variants().iter().map(|tool| tool.name()).collect();
-        assert_eq!(names, ["python", "linters", "terraform", "npm", "shells"]);
+        assert_eq!(names, ["python", "linters", "terraform", "npm", "shells", "chromium"]);
     }
 }

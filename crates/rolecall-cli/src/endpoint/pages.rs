@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::response::{self, HttpResponse, Refusal};
 use super::role::ServedRole;
+use super::routes::Routes;
 use super::service::Endpoint;
 use crate::error::report;
-use crate::time::{timestamp, timestamp_and_distance};
+use crate::time::{distance, timestamp};
 
 #[derive(Serialize)]
 struct Health {
@@ -22,13 +23,18 @@ struct Health {
 
 /// Returns 200 if no role has a problem, and 503 otherwise.
 pub(super) fn health(endpoint: &Endpoint) -> HttpResponse {
-    let routes = endpoint.routes();
-    let failing = routes.iter().filter(|role| !role.status().is_healthy()).count();
+    let (roles, failing) = count(&endpoint.routes());
     let (code, status) = match failing {
         0 => (StatusCode::OK, "ok"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
     };
-    response::json(code, &Health { status, roles: routes.iter().count(), failing })
+    response::json(code, &Health { status, roles, failing })
+}
+
+/// Returns the number of roles, and of those that have a problem.
+fn count(routes: &Routes) -> (usize, usize) {
+    let failing = routes.iter().filter(|role| !role.is_healthy());
+    (routes.iter().count(), failing.count())
 }
 
 /// Returns the metrics in the text format of Prometheus.
@@ -77,7 +83,7 @@ fn metrics_text(endpoint: &Endpoint) -> String {
         "session_healthy",
         "gauge",
         "1 if the role has no problem, else 0.",
-        each(&|role| Some(u8::from(role.status().is_healthy()).to_string())),
+        each(&|role| Some(u8::from(role.is_healthy()).to_string())),
     );
     family(
         "session_expiration_timestamp_seconds",
@@ -147,56 +153,65 @@ pub(super) fn status(endpoint: &Endpoint) -> HttpResponse {
     response
 }
 
-const PAGE: &str = "<!DOCTYPE html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\">
-<meta name=\"viewport\" content=\"width=device-width\">
-<meta http-equiv=\"refresh\" content=\"10\">
-<title>rolecall</title>
-<style>
+const STYLE: &str = "
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid #8888; padding: .4rem .8rem .4rem 0; text-align: left;
-  vertical-align: top; }
-th { white-space: nowrap; }
-td:nth-child(2), td:last-child { min-width: 24rem; overflow-wrap: anywhere; }
+th, td { padding: .4rem 1rem .4rem 0; text-align: left; vertical-align: top; }
+tbody { border-top: 1px solid #8888; }
+small { display: block; font-weight: normal; opacity: .8; }
+th[scope=row], small, .error { overflow-wrap: anywhere; }
+.error { padding-top: 0; }
 .failing { color: light-dark(#b00020, #ff8a80); }
-</style>
-</head>
-<body>
-<h1>rolecall</h1>
 ";
 
 fn status_text(endpoint: &Endpoint, now: SystemTime) -> String {
-    let mut page = PAGE.to_owned();
-    page.push_str(
-        "<table>\n<thead><tr><th>Path</th><th>Role</th><th>State</th><th>Expires</th>\
-         <th>Failures</th></tr></thead>\n<tbody>\n",
+    let routes = endpoint.routes();
+    let summary = match count(&routes) {
+        (1, 0) => "1 role".to_owned(),
+        (roles, 0) => format!("{roles} roles"),
+        (roles, failing) => format!("{failing} of {roles} roles failing"),
+    };
+    // The title is what a tab in the background shows.
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"refresh\" content=\"10\">\n<title>rolecall: {summary}</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>rolecall</h1>\n\
+         <table>\n<thead><tr><th scope=\"col\">Role</th><th scope=\"col\">State</th>\
+         <th scope=\"col\">Expires</th><th scope=\"col\">Failures</th></tr></thead>\n"
     );
-    for role in endpoint.routes().iter() {
-        let status = role.status();
-        let expires = match status.expires_at {
-            Some(time) => timestamp_and_distance(time, now),
-            None => "no session".to_owned(),
-        };
-        let failures = match &status.last_error {
-            Some(error) => format!("{}: {}", status.consecutive_failures, report(error)),
-            None => status.consecutive_failures.to_string(),
-        };
-        let class = if status.is_healthy() { "healthy" } else { "failing" };
-        page.push_str(&format!("<tr class=\"{class}\">"));
-        for cell in [role.path().as_str(), role.role(), status.state.name(), &expires, &failures] {
-            page.push_str(&format!("<td>{}</td>", escape_html(cell)));
-        }
-        page.push_str("</tr>\n");
+    for role in routes.iter() {
+        push_role(&mut page, role, now);
     }
-    let (count, time) = (endpoint.connections().count(), timestamp(now));
+    let (connections, time) = (endpoint.connections().count(), timestamp(now));
     page.push_str(&format!(
-        "</tbody>\n</table>\n<p>{count} open connections. Updated {time}.</p>\n</body>\n</html>\n"
+        "</table>\n<p>{summary}. Open connections: {connections}. Updated {time}.</p>\n</main>\n\
+         </body>\n</html>\n"
     ));
     page
+}
+
+/// Adds the rows of one role.
+fn push_role(page: &mut String, role: &ServedRole, now: SystemTime) {
+    let status = role.status();
+    let class = if role.is_healthy() { "healthy" } else { "failing" };
+    let (path, arn) = (escape_html(role.path().as_str()), escape_html(role.role()));
+    let expires = match status.expires_at {
+        Some(time) => format!("{}<small>{}</small>", distance(time, now), timestamp(time)),
+        None => "no session".to_owned(),
+    };
+    let (state, failures) = (status.state.name(), status.consecutive_failures);
+    page.push_str(&format!(
+        "<tbody class=\"{class}\">\n<tr><th scope=\"row\">{path}<small>{arn}</small></th>\
+         <td>{state}</td><td>{expires}</td><td>{failures}</td></tr>\n"
+    ));
+    // Below the row, since it is as long as a paragraph.
+    if let Some(error) = &status.last_error {
+        let report = escape_html(&report(error));
+        page.push_str(&format!("<tr><td class=\"error\" colspan=\"4\">{report}</td></tr>\n"));
+    }
+    page.push_str("</tbody>\n");
 }
 
 /// Escapes text for an element or a quoted attribute.

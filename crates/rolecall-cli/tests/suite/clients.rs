@@ -1,6 +1,8 @@
-//! Programs in other languages that read `rolecall credential-process` from a profile. For boto3
-//! and the AWS CLI in short, see `credential_process.rs`.
+//! Programs in other languages that read `rolecall credential-process` from a profile.
+//!
+//! For boto3 and the AWS CLI, see `credential_process.rs`; for the end of a session, `refresh.rs`.
 
+use std::path::Path;
 use std::process::Command;
 
 use rolecall::time::ManualClock;
@@ -24,18 +26,16 @@ impl Setup {
         edit(&mut command);
         finish(command, "").await
     }
+}
 
-    async fn run_javascript(&self, calls: &str) -> Finished {
-        let packages = std::env::var("ROLECALL_NPM")
-            .expect("ROLECALL_NPM is not set; hint: run the tests with `cargo xtask test`");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/js/identity.cjs");
-        let edit = |command: &mut Command| {
-            command.env("NODE_PATH", format!("{packages}/node_modules"));
-            // The SDK warns of old versions of Node.js.
-            command.env("NODE_NO_WARNINGS", "1").args([script, calls]);
-        };
-        self.run_client("node", edit).await
-    }
+/// Makes a command of `node` run `identity.cjs`.
+pub(crate) fn add_identity_script(command: &mut Command, arguments: &[&str]) {
+    let packages = std::env::var("ROLECALL_NPM")
+        .expect("ROLECALL_NPM is not set; hint: run the tests with `cargo xtask test`");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/js/identity.cjs");
+    command.env("NODE_PATH", format!("{packages}/node_modules"));
+    // The SDK warns of old versions of Node.js.
+    command.env("NODE_NO_WARNINGS", "1").arg(script).args(arguments);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,8 @@ async fn profile_is_used_by_the_sdk_for_javascript() {
     let setup = Setup::start().await;
     write_profiles(&setup, &format!("--base profile:ann {HUB}"));
     for _ in 0..2 {
-        let printed = setup.run_javascript("3").await.ok();
+        let run = setup.run_client("node", |command| add_identity_script(command, &["3"])).await;
+        let printed = run.ok();
         assert_eq!(printed, format!("{HUB_SESSION}\n").repeat(3));
     }
     // Both processes run the command, and share its session.
@@ -54,32 +55,12 @@ async fn profile_is_used_by_the_sdk_for_javascript() {
     assert_eq!(setup.world.aws.count("GetCallerIdentity"), 6);
 }
 
-/// boto3 replaces a session of which less than 15 minutes remain before each call.
-#[tokio::test(flavor = "multi_thread")]
-async fn boto3_client_continues_across_a_refresh() {
-    if rolecall_tests::is_left_out("python") {
-        return;
-    }
-    let python = std::env::var("ROLECALL_PYTHON")
-        .expect("ROLECALL_PYTHON is not set; hint: run the tests with `cargo xtask test`");
-    let script = "import boto3\n\
-                  client = boto3.client('sts', region_name='eu-west-1')\n\
-                  for _ in range(3): print(client.get_caller_identity()['Arn'])\n";
-    for (options, least, most) in [("", 1, 1), ("--duration 15m --no-store", 3, 4)] {
-        let setup = Setup::start().await;
-        write_profiles(&setup, &format!("--base profile:ann {options} {HUB}"));
-        let edit = |command: &mut Command| {
-            command.args(["-c", script]);
-        };
-        let printed = setup.run_client(&python, edit).await.ok();
-        assert_eq!(printed, format!("{HUB_SESSION}\n").repeat(3));
-        let calls = setup.world.aws.count("AssumeRole");
-        assert!((least..=most).contains(&calls), "{options}: {calls}");
-    }
-}
+/// Role that can use the bucket `shop-state`.
+pub(crate) const STATE: &str = "arn:aws:iam::111122223333:role/state";
+pub(crate) const STATE_SESSION: &str = "arn:aws:sts::111122223333:assumed-role/state/suite";
 
 /// Starts a local AWS with a bucket that the user `ann` reaches by the role `state` alone.
-async fn state_setup() -> Setup {
+pub(crate) async fn state_setup() -> Setup {
     let clock = ManualClock::new();
     let cluster = OidcIssuer::start_with_clock(clock.clock()).await.unwrap();
     let policy = |action: &str, resources: &[&str]| {
@@ -107,62 +88,67 @@ async fn state_setup() -> Setup {
     Setup { world, home: tempfile::tempdir().unwrap() }
 }
 
+/// Returns a configuration that keeps its state in the bucket `shop-state`.
+pub(crate) fn backend_s3(endpoint_url: &str, profile: Option<&str>) -> String {
+    let profile = profile.map(|name| format!("    profile = \"{name}\"\n")).unwrap_or_default();
+    format!(
+        r#"terraform {{
+  backend "s3" {{
+    bucket                  = "shop-state"
+    key                     = "shop/terraform.tfstate"
+    region                  = "eu-west-1"
+    use_path_style          = true
+    skip_metadata_api_check = true
+    endpoints               = {{ s3 = "{endpoint_url}", sts = "{endpoint_url}" }}
+{profile}  }}
+}}
+"#
+    )
+}
+
+/// Returns the program of Terraform.
+pub(crate) fn terraform() -> String {
+    std::env::var("ROLECALL_TERRAFORM").unwrap_or("terraform".to_owned())
+}
+
+/// Makes a command run Terraform in a folder, without questions and without the network.
+pub(crate) fn add_terraform_step(command: &mut Command, folder: &Path, step: &[&str]) {
+    command.current_dir(folder).env("CHECKPOINT_DISABLE", "1").env("TF_IN_AUTOMATION", "1");
+    command.args(step);
+    if step[0] != "output" {
+        command.args(["-input=false", "-no-color"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn profile_is_used_by_terraforms_backend_s3() {
     if rolecall_tests::is_left_out("terraform") {
         return;
     }
     let setup = state_setup().await;
-    write_profiles(&setup, &format!("--base profile:ann arn:aws:iam::{SHOP}:role/state"));
-    let url = setup.world.aws.endpoint_url();
+    write_profiles(&setup, &format!("--base profile:ann {STATE}"));
     // The first folder writes the state, the second one reads it.
     for (folder, steps) in [
         ("writer", &[&["init"][..], &["apply", "-auto-approve"]][..]),
         ("reader", &[&["init"], &["output", "-raw", "greeting"]]),
     ] {
-        let text = format!(
-            r#"terraform {{
-  backend "s3" {{
-    bucket                  = "shop-state"
-    key                     = "shop/terraform.tfstate"
-    region                  = "eu-west-1"
-    profile                 = "deploy"
-    use_path_style          = true
-    skip_metadata_api_check = true
-    endpoints               = {{ s3 = "{url}", sts = "{url}" }}
-  }}
-}}
-
-output "greeting" {{
-  value = "hello from {folder}"
-}}
-"#
-        );
-        setup.write(&format!("{folder}/main.tf"), &text);
+        let backend = backend_s3(setup.world.aws.endpoint_url(), Some("deploy"));
+        let greeting = format!("output \"greeting\" {{\n  value = \"hello from {folder}\"\n}}\n");
+        setup.write(&format!("{folder}/main.tf"), &(backend + &greeting));
+        let folder = setup.home.path().join(folder);
         for step in steps {
-            let program = std::env::var("ROLECALL_TERRAFORM").unwrap_or("terraform".to_owned());
-            let edit = |command: &mut Command| {
-                command
-                    .current_dir(setup.home.path().join(folder))
-                    .env("CHECKPOINT_DISABLE", "1")
-                    .env("TF_IN_AUTOMATION", "1")
-                    .args(*step);
-                if step[0] != "output" {
-                    command.args(["-input=false", "-no-color"]);
-                }
-            };
-            let run = setup.run_client(&program, edit).await;
+            let edit = |command: &mut Command| add_terraform_step(command, &folder, step);
+            let run = setup.run_client(&terraform(), edit).await;
             assert_eq!(run.code, Some(0), "{step:?}: {}{}", run.out, run.err);
             if step[0] == "output" {
                 assert_eq!(run.out, "hello from writer");
             }
         }
     }
-    let session = format!("arn:aws:sts::{SHOP}:assumed-role/state/suite");
     let calls = setup.world.aws.calls();
     let by_role = |operation: &str| {
         let calls = calls.iter().filter(|call| call.operation == operation);
-        calls.filter(|call| call.caller.as_deref() == Some(session.as_str())).count()
+        calls.filter(|call| call.caller.as_deref() == Some(STATE_SESSION)).count()
     };
     for operation in ["GetCallerIdentity", "ListObjectsV2", "PutObject", "GetObject"] {
         assert!(by_role(operation) > 0, "{operation}: {calls:#?}");

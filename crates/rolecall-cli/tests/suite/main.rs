@@ -22,6 +22,8 @@ mod policy_simulate;
 #[cfg(unix)]
 mod recursion;
 mod reference;
+mod refresh;
+mod running;
 #[cfg(unix)]
 mod sandbox;
 mod scaffold;
@@ -31,6 +33,7 @@ mod serve;
 #[cfg(unix)]
 mod shells;
 mod short_sessions;
+mod status_page;
 #[cfg(unix)]
 mod store;
 #[cfg(unix)]

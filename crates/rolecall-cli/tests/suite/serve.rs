@@ -6,15 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use rolecall_testkit::FaultRule;
-use rolecall_tests::python::is_left_out;
 use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS};
 use serde_json::{Value, json};
 
 use crate::command::{Setup, finish};
 use crate::endpoint::{Response, Served, send, wait_until};
-use crate::short_sessions;
+use crate::short_sessions::ShortSessions;
 
-fn serve(setup: &Setup, arguments: &[&str]) -> Served {
+pub(crate) fn serve(setup: &Setup, arguments: &[&str]) -> Served {
     let mut command = setup.command(&setup.user());
     command.arg("serve").args(arguments);
     Served::start(command)
@@ -320,6 +319,24 @@ async fn role_that_fails_is_reported_without_secrets() {
     }
 }
 
+/// A role without a session must not seem to recover whenever the endpoint tries again.
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_role_is_unhealthy_while_it_is_retried() {
+    let setup = Setup::start().await;
+    let file = setup.write("roles.json", &roles(&[("/closed", &[HUB, CLOSED])]));
+    let served = serve(&setup, &["--config", &file]);
+    setup.world.aws.inject(FaultRule::hung()).unwrap();
+    let labels = format!("{{path=\"/closed\",role=\"{CLOSED}\"");
+    let loading = format!("rolecall_session_state{labels},state=\"loading\"}} 1");
+    let page = |path| served.get(path).1;
+    wait_until(|| page("/metrics"), || page("/metrics").contains(&loading));
+    assert_eq!(served.metric(&format!("rolecall_session_healthy{labels}}}")), 0);
+    assert_eq!(served.get("/healthz").0, 503);
+    let status = page("/");
+    assert!(status.contains("<title>rolecall: 1 of 1 roles failing</title>"), "{status}");
+    assert!(status.contains("AccessDenied"), "{status}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn running_request_finishes_after_stop() {
     let setup = Setup::start().await;
@@ -342,58 +359,14 @@ async fn running_request_finishes_after_stop() {
     assert!(answer.body.contains(ORDERS), "{answer:?}");
 }
 
-/// Uses the endpoint until it has seen three sessions.
-const CLIENT: &str = r#"
-import json, time, boto3
-session = boto3.Session()
-sts = session.client("sts")
-keys, deadline = [], time.monotonic() + 60
-while len(keys) < 3 and time.monotonic() < deadline:
-    arn = sts.get_caller_identity()["Arn"]
-    key = session.get_credentials().get_frozen_credentials().access_key
-    if key not in keys:
-        keys.append(key)
-    time.sleep(0.02)
-method = session.get_credentials().method
-print(json.dumps({"keys": keys, "arn": arn, "region": session.region_name, "method": method}))
-"#;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn boto3_uses_endpoint_across_refreshes() {
-    if is_left_out() {
-        return;
-    }
-    let setup = Setup::start().await;
-    let url = short_sessions::start(setup.world.aws.endpoint_url(), Duration::from_secs(6)).await;
-    let mut variables = setup.user();
-    variables.push(("AWS_ENDPOINT_URL_STS".to_owned(), url));
-    let mut command = setup.command(&variables);
-    command.args(["serve", HUB]);
-    let served = Served::start(command);
-
-    let python = std::env::var_os("ROLECALL_PYTHON").expect("run `cargo xtask test`");
-    let mut client = rolecall_tests::clean(Command::new(python));
-    client.args(["-c", CLIENT]).env("HOME", setup.home.path()).envs(served.environment(0));
-    client.env("AWS_ENDPOINT_URL", setup.world.aws.endpoint_url());
-    let result = finish(client, "").await.json();
-    assert_eq!(result["keys"].as_array().unwrap().len(), 3, "{result}");
-    assert_eq!(result["arn"], "arn:aws:sts::444455556666:assumed-role/hub/suite");
-    assert_eq!(
-        (&result["region"], &result["method"]),
-        (&json!("eu-west-1"), &json!("container-role"))
-    );
-    // No client waited for STS, or saw an error.
-    let labels = format!("{{path=\"/role\",role=\"{HUB}\",result=\"failure\"}}");
-    assert_eq!(served.metric(&format!("rolecall_session_requests_total{labels}")), 0);
-}
-
 /// A client asks once for the lifetime of a session, and must then not wait for STS.
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_session_is_refreshed() {
     let setup = Setup::start().await;
-    let url = short_sessions::start(setup.world.aws.endpoint_url(), Duration::from_secs(4)).await;
+    let lifetime = Duration::from_secs(4);
+    let aws = ShortSessions::start(setup.world.aws.endpoint_url(), lifetime).await;
     let mut variables = setup.user();
-    variables.push(("AWS_ENDPOINT_URL_STS".to_owned(), url));
+    variables.push(("AWS_ENDPOINT_URL_STS".to_owned(), aws.url().to_owned()));
     let mut command = setup.command(&variables);
     command.args(["serve", HUB]);
     let served = Served::start(command);
