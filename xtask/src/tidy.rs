@@ -3,8 +3,8 @@
 use cargo_metadata::Package;
 use xshell::cmd;
 
-use crate::command_docs;
 use crate::workspace::{Outcome, Workspace};
+use crate::{command_docs, recordings};
 
 const ERROR_KINDS: &str = "crates/rolecall-core/src/error.rs";
 const TROUBLESHOOTING: &str = "TROUBLESHOOTING.md";
@@ -37,6 +37,7 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     problems.extend(check_error_kinds(&kinds, &shell.read_file(TROUBLESHOOTING)?));
     let snapshot = shell.read_file(command_docs::SNAPSHOT)?;
     problems.extend(command_docs::check(&snapshot, &shell.read_file(command_docs::FILE)?));
+    problems.extend(recordings::check(shell));
     match problems.len() {
         0 => Ok(()),
         count => Err(format!("{count} problems:\n{}", problems.join("\n")).into()),

@@ -18,6 +18,8 @@ mod policy_account;
 mod policy_check;
 mod policy_documents;
 mod policy_simulate;
+#[cfg(unix)]
+mod recordings;
 mod reference;
 #[cfg(unix)]
 mod sandbox;

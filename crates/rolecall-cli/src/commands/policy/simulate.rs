@@ -115,7 +115,7 @@ fn print(output: &mut Output, answer: &Answer) -> Result<(), Failure> {
     let mark = if decision.is_allowed() { style::GOOD } else { style::ERROR };
     output.paragraph(0, (mark, decision.as_str()), &id)?;
     match &answer.explanation {
-        Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.to_string()),
+        Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.reason),
         None => Ok(()),
     }
 }
