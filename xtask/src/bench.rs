@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures the figures of docs/benchmarks.md.
 
 mod build;
+mod first_byte;
 mod page;
 mod policy;
 
@@ -27,13 +28,21 @@ pub(crate) struct Arguments {
     /// Measure the CPU time of a build as well, which takes about twelve minutes
     #[arg(long)]
     build: bool,
+    /// Measure only the time of `rolecall whoami` to its first byte, and print its lines
+    #[arg(long, conflicts_with_all = ["json", "build"])]
+    first_byte: bool,
 }
 
 /// Runs the benchmark programs, and prints their figures as JSON or writes the page and its chart.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Outcome {
     let shell = &workspace.shell;
+    if arguments.first_byte {
+        println!("{}", first_byte::measure(workspace)?);
+        return Ok(());
+    }
     let mut lines = run_programs(workspace)?;
     lines = [lines, policy::measure(workspace)?].join("\n");
+    lines = [lines, first_byte::measure(workspace)?].join("\n");
     lines = [lines, build::count_crates(workspace)?].join("\n");
     if arguments.build {
         lines = [lines, build::compare_builds(workspace)?].join("\n");

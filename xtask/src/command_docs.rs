@@ -2,6 +2,7 @@
 
 use xshell::cmd;
 
+use crate::recordings;
 use crate::workspace::{Outcome, Workspace};
 
 /// The reference that readers see.
@@ -27,15 +28,25 @@ pub(crate) fn write(workspace: &Workspace) -> Outcome {
 
 /// Returns a problem if the reference is not the one that the test compares with the command.
 pub(crate) fn check(snapshot: &str, file: &str) -> Option<String> {
-    // A snapshot begins with its metadata, between two lines of hyphens.
-    let text = snapshot.splitn(3, "---\n").nth(2).unwrap_or_default();
-    let is_current = document(text) == file;
+    let is_current = document(read_snapshot(snapshot)) == file;
     (!is_current)
         .then(|| format!("{FILE}: differs from {SNAPSHOT}; run `cargo xtask command-docs`"))
 }
 
+/// Returns the contents of a snapshot of insta.
+pub(crate) fn read_snapshot(file: &str) -> &str {
+    // It begins with its metadata, between two lines of hyphens.
+    file.splitn(3, "---\n").nth(2).unwrap_or_default()
+}
+
+/// Returns the page, with the recordings above the usage of their subcommands.
 fn document(text: &str) -> String {
-    format!("{HEADER}{}\n", text.trim())
+    let mut page = format!("{HEADER}{}\n", text.trim());
+    for subcommand in recordings::SUBCOMMANDS {
+        let usage = format!("```text\nrolecall {subcommand} [");
+        page = page.replacen(&usage, &format!("{}\n\n{usage}", recordings::show(subcommand)), 1);
+    }
+    page
 }
 
 #[cfg(test)]
@@ -49,5 +60,13 @@ mod tests {
         let problem = check(snapshot, &document("# a")).unwrap();
         assert!(problem.contains("run `cargo xtask command-docs`"), "{problem}");
         assert!(check("", &document("# a")).is_some());
+    }
+
+    #[test]
+    fn recording_is_above_the_usage() {
+        let page = document("## whoami\n\nShow it.\n\n```text\nrolecall whoami [OPTIONS]\n```");
+        let expected = "Show it.\n\n![rolecall whoami in a terminal](recordings/whoami.svg)\n\n\
+                        ```text\nrolecall whoami [OPTIONS]\n```\n";
+        assert!(page.ends_with(expected), "{page}");
     }
 }

@@ -11,7 +11,9 @@ mod debian;
 mod npm;
 mod policy;
 mod python;
+mod recordings;
 mod simulate;
+mod terminal;
 mod test;
 mod tidy;
 mod tools;
@@ -73,6 +75,8 @@ enum Chore {
     },
     /// Write the catalog of AWS services that the lints of rolecall-policy read
     PolicyData,
+    /// Write docs/recordings: the command in a terminal, as pictures
+    Recordings,
     /// Simulate days of 10,000 roles and 10,000 outages; fails if a goal is missed
     Simulate(simulate::Arguments),
     /// Call a pool on the local AWS with random faults; fails if an invariant is violated
@@ -114,6 +118,7 @@ fn run_chore(chore: Option<Chore>) -> Outcome {
         Chore::Package => checks::package(&workspace),
         Chore::Policies { directory } => policy::parse_all(&directory),
         Chore::PolicyData => policy::write_data(&workspace),
+        Chore::Recordings => recordings::write(&workspace),
         Chore::Simulate(arguments) => simulate::simulate(&workspace, &arguments),
         Chore::Soak { minutes, seed } => simulate::soak(&workspace, minutes, seed),
         Chore::Tidy => tidy::run(&workspace),

@@ -4,7 +4,7 @@ use cargo_metadata::Package;
 use xshell::cmd;
 
 use crate::workspace::{Outcome, Workspace};
-use crate::{command_docs, command_errors};
+use crate::{command_docs, command_errors, recordings};
 
 const ERROR_KINDS: &str = "crates/rolecall-core/src/error.rs";
 const TROUBLESHOOTING: &str = "TROUBLESHOOTING.md";
@@ -41,6 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     problems.extend(check_error_kinds(&kinds, &entries));
     let snapshot = shell.read_file(command_docs::SNAPSHOT)?;
     problems.extend(command_docs::check(&snapshot, &shell.read_file(command_docs::FILE)?));
+    problems.extend(recordings::check(shell));
     match problems.len() {
         0 => Ok(()),
         count => Err(format!("{count} problems:\n{}", problems.join("\n")).into()),

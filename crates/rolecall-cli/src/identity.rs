@@ -131,13 +131,14 @@ pub(crate) struct RoleArgs {
     /// Assume the first role with the web identity token of this file
     #[arg(long, value_name = "FILE", help_heading = "Identity")]
     pub(crate) token_file: Option<PathBuf>,
-    /// External id of the last role, or N=ID for the Nth
+    /// External id of the last role, or N=ID for that of the Nth; repeat for more
     #[arg(long, value_name = "[N=]ID", help_heading = "Session")]
     pub(crate) external_id: Vec<NumberedExternalId>,
-    /// Session name of all roles; defaults to AWS_ROLE_SESSION_NAME, then to program and host
+    /// Session name of all roles; defaults to AWS_ROLE_SESSION_NAME, then to the names of program
+    /// and host
     #[arg(long, value_name = "NAME", help_heading = "Session")]
     pub(crate) session_name: Option<SessionName>,
-    /// Duration of the last role's session: 15m, 1h, 3600
+    /// Duration of the last role's session, such as 15m, 1h or 3600 (seconds); defaults to one hour
     #[arg(long, value_name = "DURATION", help_heading = "Session")]
     pub(crate) duration: Option<SessionDuration>,
     /// Session tag of the last role; repeat for more

@@ -19,8 +19,8 @@ use crate::time::{timestamp, timestamp_and_distance};
 
 /// Assume a role, or a chain of roles, and print the session
 ///
-/// Without --format, the result contains no secrets. The session comes from the store that
-/// `rolecall credential-process` also uses, if it has one.
+/// Without --format, the result contains no secrets. A session in the store of `rolecall
+/// credential-process` is used until it is about to expire; --no-store obtains a new one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   eval \"$(rolecall assume arn:aws:iam::111122223333:role/deploy --format export)\"

@@ -23,7 +23,7 @@ use crate::output::Output;
   rolecall completions powershell | Out-String | Invoke-Expression
   eval (rolecall completions elvish | slurp)       # in ~/.config/elvish/rc.elv")]
 pub(crate) struct Completions {
-    /// Shell
+    /// Shell that runs the script
     #[arg(value_enum, value_name = "SHELL")]
     shell: Shell,
 }

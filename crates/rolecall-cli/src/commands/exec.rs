@@ -20,7 +20,7 @@ use crate::{runtime, shell};
 /// Run a program with a session of a role in its environment
 ///
 /// The variables of every other AWS identity are removed. The program replaces this command, and
-/// its session ends with the role's duration.
+/// its session is not refreshed.
 ///
 /// With --refresh, the program gets the address of a container credentials endpoint instead, which
 /// refreshes the session for as long as the program runs. Its configuration files are empty ones,

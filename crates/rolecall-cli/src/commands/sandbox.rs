@@ -56,7 +56,7 @@ pub(crate) struct Sandbox {
     /// Print the access keys of this user instead of the web identity
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Syntax of the environment; the default is export
+    /// Syntax of the environment; defaults to export
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Syntax>,
 }

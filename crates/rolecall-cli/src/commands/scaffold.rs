@@ -25,9 +25,9 @@ const TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/toke
 
 /// Write a Terraform folder for a service in a Kubernetes cluster, and the settings of its pods
 ///
-/// The folder has the OIDC provider of the cluster, a role for the service account, a role with an
-/// external id that it assumes next, their policies for a bucket, secrets and images, and the
-/// environment variables of the pod. AWS is not called.
+/// The folder has the OIDC provider of the cluster, a role for the service account, a role for the
+/// project, which the former assumes with an external id, policies for a bucket, secrets and
+/// images, and the environment variables of the pod. AWS is not called.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rolecall scaffold --project shop --account 111122223333 --region eu-west-1 --bucket shop-data \\
@@ -39,7 +39,8 @@ pub(crate) struct Scaffold {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
-    /// Project, which names the roles, and the secrets and repositories that they may use
+    /// Name of the project, after which its roles are named; they may use the secrets and
+    /// repositories below NAME/
     #[arg(long, value_name = "NAME")]
     project: String,
     /// Account of the roles
@@ -57,7 +58,7 @@ pub(crate) struct Scaffold {
     /// Thumbprint of the issuer's certificate authority, if AWS does not trust it; repeat for more
     #[arg(long, value_name = "HEX", help_heading = "Cluster")]
     thumbprint: Vec<String>,
-    /// File with the certificate chain of the issuer in PEM, from which the thumbprint follows
+    /// File with the issuer's certificate chain in PEM, of which the thumbprint is computed
     #[arg(long, value_name = "FILE", help_heading = "Cluster", conflicts_with = "thumbprint")]
     certificate_chain: Option<PathBuf>,
     /// Namespace of the service account; defaults to the name of the project

@@ -20,6 +20,8 @@ mod policy_check;
 mod policy_documents;
 mod policy_simulate;
 #[cfg(unix)]
+mod recordings;
+#[cfg(unix)]
 mod recursion;
 mod reference;
 mod refresh;

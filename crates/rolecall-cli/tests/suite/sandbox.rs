@@ -12,14 +12,14 @@ use crate::command::{Finished, finish, run_alone};
 const ORDERS: &str = "arn:aws:iam::444455556666:role/orders";
 
 /// A sandbox that runs, whose temporary folder is `temporary`.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
     temporary: TempDir,
 }
 
 impl Running {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
         command.arg("sandbox").args(arguments).env("TMPDIR", temporary.path());
@@ -35,7 +35,7 @@ impl Running {
         line.trim_end().to_owned()
     }
 
-    fn json(&mut self) -> Value {
+    pub(crate) fn json(&mut self) -> Value {
         let line = self.line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }

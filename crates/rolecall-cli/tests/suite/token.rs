@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::folder::Folder;
 
-const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
+pub(crate) const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
 const SIGNATURE: &str = "c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
 
-fn token(claims: &Value) -> String {
+/// Returns a token with these claims, whose signature is worthless.
+pub(crate) fn token(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.{SIGNATURE}", part(&json!({"alg": "RS256", "kid": "key-1"})), part(claims))
 }
@@ -29,7 +30,8 @@ fn pod(service_account: &str) -> String {
     }))
 }
 
-fn trust(account: &str) -> String {
+/// Returns a trust policy for the service account `checkout`.
+pub(crate) fn trust(account: &str) -> String {
     json!({"Version": "2012-10-17", "Statement": [{
         "Sid": "Pods",
         "Effect": "Allow",

@@ -28,7 +28,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
   aws iam get-role --role-name shop --query Role.AssumeRolePolicyDocument | rolecall policy check -
   rolecall policy check --output sarif policies/*.json > rolecall.sarif")]
 pub(super) struct Check {
-    /// Files with one policy each; - reads standard input
+    /// Files with one policy each; - is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Kind of the policies; defaults to the one that their elements show
@@ -37,7 +37,7 @@ pub(super) struct Check {
     /// Account that is yours, so that all others are third parties; repeat for more
     #[arg(long, value_name = "ID")]
     own_account: Vec<String>,
-    /// Severity of actions and services that this release does not know
+    /// Severity of actions and services that this version of rolecall does not know
     #[arg(long, value_enum, value_name = "SEVERITY", default_value = "error")]
     unknown_actions: Unknown,
 }

@@ -39,11 +39,11 @@ enum Format {
 /// What a permission policy is attached to, which limits its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
-    /// Of a role: at most 10,240 characters
+    /// Inline policy of a role: at most 10,240 characters
     Inline,
-    /// At most 6,144 characters
+    /// Managed policy: at most 6,144 characters
     Managed,
-    /// Of one session: at most 2,048 characters
+    /// Session policy: at most 2,048 characters
     Session,
 }
 

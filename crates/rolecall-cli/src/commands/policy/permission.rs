@@ -57,10 +57,10 @@ pub(super) struct S3 {
     /// Name of the bucket
     #[arg(value_name = "BUCKET")]
     bucket: String,
-    /// Prefix of the keys, which ends in /; repeat for more
+    /// Allow keys with this prefix, which ends in /; repeat for more
     #[arg(long, value_name = "PREFIX/", group = "extent")]
     prefix: Vec<String>,
-    /// All keys of the bucket
+    /// Allow all keys of the bucket
     #[arg(long, group = "extent", conflicts_with = "prefix")]
     whole_bucket: bool,
     /// Allow listing
@@ -195,7 +195,7 @@ pub(super) struct Ecr {
     /// Allow deleting images
     #[arg(long, group = "access")]
     delete: bool,
-    /// Allow logging in to the registry alone, which the others include
+    /// Allow logging in to the registry and nothing else; the other permissions include it
     #[arg(
         long,
         group = "access",
@@ -247,7 +247,7 @@ impl Ecr {
 #[command(after_help = "Example:
   rolecall policy assume arn:aws:iam::444455556666:role/orders --optional-tag team=blue")]
 pub(super) struct AssumeRoles {
-    /// Roles
+    /// Roles that may be assumed
     #[arg(value_name = "ROLE_ARN", required = true)]
     roles: Vec<String>,
     #[command(flatten)]
@@ -275,10 +275,10 @@ impl AssumeRoles {
   rolecall policy revoke --issued-before now
   rolecall policy revoke --session AROADBQP57FF2AEXAMPLE:pod-7f9c")]
 pub(super) struct Revoke {
-    /// Sessions that were issued before this time, in RFC 3339, or now
+    /// Deny sessions issued before this time: now, or a time such as 2026-01-02T03:04:05Z
     #[arg(long, value_name = "TIME", value_parser = time, required_unless_present = "session")]
     issued_before: Option<SystemTime>,
-    /// One session: the unique id of the role and the session name
+    /// Deny one session: the unique id of the role and the session name
     #[arg(long, value_name = "ROLE_ID:NAME")]
     session: Option<String>,
     #[command(flatten)]

@@ -9,10 +9,10 @@ use rolecall::policy::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Session")]
 pub(super) struct RulesArgs {
-    /// Require a session tag, with one of these values if there are any; repeat for more
+    /// Require a session tag with this value, or with any value; repeat for more values or tags
     #[arg(long, value_name = "KEY[=VALUE]")]
     required_tag: Vec<String>,
-    /// Allow a session tag, with one of these values if there are any; repeat for more
+    /// Allow a session tag with this value, or with any value; repeat for more values or tags
     #[arg(long, value_name = "KEY[=VALUE]")]
     optional_tag: Vec<String>,
     /// Allow this tag to be transitive; repeat for more
@@ -21,7 +21,7 @@ pub(super) struct RulesArgs {
     /// Allow the tags of EKS Pod Identity, which the sessions of pods pass on to this role
     #[arg(long)]
     pod_identity_tags: bool,
-    /// Require a source identity, one of these
+    /// Require this source identity; repeat to accept others, too
     #[arg(long, value_name = "NAME", conflicts_with = "any_source_identity")]
     source_identity: Vec<String>,
     /// Allow any source identity, or none

@@ -25,12 +25,21 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// --output json is set.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  rolecall policy simulate --explain requests.jsonl")]
+  rolecall policy simulate --explain requests.jsonl
+
+A line of requests.jsonl, wrapped here:
+  { \"id\": \"read\",
+    \"request\": { \"principal\": \"arn:aws:iam::111122223333:user/ann\",
+                 \"action\": \"s3:GetObject\", \"resource\": \"arn:aws:s3:::shop/1\",
+                 \"context\": { \"aws:SecureTransport\": \"true\" } },
+    \"identity_policies\": [{ \"Statement\": {
+      \"Effect\": \"Allow\",
+      \"Action\": \"s3:Get*\", \"Resource\": \"arn:aws:s3:::shop/*\" } }] }")]
 pub(super) struct Simulate {
-    /// File with the requests; - or nothing reads standard input
+    /// File with the requests; - or no argument reads standard input
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
-    /// Explain each decision: the statements that matched, and what did not match of the others
+    /// Explain each decision: the statements that match, and why the others do not
     #[arg(long)]
     explain: bool,
 }
@@ -116,7 +125,7 @@ fn print(output: &mut Output, answer: &Answer) -> Result<(), Failure> {
     let mark = if decision.is_allowed() { style::GOOD } else { style::ERROR };
     output.paragraph(0, (mark, decision.as_str()), &id)?;
     match &answer.explanation {
-        Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.to_string()),
+        Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.reason),
         None => Ok(()),
     }
 }

@@ -28,7 +28,7 @@ enum Trusted {
     #[command(after_help = "Example:
   rolecall policy trust account 444455556666 --external-id shop-4711")]
     Account {
-        /// Account ids
+        /// Accounts to trust
         #[arg(value_name = "ID", required = true)]
         ids: Vec<String>,
         #[command(flatten)]
@@ -40,7 +40,7 @@ enum Trusted {
     #[command(after_help = "Example:
   rolecall policy trust role arn:aws:iam::111122223333:role/checkout --optional-tag team")]
     Role {
-        /// Roles
+        /// Roles to trust
         #[arg(value_name = "ROLE_ARN", required = true)]
         arns: Vec<String>,
         #[command(flatten)]
@@ -50,7 +50,7 @@ enum Trusted {
     #[command(after_help = "Example:
   rolecall policy trust user arn:aws:iam::111122223333:user/ann --mfa-within 1h")]
     User {
-        /// Users
+        /// Users to trust
         #[arg(value_name = "USER_ARN", required = true)]
         arns: Vec<String>,
         #[command(flatten)]
@@ -98,7 +98,7 @@ struct ResultArgs {
 /// What accounts, users and roles must bring.
 #[derive(Debug, Args)]
 struct PrincipalArgs {
-    /// External id that a caller must pass; set one for every third party
+    /// External id that callers have to pass; set one for every third party
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
     #[command(flatten)]
@@ -113,7 +113,7 @@ struct MfaArgs {
     /// Require MFA
     #[arg(long)]
     mfa: bool,
-    /// Require MFA that is younger: 15m, 1h, 3600
+    /// Require MFA that is younger than this, such as 15m, 1h or 3600 (seconds)
     #[arg(long, value_name = "AGE", value_parser = age)]
     mfa_within: Option<Duration>,
 }
@@ -142,22 +142,22 @@ struct GithubArgs {
     /// OIDC provider of GitHub
     #[arg(long, value_name = "ARN")]
     provider: String,
-    /// Repository
+    /// Repository of the workflows
     #[arg(long, value_name = "OWNER/NAME")]
     repository: String,
-    /// Workflows that run for this branch
+    /// Trust workflows that run for this branch
     #[arg(long, value_name = "NAME", group = "what")]
     branch: Option<String>,
-    /// Workflows that run for this Git tag
+    /// Trust workflows that run for this Git tag
     #[arg(long, value_name = "NAME", group = "what")]
     tag: Option<String>,
-    /// Jobs that reference this environment
+    /// Trust jobs that reference this environment
     #[arg(long, value_name = "NAME", group = "what")]
     environment: Option<String>,
-    /// Workflows that run for pull requests
+    /// Trust workflows that run for pull requests
     #[arg(long, group = "what")]
     pull_request: bool,
-    /// Every workflow of the repository
+    /// Trust every workflow of the repository
     #[arg(long, group = "what")]
     any_workflow: bool,
     /// Require a value of a further claim; repeat for more values or claims
@@ -199,7 +199,7 @@ struct PodIdentityArgs {
     /// Name of the service account
     #[arg(long, value_name = "NAME", requires = "namespace")]
     service_account: Option<String>,
-    /// Every pod that an association gives the role to
+    /// Trust every pod that an association gives the role to
     #[arg(long, group = "pods", conflicts_with = "service_account")]
     any_pod: bool,
     /// Cluster of the pods; defaults to every cluster of the account
@@ -211,7 +211,7 @@ struct PodIdentityArgs {
 
 #[derive(Debug, Args)]
 struct ServiceArgs {
-    /// ec2, lambda, ecs-tasks, or the principal of another service
+    /// Service to trust: ec2, lambda, ecs-tasks, or the principal of another service
     #[arg(value_name = "SERVICE")]
     service: String,
     /// Account whose resources the service must act for
@@ -220,7 +220,7 @@ struct ServiceArgs {
     /// Resource that the service must act for
     #[arg(long, value_name = "ARN")]
     source_arn: Option<String>,
-    /// Region that ecs-tasks must act in, for the source account
+    /// Region in which ecs-tasks must act for the source account
     #[arg(long, value_name = "REGION", requires = "source_account", conflicts_with = "source_arn")]
     source_region: Option<String>,
     #[command(flatten)]

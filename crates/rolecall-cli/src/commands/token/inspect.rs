@@ -30,7 +30,7 @@ const MAX_FILE: u64 = 1024 * 1024;
   kubectl create token checkout --audience sts.amazonaws.com | rolecall token inspect
   rolecall token inspect token --trust trust.json")]
 pub(crate) struct Inspect {
-    /// File with the token; - or nothing reads standard input
+    /// File with the token; - or no argument reads standard input
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
     #[command(flatten)]
