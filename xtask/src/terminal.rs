@@ -37,8 +37,8 @@ text { fill: #e6edf3; }
 }
 "#;
 
-/// Draws a command line, which begins with a prompt, and the output below it. Escape sequences of
-/// styles are drawn as such.
+/// Draws a command line, which begins with a prompt, and the output below it, with the styles that
+/// its escape sequences set.
 pub(crate) fn draw(text: &str) -> Outcome<String> {
     let lines: Vec<Vec<Span>> = parse(text)?;
     let columns = lines.iter().map(|line| count_columns(line)).max().unwrap_or(0).max(MIN_COLUMNS);

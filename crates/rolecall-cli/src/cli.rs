@@ -132,10 +132,10 @@ mod tests {
     fn no_option_takes_a_secret() {
         let mut found = BTreeSet::new();
         collect(&Cli::command(), &mut found);
-        // The one value of the first is a dash.
-        let mut expected = vec!["mfa-code -", "token-file FILE"];
+        // The one value of the first is a dash. The second one is the name of a secret.
+        let mut expected = vec!["mfa-code -", "secret NAME", "token-file FILE"];
         if cfg!(feature = "keyring") {
-            expected.insert(1, "store-key PLACE");
+            expected.insert(2, "store-key PLACE");
         }
         assert_eq!(Vec::from_iter(found), expected);
         let mut command = vec!["rolecall", "assume", "arn:aws:iam::111122223333:role/deploy"];

@@ -300,7 +300,8 @@ fn eks_domain(region: &str) -> Result<&'static str, PolicyError> {
         "aws-cn" => Ok("amazonaws.com.cn"),
         // AWS does not document the issuers of the isolated and sovereign partitions.
         _ => {
-            let hint = "hint: pass the issuer URL that aws eks describe-cluster prints";
+            let hint =
+                "hint: call builder with the issuer URL that aws eks describe-cluster prints";
             let message = format!("the issuer domain of {region:?} is not known; {hint}");
             Err(PolicyError::new("Region", message))
         }

@@ -50,8 +50,10 @@ fn unusable(fault: &str) -> KeyFault {
 /// Selects the keyring of this system.
 #[cfg(not(test))]
 fn connect() -> Result<(), KeyFault> {
-    let status = keyring::v1::Entry::store_status();
-    status.as_ref().map(|()| ()).map_err(|error| unusable(&error.to_string()))
+    match keyring::v1::Entry::store_status() {
+        Ok(()) => Ok(()),
+        Err(error) => Err(unusable(&error.to_string())),
+    }
 }
 
 /// Tests select one in memory, which every build of the tests has: the feature `keyring`, which

@@ -225,7 +225,7 @@ async fn files_of_one_account_are_its_pages() {
             &["1.json"][..],
             "error: 1.json: description: this is one page of several\nhint: run aws iam \
              get-account-authorization-details without --filter, --query and --max-items, or pass \
-             each page with --account\n",
+             all pages\n",
         ),
         (
             &["1.json", "continued.json"],

@@ -304,7 +304,7 @@ async fn raised_quota_allows_longer_trust_policies() {
     let arguments: Vec<&str> = trust(30, &[]);
     let error = run_alone(&arguments).await.failed(2);
     assert!(error.contains("a trust policy has at most 2048\nhint: trust fewer"), "{error}");
-    assert!(error.ends_with("let AWS raise the quota and pass --raised-quota\n"), "{error}");
+    assert!(error.ends_with("let AWS raise the quota of the account\n"), "{error}");
     let arguments: Vec<&str> = trust(30, &["--raised-quota"]);
     let json = run_alone(&arguments).await.json();
     assert_eq!(json["Statement"].as_array().unwrap().len(), 30);

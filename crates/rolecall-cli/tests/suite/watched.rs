@@ -149,12 +149,15 @@ pub(crate) fn run(
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let running = Running { id: child.id(), out: Arc::default() };
+    // Before it can have ended.
+    let mut observed = Observed::default();
+    see_processes(&mut observed, running.id);
     let (has_ended, errors) = (AtomicBool::new(false), Mutex::new(String::new()));
     // The command may end without having read its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(place, running.id, &has_ended));
+        let watcher = scope.spawn(|| watch(observed, place, running.id, &has_ended));
         let out = scope.spawn(|| copy(out, &running.out));
         let err = scope.spawn(|| copy(err, &errors));
         meanwhile(&running);
@@ -177,8 +180,7 @@ fn copy(mut from: impl Read, to: &Mutex<String>) {
 }
 
 /// Records what there is to see until the command has ended, and once more after that.
-fn watch(place: &Place, id: u32, has_ended: &AtomicBool) -> Observed {
-    let mut observed = Observed::default();
+fn watch(mut observed: Observed, place: &Place, id: u32, has_ended: &AtomicBool) -> Observed {
     loop {
         let is_last = has_ended.load(Ordering::Acquire);
         let is_spied = see_processes(&mut observed, id);

@@ -202,10 +202,7 @@ fn levels_of<P: Clone>(id: &str, levels: &[(&Level, Vec<P>)]) -> Option<Vec<Vec<
     (!above.is_empty()).then_some(above)
 }
 
-fn in_file(input: &Input, mut error: PolicyError) -> Failure {
-    // The hint of the library names a function.
-    let (function, option) = ("pass all pages to parse_pages", "pass each page with --account");
-    error.message = error.message.replace(function, option);
+fn in_file(input: &Input, error: PolicyError) -> Failure {
     Failure::operation_of(&format_args!("{input}: {error}"))
 }
 
@@ -220,7 +217,6 @@ fn in_pages(pages: &[Page], mut error: PolicyError) -> Failure {
     });
     let Some((page, location)) = place else {
         let names: Vec<String> = pages.iter().map(|page| page.input.to_string()).collect();
-        error.message = error.message.replace("pass all pages to parse_pages", "pass all pages");
         return Failure::operation_of(&format_args!("{}: {error}", names.join(", ")));
     };
     error.location = if location.is_empty() { "description" } else { location }.to_owned();

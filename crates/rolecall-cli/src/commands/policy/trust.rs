@@ -272,12 +272,7 @@ impl Trust {
             false => PolicyKind::Trust,
         };
         let policy = policy.and_then(|builder| builder.build_as(kind));
-        let policy = policy.map_err(|mut error| {
-            let (kind, option) =
-                ("build the policy as PolicyKind::TrustRaised", "pass --raised-quota");
-            error.message = error.message.replace(kind, option);
-            Failure::usage_of(&error)
-        })?;
+        let policy = policy.map_err(|error| Failure::usage_of(&error))?;
         result.document.print_trust(output, &policy)
     }
 }
