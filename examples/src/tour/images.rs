@@ -242,7 +242,7 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Downloads at most `max_length` bytes from a presigned URL.
 ///
-/// The URL grants access to anyone who has it, so no error contains it. The errors of the HTTP
+/// The URL alone grants access, so no error contains it. The errors of the HTTP
 /// client are dropped for this reason.
 async fn download(url: &str, max_length: usize) -> Result<Vec<u8>, ExampleError> {
     let failed = |why: &str| ExampleError::new(format!("the download of the layer failed: {why}"));

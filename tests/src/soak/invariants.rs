@@ -8,7 +8,7 @@
 //!
 //! A call runs concurrently with refreshes, invalidations and removals, and events may be observed
 //! late. So a violation is reported only if nothing that happened between the two snapshots can
-//! explain the outcome. The checks may miss a violation; they must not report one that is none.
+//! explain the outcome. The checks may miss a violation; they must not report a false one.
 
 mod provider;
 

@@ -305,8 +305,8 @@ fn sandbox(runner: &mut Runner) -> (String, Vec<String>) {
     (token, keys)
 }
 
-/// Returns the random external id. It is in the files of the result, which are not secret to those
-/// who have the project.
+/// Returns the random external id. It is in the files of the result, which are not secret
+/// within their project.
 fn scaffold(runner: &mut Runner) -> String {
     let folder = runner.place.watched().with_file_name("scaffold");
     let out = folder.to_str().unwrap().to_owned();
