@@ -93,13 +93,8 @@ impl ServedRole {
         self.provider.status()
     }
 
-    /// Returns `true` if no problem is known.
-    ///
-    /// A role without a session whose last fetch failed has a problem until a fetch succeeds, and
-    /// not only until the next one begins: monitoring that asks in between would see it recover.
     pub(crate) fn is_healthy(&self) -> bool {
-        let status = self.status();
-        status.is_healthy() && (status.state.has_session() || status.last_error.is_none())
+        self.status().is_healthy()
     }
 
     /// Fetches the first session, so that the first client does not wait for it.
