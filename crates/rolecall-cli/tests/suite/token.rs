@@ -266,12 +266,11 @@ async fn token_is_shown_if_trust_cannot_be_checked() {
 async fn trust_of_a_local_issuer_is_checked() {
     let issuer = "127.0.0.1:4566";
     let local = |claim: Value| {
-        let folder = Folder::new().with("trust.json", &trust("111122223333").replace(ISSUER, issuer));
+        let folder =
+            Folder::new().with("trust.json", &trust("111122223333").replace(ISSUER, issuer));
         folder.with("token", &token(&claim))
     };
-    let claims = |sub: &str| {
-        json!({"iss": format!("http://{issuer}"), "sub": sub, "aud": "sts.amazonaws.com"})
-    };
+    let claims = |sub: &str| json!({"iss": format!("http://{issuer}"), "sub": sub, "aud": "sts.amazonaws.com"});
     let arguments = ["token", "inspect", "token", "--trust", "trust.json", "--output", "json"];
     let folder = local(claims("system:serviceaccount:shop:checkout"));
     let json = folder.run(&arguments).await.json();

@@ -78,12 +78,7 @@ impl TrustArgs {
         }
     }
 
-    fn check_with(
-        &self,
-        file: &Path,
-        jwt: &Jwt,
-        output: &Output,
-    ) -> Result<TrustResult, Failure> {
+    fn check_with(&self, file: &Path, jwt: &Jwt, output: &Output) -> Result<TrustResult, Failure> {
         let input = Input::from(file);
         let text = input.read(output, "the trust policy", MAX_POLICY_FILE)?;
         let trust = TrustPolicy::parse_as(rolecall::policy::PolicyKind::TrustRaised, &text);
@@ -211,9 +206,7 @@ impl Trust {
         output.heading("Trust policy")?;
         match self {
             Self::Checked(result) => result.print(output),
-            Self::NotChecked { error, .. } => {
-                print_fault(output, "not checked:", error)
-            }
+            Self::NotChecked { error, .. } => print_fault(output, "not checked:", error),
         }
     }
 }
