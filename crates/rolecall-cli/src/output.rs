@@ -1,5 +1,6 @@
 //! Results on standard output: tables and JSON, colors, and the width of the terminal.
 
+mod pipe;
 pub(crate) mod progress;
 pub(crate) mod style;
 pub(crate) mod wrap;
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
+use self::pipe::Pipe;
 use crate::cli::{Color, GlobalArgs, OutputFormat};
 use crate::error::Failure;
 
@@ -24,13 +26,13 @@ const BUFFER: usize = 64 * 1024;
 /// Standard output, in the format that the global options select.
 pub(crate) struct Output {
     global: GlobalArgs,
-    out: BufWriter<AutoStream<StdoutLock<'static>>>,
+    out: BufWriter<Pipe<AutoStream<StdoutLock<'static>>>>,
 }
 
 impl Output {
     pub(crate) fn new(global: &GlobalArgs) -> Self {
         let out = AutoStream::new(io::stdout().lock(), choice(global.color));
-        Self { global: *global, out: BufWriter::with_capacity(BUFFER, out) }
+        Self { global: *global, out: BufWriter::with_capacity(BUFFER, Pipe::new(out)) }
     }
 
     pub(crate) fn global(&self) -> &GlobalArgs {
@@ -224,6 +226,17 @@ impl Output {
         let (warning, plain) = (style::WARNING, anstyle::Reset);
         // As for notes, a closed standard error does not fail the command.
         let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {text}");
+    }
+
+    /// Lets the command go on if the reader of the output is gone. It calls this if its exit status
+    /// says whether something is as it should be.
+    pub(crate) fn go_on_without_reader(&mut self) {
+        self.out.get_mut().goes_on = true;
+    }
+
+    /// Returns `true` if the command has gone on without a reader.
+    pub(crate) fn has_no_reader(&self) -> bool {
+        self.out.get_ref().is_closed
     }
 
     /// Writes what is buffered.

@@ -12,6 +12,9 @@ use crate::error::Failure;
 use crate::input::Input;
 use crate::output::{Output, style};
 
+/// The exit status of a program that SIGPIPE ends, as a shell reports it.
+const NO_READER: u8 = 141;
+
 /// The longest line that is read, in bytes.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
 
@@ -60,7 +63,8 @@ impl Simulate {
     pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
         let input = Input::from(self.file.as_path());
         let mut lines = input.open(output, "requests, one JSON object per line,")?;
-        let mut code = ExitCode::SUCCESS;
+        let mut is_bad = false;
+        output.go_on_without_reader();
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -69,11 +73,15 @@ impl Simulate {
             if lines.buffer().is_empty() {
                 output.finish()?;
             }
+            // The input may have no end, so that whether a line of the rest is bad is not known.
+            if output.has_no_reader() {
+                return Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::from(NO_READER) });
+            }
             let read = lines.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
             let read =
                 read.map_err(|error| Failure::operation(format!("cannot read {input}: {error}")))?;
             if read == 0 {
-                return Ok(code);
+                return Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS });
             }
             if line.len() as u64 > MAX_LINE && !line.ends_with(b"\n") {
                 return Err(Failure::operation(format!(
@@ -84,9 +92,7 @@ impl Simulate {
                 continue;
             }
             let answer = self.answer(&line);
-            if answer.error.is_some() {
-                code = ExitCode::FAILURE;
-            }
+            is_bad |= answer.error.is_some();
             if output.is_table_on_terminal() {
                 print(output, &answer)?;
             } else {

@@ -68,6 +68,7 @@ impl Inspect {
         }
         let text = Input::from(self.file.as_path()).read(output, "the token", MAX_FILE)?;
         let jwt = Jwt::parse(&text)?;
+        output.go_on_without_reader();
         let trust = self.trust.check(&jwt, output)?;
         let is_refused = trust.as_ref().is_some_and(|trust| !trust.accepts());
         let now = SystemTime::now();
