@@ -106,9 +106,10 @@ impl Output {
         self.global.output == OutputFormat::Table
     }
 
-    /// Returns `true` if a person reads the result on a terminal.
-    pub(crate) fn is_table_on_terminal(&self) -> bool {
-        self.is_table() && io::stdout().is_terminal()
+    /// Returns `true` if the result of a command that is JSON by default, except on a terminal, is
+    /// for a person.
+    pub(crate) fn is_table_if_read(&self) -> bool {
+        self.is_table() && (self.global.is_output_set || io::stdout().is_terminal())
     }
 
     /// Prints a line in bold.

@@ -44,6 +44,19 @@ async fn requests_are_answered_in_order() {
     assert_eq!(answers(&text), answered);
 }
 
+/// `policy simulate --explain --output table | less` is for a person.
+#[tokio::test]
+async fn explicit_table_is_text_in_a_pipe() {
+    let input = line("read", "s3:GetObject") + &line("write", "s3:PutObject");
+    for arguments in [
+        &["policy", "simulate", "--output", "table"][..],
+        &["--output=table", "policy", "simulate"],
+    ] {
+        let text = Folder::new().pipe(arguments, &input).await.ok();
+        assert_eq!(text, "Allowed read\nImplicitlyDenied write\n");
+    }
+}
+
 /// The members of the answers are the same for every line, so that a program need not know whether
 /// its requests have ids.
 #[tokio::test]

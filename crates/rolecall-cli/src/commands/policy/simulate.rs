@@ -24,8 +24,8 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// the policies that decide: identity_policies, resource_policy, session_policies,
 /// permission_boundaries, scps and rcps. The answer has id and decision, and the id is null for a
 /// line without one. The answer to a line that cannot be read is an object with id and error; the
-/// others are still evaluated, and the exit status is 1. On a terminal, the answers are text unless
-/// --output json is set.
+/// others are still evaluated, and the exit status is 1. On a terminal, or with --output table, the
+/// answers are text.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rolecall policy simulate --explain requests.jsonl
@@ -93,7 +93,7 @@ impl Simulate {
             }
             let answer = self.answer(&line);
             is_bad |= answer.error.is_some();
-            if output.is_table_on_terminal() {
+            if output.is_table_if_read() {
                 print(output, &answer)?;
             } else {
                 output.json_line(&answer)?;
