@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use regex::Regex;
+use rolecall_tests::HUB;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::command::Finished;
+use crate::command::{Finished, Setup};
 use crate::folder::Folder;
 
 /// What of a command is the terminal.
@@ -66,6 +68,33 @@ fn color_option_is_that_of_help_and_errors_too() {
                 assert_eq!(run.code, Some(code), "{}", run.out);
                 assert_eq!(run.out.contains('\x1b'), is_colored, "{arguments:?}: {}", run.out);
             }
+        }
+    }
+}
+
+/// A person may want to copy an ARN, whatever the width of the terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn narrow_terminal_keeps_words_whole() {
+    let setup = Setup::start().await;
+    let digits = Regex::new(r"\d+").unwrap();
+    for arguments in [&["whoami"][..], &["assume", HUB], &["doctor", HUB]] {
+        let print = |columns| {
+            let mut command = setup.command(&setup.pod());
+            command.args(arguments).args(["--color", "never"]);
+            run_in_terminal(command, Streams::InAndOut, (columns, 40))
+        };
+        let words = |text: &str| {
+            let words = text.split_whitespace().filter(|word| word.contains([':', '/']));
+            // Times differ between runs.
+            words.map(|word| digits.replace_all(word, "1").into_owned()).collect::<Vec<_>>()
+        };
+        let (narrow, wide) = (print(60), print(1_000));
+        assert_eq!((narrow.code, narrow.err.as_str()), (Some(0), ""), "{}", narrow.out);
+        assert!(wide.out.contains("arn:"), "{}", wide.out);
+        assert_eq!(words(&narrow.out), words(&wide.out), "{}", narrow.out);
+        for line in narrow.out.lines().filter(|line| line.chars().count() > 60) {
+            let last = line.split_whitespace().last().unwrap_or_default();
+            assert!(last.len() > 30, "{line}");
         }
     }
 }
