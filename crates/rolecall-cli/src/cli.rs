@@ -18,8 +18,8 @@ use crate::output::Output;
 /// The commands start from the identity that the environment configures: access keys, a profile, a
 /// web identity, or the credentials of a container or an instance. Exit status: 0 for success, 1 if
 /// the requested operation failed, 2 for invalid arguments. A reader that closes the output early,
-/// such as head, does not change it, except that policy simulate ends with 141 if no line before was
-/// bad.
+/// such as head, does not change it, except that policy simulate ends with 141 if no line before
+/// was bad.
 #[derive(Debug, Parser)]
 #[command(name = "rolecall", version, propagate_version = false, max_term_width = 100)]
 #[command(arg_required_else_help = true)]

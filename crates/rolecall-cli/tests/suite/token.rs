@@ -238,14 +238,21 @@ async fn other_input_fails_with_hint() {
 #[tokio::test]
 async fn token_is_shown_if_trust_cannot_be_checked() {
     let plain = token(&json!({"iss": "http://idp.example.com", "sub": "checkout", "aud": "a"}));
+    let ec2 = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }});
     let folder = Folder::new()
         .with("token", &pod("checkout"))
         .with("plain", &plain)
+        .with("ec2.json", &ec2.to_string())
         .with("empty.json", "{}")
         .with("trust.json", &trust("111122223333"));
     for (token, trust, expected) in [
         ("token", "empty.json", "empty.json: "),
         ("token", "absent", "cannot read absent: "),
+        ("token", "ec2.json", "the trust policy names no OIDC provider"),
         ("plain", "trust.json", "the claims of the token: iss: "),
     ] {
         let arguments = ["token", "inspect", token, "--trust", trust];
@@ -270,16 +277,19 @@ async fn trust_of_a_local_issuer_is_checked() {
             Folder::new().with("trust.json", &trust("111122223333").replace(ISSUER, issuer));
         folder.with("token", &token(&claim))
     };
-    let claims = |sub: &str| json!({"iss": format!("http://{issuer}"), "sub": sub, "aud": "sts.amazonaws.com"});
+    let claims = |account: &str| {
+        let sub = format!("system:serviceaccount:shop:{account}");
+        json!({"iss": format!("http://{issuer}"), "sub": sub, "aud": "sts.amazonaws.com"})
+    };
     let arguments = ["token", "inspect", "token", "--trust", "trust.json", "--output", "json"];
-    let folder = local(claims("system:serviceaccount:shop:checkout"));
+    let folder = local(claims("checkout"));
     let json = folder.run(&arguments).await.json();
     assert_eq!(json["trust"]["accepted"], true, "{json}");
     let problem = &json["problems"][0];
     assert_eq!(problem["message"], format!("the issuer \"http://{issuer}\" is not an https URL"));
     assert!(problem["hint"].as_str().unwrap().contains("a local AWS"), "{problem}");
 
-    let run = local(claims("system:serviceaccount:shop:cart")).run(&arguments).await;
+    let run = local(claims("cart")).run(&arguments).await;
     let json: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!((run.code, &json["trust"]["accepted"]), (Some(1), &json!(false)), "{json}");
 }

@@ -141,8 +141,10 @@ impl TrustArgs {
             Some(Provider { partition, account, .. }) => {
                 Ok(format!("arn:{partition}:iam::{account}:role/any"))
             }
-            None => Err(Failure::usage("the trust policy names no OIDC provider of an account")
-                .with_hint("pass --role or --provider")),
+            None => {
+                let message = "the trust policy names no OIDC provider of an account";
+                Err(Failure::operation(message).with_hint("pass --role or --provider"))
+            }
         }
     }
 }
