@@ -100,6 +100,14 @@ pub(crate) async fn finish(mut command: Command, input: &str) -> Finished {
     Finished::from(ended.unwrap())
 }
 
+/// Runs a command whose standard output is closed, as by `head`.
+pub(crate) fn finish_without_reader(mut command: Command) -> Finished {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    Finished::from(command.output().unwrap())
+}
+
 fn not_started(program: &OsStr, error: &std::io::Error) -> ! {
     panic!("cannot start {}: {error}", program.display())
 }

@@ -40,6 +40,8 @@ mod status_page;
 mod store;
 #[cfg(unix)]
 mod store_faults;
+#[cfg(unix)]
+mod terminal;
 mod token;
 #[cfg(target_os = "linux")]
 mod watched;
