@@ -62,7 +62,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS)]
     #[arg(value_parser = loopback, help_heading = "Endpoint")]
     listen: SocketAddr,
-    /// Folder of the token file and of the empty configuration files; defaults to a temporary one
+    /// Folder of the token file and the empty configuration files of this endpoint; defaults to a
+    /// temporary one
     #[arg(long, value_name = "FOLDER", help_heading = "Endpoint")]
     directory: Option<PathBuf>,
     /// Print the variables in this format; for one role only

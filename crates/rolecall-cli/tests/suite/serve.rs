@@ -107,7 +107,8 @@ async fn files_are_private_and_removed_on_stop() {
             names.push((file.file_name().into_string().unwrap(), file.metadata().unwrap().len()));
         }
         names.sort();
-        let expected = [("config", 0), ("credentials", 0), ("token", 64)];
+        let expected =
+            [("rolecall-config", 0), ("rolecall-credentials", 0), ("rolecall-token", 64)];
         assert_eq!(names, expected.map(|(name, length)| (name.to_owned(), length)));
         let (status, errors) = served.stop(signal);
         assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{signal}");
@@ -141,15 +142,65 @@ async fn settings_have_all_variables() {
     let served = serve(&setup, &[HUB, "--directory", folder.to_str().unwrap()]);
     let file = |name: &str| folder.canonicalize().unwrap().join(name).to_str().unwrap().to_owned();
     let expected: Value = json!([{ "path": "/role", "role": HUB, "environment": {
-        "AWS_CONFIG_FILE": file("config"),
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": file("token"),
+        "AWS_CONFIG_FILE": file("rolecall-config"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": file("rolecall-token"),
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": format!("http://{}/role", served.address()),
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_REGION": "eu-west-1",
-        "AWS_SHARED_CREDENTIALS_FILE": file("credentials"),
+        "AWS_SHARED_CREDENTIALS_FILE": file("rolecall-credentials"),
     } }]);
     assert_eq!(served.settings["roles"], expected);
     let (status, _) = served.stop("TERM");
+    assert!(status.success());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_keeps_files_of_other_programs() {
+    let setup = Setup::start().await;
+    let folder = setup.home.path().join(".aws");
+    let names = ["config", "credentials", "token"];
+    for name in names {
+        setup.write(&format!(".aws/{name}"), "# of the user\n");
+    }
+    let arguments = ["serve", HUB, "--directory", folder.to_str().unwrap()];
+    let is_kept = || {
+        names.iter().all(|name| fs::read(folder.join(name)).unwrap() == b"# of the user\n")
+            && fs::read_dir(&folder).unwrap().count() == names.len()
+    };
+    let served = serve(&setup, &arguments[1..]);
+    assert_eq!(served.session("/role")["RoleArn"], HUB);
+    let (status, _) = served.stop("TERM");
+    assert!(status.success() && is_kept());
+
+    let path = setup.write(".aws/rolecall-token", "of the user");
+    let error = setup.run(&setup.user(), &arguments).await.failed(1);
+    assert!(error.contains("/.aws/rolecall-token is not a file of an endpoint"), "{error}");
+    assert!(error.contains("hint: move it away, or use another --directory"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "of the user");
+    fs::remove_file(&path).unwrap();
+    assert!(is_kept());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_has_one_endpoint_at_a_time() {
+    let setup = Setup::start().await;
+    let folder = setup.home.path().join("endpoint");
+    let arguments = ["serve", HUB, "--directory", folder.to_str().unwrap()];
+    let first = serve(&setup, &arguments[1..]);
+    let token = first.token();
+    let error = setup.run(&setup.user(), &arguments).await.failed(1);
+    assert!(error.contains("another endpoint has its files there"), "{error}");
+    assert_eq!(first.token(), token);
+    assert_eq!(first.session("/role")["RoleArn"], HUB);
+
+    // What a killed endpoint leaves is no obstacle.
+    first.stop("KILL");
+    assert_eq!(fs::read_to_string(folder.join("rolecall-token")).unwrap(), token);
+    let second = serve(&setup, &arguments[1..]);
+    assert_ne!(second.token(), token);
+    assert_eq!(second.session("/role")["RoleArn"], HUB);
+    let (status, _) = second.stop("TERM");
     assert!(status.success());
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
