@@ -14,6 +14,7 @@ mod host;
 mod pages;
 mod peer;
 mod rate;
+mod reader;
 mod response;
 mod role;
 mod routes;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use config::read as read_config;
+pub(crate) use reader::Reader;
 pub(crate) use role::ServedRole;
 pub(crate) use routes::Routes;
 

@@ -362,8 +362,18 @@ impl RoleArgs {
     }
 }
 
+/// Reads a file that can be read again. Unlike the read of an argument, which may be a pipe, this
+/// one waits for no other process.
+pub(crate) fn read_regular(path: &Path, limit: usize) -> Result<String, Failure> {
+    let contents = Environment::process().read_file_now(path, limit);
+    let contents = contents.map_err(|error| Failure::operation(error.to_string()))?;
+    String::from_utf8(contents).map_err(|_| {
+        Failure::operation(format!("cannot read {}: it is not UTF-8 text", path.display()))
+    })
+}
+
 /// Reads a file that an argument names.
-pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
+fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
     let cannot =
         |fault: String| Failure::operation(format!("cannot read {}: {fault}", path.display()));
     let file = File::open(path).map_err(|error| cannot(error.to_string()))?;

@@ -11,11 +11,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::routes::{RESERVED, RoutePath};
 use crate::error::Failure;
-use crate::identity::{Base, BaseArgs, RoleArgs, read_text};
+use crate::identity::{Base, BaseArgs, RoleArgs, read_regular};
 use crate::parameters::{NumberedExternalId, Tag};
 
 /// Size limit of the file in bytes.
-const MAX_FILE: u64 = 1024 * 1024;
+const MAX_FILE: usize = 1024 * 1024;
 /// The number of roles of one endpoint.
 const MAX_ROLES: usize = 1000;
 
@@ -70,7 +70,7 @@ impl FromStr for RegionName {
 
 /// Reads the file.
 pub(crate) fn read(path: &Path) -> Result<Vec<RoleEntry>, Failure> {
-    let text = read_text(path, MAX_FILE)?;
+    let text = read_regular(path, MAX_FILE)?;
     parse(&text).map_err(|fault| Failure::operation(format!("{}: {fault}", path.display())))
 }
 

@@ -238,6 +238,8 @@ async fn lines_of_a_format_are_evaluated_by_a_shell() {
 async fn arguments_that_cannot_be_served_are_refused() {
     let setup = Setup::start().await;
     let file = setup.write("roles.json", r#"{ "roles": [{ "path": "/../x", "roles": [] }] }"#);
+    let pipe = setup.home.path().join("pipe").to_str().unwrap().to_owned();
+    make_pipe(&pipe);
     for (arguments, code, message) in [
         (&["serve"][..], 2, "ROLE_ARN"),
         (&["serve", HUB, "--listen", "0.0.0.0:0"], 2, "not a loopback address"),
@@ -246,6 +248,7 @@ async fn arguments_that_cannot_be_served_are_refused() {
         (&["serve", "--config", &file, "--duration", "1h"], 2, "cannot be used with"),
         (&["serve", "--config", &file], 1, "`/../x` is not a valid path"),
         (&["serve", "--config", "missing.json"], 1, "cannot read missing.json"),
+        (&["serve", "--config", &pipe], 1, "it is not a regular file"),
         (&["serve", HUB, "--format", "dotenv", "--output", "json"], 2, "no output format \"json\""),
         (&["serve", HUB, "--mfa-serial", "GAHT12345678"], 2, "--mfa-serial cannot be used"),
         (&["serve", CLOSED], 1, "AccessDenied"),
@@ -287,6 +290,50 @@ async fn reload_replaces_roles_and_keeps_sessions() {
     assert_eq!(served.session("/hub"), hub);
     let (status, _) = served.stop("TERM");
     assert!(status.success());
+}
+
+/// A pipe that no process writes to, in place of the file, must hold up nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_of_a_pipe_keeps_answering() {
+    let setup = Setup::start().await;
+    let file = setup.write("roles.json", &roles(&[("/hub", &[HUB])]));
+    let served = serve(&setup, &["--config", &file]);
+    let hub = served.session("/hub");
+    fs::remove_file(&file).unwrap();
+    make_pipe(&file);
+    served.signal("HUP");
+    served.wait_for_error("warning: keeping the roles of before: cannot read ");
+    assert!(served.errors().contains("roles.json: it is not a regular file"), "{:?}", served);
+    assert_eq!(served.session("/hub"), hub);
+    assert_eq!(served.get("/healthz").0, 200);
+
+    // It is read again after it was corrected.
+    fs::remove_file(&file).unwrap();
+    setup.write("roles.json", &roles(&[("/new", &[HUB])]));
+    served.signal("HUP");
+    served.wait_for_error("note: serving 1 role of ");
+    assert_eq!(served.session("/new")["RoleArn"], HUB);
+    let (status, _) = served.stop("TERM");
+    assert!(status.success());
+}
+
+fn make_pipe(path: &str) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn role_that_fails_after_reload_is_a_warning() {
+    let setup = Setup::start().await;
+    let file = setup.write("roles.json", &roles(&[("/hub", &[HUB])]));
+    let served = serve(&setup, &["--config", &file]);
+    assert_eq!(served.errors(), "");
+    let many: &[(&str, &[&str])] =
+        &[("/closed", &[HUB, CLOSED]), ("/hub", &[HUB]), ("/orders", &[HUB, ORDERS])];
+    setup.write("roles.json", &roles(many));
+    served.signal("HUP");
+    served.wait_for_error("note: serving 3 roles of ");
+    served.wait_for_error("warning: /closed: hop 2");
+    assert!(served.errors().contains("AccessDenied"), "{}", served.errors());
 }
 
 /// A token is exchanged once for all roles on it, those of a reloaded file included.
