@@ -37,8 +37,13 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// path of the URL, and `roles` the role chain. Optional are `base`, `region`, `token_file`,
 /// `external_ids`, `session_name`, `duration`, `tags`, `transitive`, `source_identity`, `policy`
 /// and `policy_arns`, as the options of `assume`. Roles with the same base, Region, token file and
-/// session name share the session of that base. SIGHUP reads the file again; roles that did not
-/// change keep their sessions.
+/// session name share the session of that base.
+///
+/// SIGHUP reads the file, the policies and the configuration files of AWS again. A role keeps its
+/// session if nothing changed in its entry, its policy and the configuration files. Tokens, the
+/// results of a `credential_process` and the caches of SSO are not compared: they are read when a
+/// session is refreshed. Environment variables stay as they were at the start. Pipes cannot be read
+/// again, and are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall serve arn:aws:iam::111122223333:role/deploy

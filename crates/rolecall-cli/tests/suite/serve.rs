@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rolecall_testkit::FaultRule;
-use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS};
+use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS, SHOP};
 use serde_json::{Value, json};
 
 use crate::command::{Setup, finish};
@@ -290,6 +290,75 @@ async fn reload_replaces_roles_and_keeps_sessions() {
     assert_eq!(served.session("/hub"), hub);
     let (status, _) = served.stop("TERM");
     assert!(status.success());
+}
+
+/// What decides is what is in a policy, and not its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_applies_changed_policy() {
+    let setup = Setup::start().await;
+    let allow = |action: &str| {
+        let statement = json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    let policy = setup.write("policy.json", &allow("s3:*"));
+    let entries = json!({ "roles": [
+        { "path": "/hub", "roles": [HUB] },
+        { "path": "/orders", "roles": [HUB, ORDERS], "policy": policy },
+    ] });
+    let file = setup.write("roles.json", &entries.to_string());
+    let served = serve(&setup, &["--config", &file]);
+    let sessions = || ["/hub", "/orders"].map(|path| served.session(path));
+    let reload = |note: &str, count: usize| {
+        served.signal("HUP");
+        wait_until(|| served.errors(), || served.errors().matches(note).count() == count);
+    };
+    let before = sessions();
+    // A file that was only written again says the same.
+    setup.write("policy.json", &allow("s3:*"));
+    reload("note: serving 2 roles of ", 1);
+    assert_eq!(sessions(), before);
+
+    setup.write("policy.json", &allow("s3:GetObject"));
+    reload("note: serving 2 roles of ", 2);
+    let after = sessions();
+    assert_eq!(after[0], before[0]);
+    assert_ne!(after[1]["AccessKeyId"], before[1]["AccessKeyId"]);
+
+    // Neither a pipe nor an invalid policy replaces it.
+    fs::remove_file(&policy).unwrap();
+    make_pipe(&policy);
+    reload("keeping the roles of before: /orders: cannot read ", 1);
+    assert!(served.errors().contains("policy.json: it is not a regular file"), "{served:?}");
+    fs::remove_file(&policy).unwrap();
+    setup.write("policy.json", "{");
+    reload("keeping the roles of before: /orders: ", 2);
+    assert_eq!(sessions(), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_applies_changed_profile() {
+    let setup = Setup::start().await;
+    let keys = setup.world.aws.user_credentials(SHOP, "ann").unwrap();
+    let write = |secret: &str| {
+        let id = keys.access_key_id();
+        let text = format!("[ops]\naws_access_key_id={id}\naws_secret_access_key={secret}\n");
+        setup.write(".aws/credentials", &text);
+    };
+    write(keys.secret_access_key());
+    let entry = json!({ "path": "/hub", "roles": [HUB], "base": "profile:ops" });
+    let file = setup.write("roles.json", &json!({ "roles": [entry] }).to_string());
+    let mut command = setup.command(&setup.with_endpoint(&[]));
+    command.args(["serve", "--config", &file]);
+    let served = Served::start(command);
+    let hub = served.session("/hub");
+    served.signal("HUP");
+    served.wait_for_error("note: serving 1 role of ");
+    assert_eq!(served.session("/hub"), hub);
+
+    write("not-the-secret");
+    served.signal("HUP");
+    served.wait_for_error("warning: /hub: ");
+    assert_eq!(served.get("/hub").0, 503);
 }
 
 /// A pipe that no process writes to, in place of the file, must hold up nobody.
