@@ -84,7 +84,7 @@ impl Server {
         let address = listener.local_addr().map_err(cannot)?;
         let token = AuthToken::random()?;
         let files = ClientFiles::create(folder, &token)?;
-        let endpoint = Endpoint::new(address.port(), token, Peers::start()?, routes);
+        let endpoint = Endpoint::new(address, token, Peers::start()?, routes);
         let endpoint = Arc::new(endpoint);
         let (stopping, stop) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&endpoint), stop));

@@ -1,5 +1,6 @@
 //! What the endpoint answers to a request.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -20,7 +21,7 @@ use super::token::AuthToken;
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    port: u16,
+    address: SocketAddr,
     token: AuthToken,
     peers: Peers,
     routes: RwLock<Arc<Routes>>,
@@ -39,7 +40,8 @@ struct Limits {
 }
 
 impl Endpoint {
-    pub(crate) fn new(port: u16, token: AuthToken, peers: Peers, routes: Routes) -> Self {
+    /// Creates the endpoint that listens on an address.
+    pub(crate) fn new(address: SocketAddr, token: AuthToken, peers: Peers, routes: Routes) -> Self {
         let now = Instant::now();
         let limits = Limits {
             with_token: RateLimit::new(500, 1000, now),
@@ -47,7 +49,7 @@ impl Endpoint {
             pages: RateLimit::new(20, 100, now),
         };
         Self {
-            port,
+            address,
             token,
             peers,
             routes: RwLock::new(Arc::new(routes)),
@@ -114,7 +116,7 @@ impl Endpoint {
 
     /// Checks what holds for every request. Nothing here depends on the token.
     fn check_form(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
-        match host::check(request.headers(), request.uri(), self.port) {
+        match host::check(request.headers(), request.uri(), self.address) {
             Ok(()) => {}
             Err(HostError::NotOne) => return Err(Refusal::Malformed),
             Err(HostError::Foreign) => return Err(Refusal::ForeignHost),

@@ -112,6 +112,8 @@ async fn requests_for_other_hosts_are_refused() {
         ("Host: 127.0.0.1\r\n".to_owned(), 403),
         (format!("Host: 127.0.0.1:{}\r\n", port ^ 1), 403),
         (format!("Host: 0.0.0.0:{port}\r\n"), 403),
+        (format!("Host: 127.0.0.2:{port}\r\n"), 403),
+        (format!("Host: [::1]:{port}\r\n"), 403),
         ("Host: \r\n".to_owned(), 403),
     ] {
         for path in ["/role", "/", "/metrics", "/healthz"] {
@@ -123,11 +125,9 @@ async fn requests_for_other_hosts_are_refused() {
     let absolute = absolute.replace("/role", "http://attacker.example/role");
     assert_eq!(target.status(format!("{absolute}\r\n").as_bytes()), 403);
     // The same request for a name of the loopback address has the session.
-    for host in [format!("localhost:{port}"), format!("[::1]:{port}")] {
-        let head = target.head(&format!("Host: {host}\r\nConnection: close\r\n"));
-        let answer = Response::parse(&target.served.send(format!("{head}\r\n").as_bytes()));
-        assert_eq!(answer.status, 200, "{host}");
-    }
+    let head = target.head(&format!("Host: localhost:{port}\r\nConnection: close\r\n"));
+    let answer = Response::parse(&target.served.send(format!("{head}\r\n").as_bytes()));
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 /// Sends standard input to a port, and prints the answer.

@@ -292,6 +292,21 @@ async fn reload_replaces_roles_and_keeps_sessions() {
     assert!(status.success());
 }
 
+// Other systems have one loopback address unless more are configured.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn any_loopback_address_can_be_served() {
+    let setup = Setup::start().await;
+    let served = serve(&setup, &[HUB, "--listen", "127.0.0.2:0"]);
+    assert!(served.address().to_string().starts_with("127.0.0.2:"), "{}", served.settings);
+    assert_eq!(served.session("/role")["RoleArn"], HUB);
+    let port = served.address().port();
+    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let request = served.request("/role").replace(&served.address().to_string(), &host);
+        assert_eq!(Response::parse(&served.send(request.as_bytes())).status, 403, "{host}");
+    }
+}
+
 /// What decides is what is in a policy, and not its name.
 #[tokio::test(flavor = "multi_thread")]
 async fn reload_applies_changed_policy() {
