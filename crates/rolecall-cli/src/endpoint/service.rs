@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, TRANSFER_ENCODING};
-use hyper::{HeaderMap, Method, Request};
+use hyper::{HeaderMap, Request};
 
 use super::connections::{Connection, Connections};
 use super::host::{self, HostError};
@@ -15,7 +15,7 @@ use super::pages;
 use super::peer::Peers;
 use super::rate::RateLimit;
 use super::response::{self, HttpResponse, Refusal};
-use super::routes::Routes;
+use super::routes::{RESERVED, Routes};
 use super::token::AuthToken;
 
 /// What all connections share.
@@ -90,7 +90,7 @@ impl Endpoint {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 tracing::debug!(code = refusal.code(), "the endpoint refused a request");
-                refusal.response()
+                refusal.response(methods(request.uri().path()))
             }
         }
     }
@@ -121,7 +121,8 @@ impl Endpoint {
             Err(HostError::NotOne) => return Err(Refusal::Malformed),
             Err(HostError::Foreign) => return Err(Refusal::ForeignHost),
         }
-        if request.method() != Method::GET {
+        let mut methods = methods(request.uri().path()).split(", ");
+        if !methods.any(|method| method == request.method().as_str()) {
             return Err(Refusal::Method);
         }
         // A body could be another request, to a program that reads its length differently.
@@ -167,6 +168,15 @@ impl Endpoint {
             true => Ok(()),
             false => Err(Refusal::ForeignUser),
         }
+    }
+}
+
+/// Returns the methods of a path, as the header `Allow` lists them. Monitoring asks for the head of
+/// a page alone; the server then sends no body.
+fn methods(path: &str) -> &'static str {
+    match RESERVED.contains(&path) {
+        true => "GET, HEAD",
+        false => "GET",
     }
 }
 

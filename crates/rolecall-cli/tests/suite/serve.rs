@@ -76,6 +76,34 @@ async fn pages_need_no_token_and_contain_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn head_of_pages_is_that_of_get_without_a_body() {
+    let setup = Setup::start().await;
+    let served = serve(&setup, &[HUB]);
+    let send = |method: &str, path: &str| {
+        let request = served.request(path).replace("GET", method);
+        Response::parse(&served.send(request.as_bytes()))
+    };
+    for path in ["/", "/healthz", "/metrics"] {
+        let (head, get) = (send("HEAD", path), send("GET", path));
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+        let kind = |answer: &Response| {
+            let mut lines = answer.head.lines().map(str::to_owned);
+            lines.find(|line| line.starts_with("content-type: "))
+        };
+        assert_eq!(kind(&head), kind(&get), "{path}");
+        let length = format!("content-length: {}", get.body.len());
+        // The others tell times and counts.
+        assert!(path != "/healthz" || head.head.contains(&length), "{head:?}");
+        let refused = send("POST", path);
+        assert_eq!(refused.status, 405, "{path}");
+        assert!(refused.head.contains("allow: get, head"), "{refused:?}");
+    }
+    let refused = send("HEAD", "/role");
+    assert_eq!((refused.status, refused.body.as_str()), (405, ""), "{refused:?}");
+    assert!(refused.head.lines().any(|line| line == "allow: get"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_of_every_level_contains_no_secret() {
     let setup = Setup::start().await;
     let served = serve(&setup, &[HUB, "-vvv"]);
