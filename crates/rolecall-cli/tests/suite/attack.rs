@@ -179,15 +179,16 @@ async fn endpoint_of_another_user_serves_that_user_and_root() {
     assert!(rustix::process::geteuid().is_root(), "only root can run the endpoint as others");
     // The build's folder may be closed to other users, as that of root is.
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("rolecall");
+    let (program, temporary) = (folder.path().join("rolecall"), folder.path().join("tmp"));
     std::fs::copy(env!("CARGO_BIN_EXE_rolecall"), &program).unwrap();
-    for path in [folder.path(), &program] {
+    std::fs::create_dir(&temporary).unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (&program, 0o755), (&temporary, 0o777)] {
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let mut command = rolecall_tests::clean(Command::new("setpriv"));
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
-    command.args(["serve", HUB]).envs(target.setup.user());
+    command.args(["serve", HUB]).envs(target.setup.user()).env("TMPDIR", &temporary);
     let served = Served::start(command);
     let (port, request) = (served.address().port(), served.request("/role"));
     assert_eq!(send_as(None, port, &request).await.status, 200);

@@ -144,6 +144,19 @@ async fn files_are_private_and_removed_on_stop() {
     }
 }
 
+/// The files of endpoints that tests kill must not stay in the machine's temporary folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_endpoint_leaves_files_in_its_tmpdir_only() {
+    let setup = Setup::start().await;
+    let served = serve(&setup, &[HUB]);
+    let file = served.token_file();
+    assert!(file.starts_with(setup.home.path()), "{}", file.display());
+    drop(served);
+    assert!(file.exists());
+    drop(setup);
+    assert!(!file.exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ignored_hangup_does_not_stop() {
     let setup = Setup::start().await;
