@@ -23,7 +23,7 @@ use crate::parameters::{NumberedExternalId, Tag};
 use crate::{completion, recursion};
 
 /// Size limit of a policy file in bytes. STS accepts 2,048 characters after minification.
-const MAX_POLICY_FILE: u64 = 64 * 1024;
+const MAX_POLICY_FILE: usize = 64 * 1024;
 
 /// The identity that a command starts from.
 #[derive(Clone, Debug, Args)]
@@ -153,6 +153,9 @@ pub(crate) struct RoleArgs {
     /// File with the session policy of the last role
     #[arg(long, value_name = "FILE", help_heading = "Session")]
     pub(crate) policy: Option<PathBuf>,
+    /// The policy if it was read before.
+    #[arg(skip)]
+    pub(crate) session_policy: Option<SessionPolicy>,
     /// Managed session policy of the last role; repeat for more
     #[arg(long, value_name = "ARN", help_heading = "Session")]
     pub(crate) policy_arn: Vec<PolicyArn>,
@@ -354,22 +357,42 @@ impl RoleArgs {
     }
 
     fn session_policy(&self) -> Result<Option<SessionPolicy>, Failure> {
-        let Some(path) = &self.policy else { return Ok(None) };
-        let text = read_text(path, MAX_POLICY_FILE)?;
-        SessionPolicy::parse(&text)
-            .map(Some)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        match (&self.session_policy, &self.policy) {
+            (Some(policy), _) => Ok(Some(policy.clone())),
+            (None, Some(path)) => parse_policy(path, &read_text(path, MAX_POLICY_FILE)?).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 }
 
+/// Reads a session policy from a file that can be read again.
+pub(crate) fn read_policy(path: &Path) -> Result<SessionPolicy, Failure> {
+    parse_policy(path, &read_regular(path, MAX_POLICY_FILE)?)
+}
+
+fn parse_policy(path: &Path, text: &str) -> Result<SessionPolicy, Failure> {
+    SessionPolicy::parse(text)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// Reads a file that can be read again. Unlike the read of an argument, which may be a pipe, this
+/// one waits for no other process.
+pub(crate) fn read_regular(path: &Path, limit: usize) -> Result<String, Failure> {
+    let contents = Environment::process().read_file_now(path, limit);
+    let contents = contents.map_err(|error| Failure::operation(error.to_string()))?;
+    String::from_utf8(contents).map_err(|_| {
+        Failure::operation(format!("cannot read {}: it is not UTF-8 text", path.display()))
+    })
+}
+
 /// Reads a file that an argument names.
-pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
+fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {
     let cannot =
         |fault: String| Failure::operation(format!("cannot read {}: {fault}", path.display()));
     let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
     let mut text = String::new();
-    let read = file.take(limit + 1).read_to_string(&mut text);
-    match read.map_err(|error| cannot(error.to_string()))? as u64 {
+    let read = file.take(limit as u64 + 1).read_to_string(&mut text);
+    match read.map_err(|error| cannot(error.to_string()))? {
         length if length > limit => Err(cannot(format!("it is larger than {limit} bytes"))),
         _ => Ok(text),
     }

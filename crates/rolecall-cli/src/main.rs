@@ -13,6 +13,7 @@ mod identity;
 mod input;
 mod jwt;
 mod lints;
+mod lock;
 mod logging;
 mod net;
 mod output;

@@ -12,7 +12,6 @@ mod cache_key;
 mod folder;
 #[cfg(any(test, feature = "keyring"))]
 mod keyring;
-mod lock;
 mod prune;
 mod record;
 mod sealed;
@@ -27,13 +26,13 @@ use rolecall::Session;
 
 use crate::error::Failure;
 use crate::identity::RoleArgs;
+use crate::lock::{Lock, LockError};
 use crate::output::{Output, progress};
 use crate::runtime;
 use crate::time::{duration, timestamp_and_distance};
 
 use self::cache_key::CacheKey;
 use self::folder::{Fault, Folder};
-use self::lock::{Lock, LockError};
 use self::record::{Age, Record};
 use self::store_key::{KeyPlace, StoreKey};
 

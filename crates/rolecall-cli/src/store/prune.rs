@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::folder::Folder;
-use super::lock::Lock;
+use crate::lock::Lock;
 
 /// The number of sessions that are kept.
 const MAX_ENTRIES: usize = 256;

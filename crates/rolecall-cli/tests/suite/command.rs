@@ -60,7 +60,9 @@ impl Setup {
     /// Returns the command with these variables and no others of AWS.
     pub(crate) fn command(&self, variables: &[(String, String)]) -> Command {
         let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
-        command.env("HOME", self.home.path()).envs(variables.iter().cloned());
+        // A command that is killed leaves its temporary files, which are removed with the home.
+        command.env("HOME", self.home.path()).env("TMPDIR", self.home.path());
+        command.envs(variables.iter().cloned());
         command
     }
 
