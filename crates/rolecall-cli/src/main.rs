@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod files;
 mod identity;
+mod identity_variables;
 mod input;
 mod jwt;
 mod lints;

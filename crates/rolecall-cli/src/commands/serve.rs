@@ -29,6 +29,12 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. `/` is a status page,
 /// `/healthz` and `/metrics` are for monitoring.
 ///
+/// The SDKs prefer access keys, profiles, web identities and the endpoint of a container's agent.
+/// The lines of the formats export, fish and powershell remove the variables of these identities.
+/// The formats nushell and dotenv, the table and JSON have no removals: start clients without
+/// AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_WEB_IDENTITY_TOKEN_FILE and
+/// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI.
+///
 /// A client needs the token, which is in a file that only this user can read. On Linux, it also has
 /// to be a process of this user or of root; other users are refused even with the token. On other
 /// systems, the token alone decides.
@@ -47,6 +53,8 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall serve arn:aws:iam::111122223333:role/deploy
+  rolecall serve arn:aws:iam::111122223333:role/deploy --format export > aws.env &
+  . ./aws.env      # once the file is written; `eval` would wait for the end of the endpoint
   rolecall serve arn:aws:iam::111122223333:role/deploy --format dotenv > endpoint.env
   rolecall serve --config roles.json --listen 127.0.0.1:9911 --directory ~/.rolecall/endpoint
 
@@ -204,7 +212,7 @@ impl Serve {
             (Some(syntax), Some(role)) => {
                 output.require(&[OutputFormat::Table])?;
                 let variables = server.variables(role);
-                output.line(&shell::assignments(syntax, &variables)?)?;
+                shell::print(output, syntax, &variables)?;
             }
             _ => {
                 let settings = Settings::new(server, &routes);
