@@ -3,9 +3,7 @@
 mod mfa;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -19,6 +17,7 @@ use rolecall::web_identity::WebIdentityConfig;
 use rolecall::{Chain, ChainBuilder, Environment, Role};
 
 use crate::error::Failure;
+use crate::input::{Input, read_file};
 use crate::parameters::{NumberedExternalId, Tag};
 use crate::{completion, recursion};
 
@@ -358,23 +357,10 @@ impl RoleArgs {
 
     fn session_policy(&self) -> Result<Option<SessionPolicy>, Failure> {
         let Some(path) = &self.policy else { return Ok(None) };
-        let text = read_text(path, MAX_POLICY_FILE)?;
+        let text = read_file(path, MAX_POLICY_FILE)?;
         SessionPolicy::parse(&text)
             .map(Some)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
-    }
-}
-
-/// Reads a file that an argument names.
-pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
-    let cannot =
-        |fault: String| Failure::operation(format!("cannot read {}: {fault}", path.display()));
-    let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
-    let mut text = String::new();
-    let read = file.take(limit + 1).read_to_string(&mut text);
-    match read.map_err(|error| cannot(error.to_string()))? as u64 {
-        length if length > limit => Err(cannot(format!("it is larger than {limit} bytes"))),
-        _ => Ok(text),
+            .map_err(|error| Failure::usage(format!("{}: {error}", Input::File(path.clone()))))
     }
 }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::routes::{RESERVED, RoutePath};
 use crate::error::Failure;
-use crate::identity::{Base, BaseArgs, RoleArgs, read_text};
+use crate::identity::{Base, BaseArgs, RoleArgs};
+use crate::input::{Input, read_file};
 use crate::parameters::{NumberedExternalId, Tag};
 
 /// Size limit of the file in bytes.
@@ -70,8 +71,9 @@ impl FromStr for RegionName {
 
 /// Reads the file.
 pub(crate) fn read(path: &Path) -> Result<Vec<RoleEntry>, Failure> {
-    let text = read_text(path, MAX_FILE)?;
-    parse(&text).map_err(|fault| Failure::operation(format!("{}: {fault}", path.display())))
+    let text = read_file(path, MAX_FILE)?;
+    let file = Input::File(path.to_owned());
+    parse(&text).map_err(|fault| Failure::operation(format!("{file}: {fault}")))
 }
 
 fn parse(text: &str) -> Result<Vec<RoleEntry>, String> {
