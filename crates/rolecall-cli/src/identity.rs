@@ -3,8 +3,6 @@
 mod mfa;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -19,11 +17,12 @@ use rolecall::web_identity::WebIdentityConfig;
 use rolecall::{Chain, ChainBuilder, Environment, Role};
 
 use crate::error::Failure;
+use crate::input::{Input, read_file, read_regular_file};
 use crate::parameters::{NumberedExternalId, Tag};
 use crate::{completion, recursion};
 
 /// Size limit of a policy file in bytes. STS accepts 2,048 characters after minification.
-const MAX_POLICY_FILE: usize = 64 * 1024;
+const MAX_POLICY_FILE: u64 = 64 * 1024;
 
 /// The identity that a command starts from.
 #[derive(Clone, Debug, Args)]
@@ -362,7 +361,7 @@ impl RoleArgs {
     fn session_policy(&self) -> Result<Option<SessionPolicy>, Failure> {
         match (&self.session_policy, &self.policy) {
             (Some(policy), _) => Ok(Some(policy.clone())),
-            (None, Some(path)) => parse_policy(path, &read_text(path, MAX_POLICY_FILE)?).map(Some),
+            (None, Some(path)) => parse_policy(path, &read_file(path, MAX_POLICY_FILE)?).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -370,35 +369,12 @@ impl RoleArgs {
 
 /// Reads a session policy from a file that can be read again.
 pub(crate) fn read_policy(path: &Path) -> Result<SessionPolicy, Failure> {
-    parse_policy(path, &read_regular(path, MAX_POLICY_FILE)?)
+    parse_policy(path, &read_regular_file(path, MAX_POLICY_FILE)?)
 }
 
 fn parse_policy(path: &Path, text: &str) -> Result<SessionPolicy, Failure> {
     SessionPolicy::parse(text)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
-}
-
-/// Reads a file that can be read again. Unlike the read of an argument, which may be a pipe, this
-/// one waits for no other process.
-pub(crate) fn read_regular(path: &Path, limit: usize) -> Result<String, Failure> {
-    let contents = Environment::process().read_file_now(path, limit);
-    let contents = contents.map_err(|error| Failure::operation(error.to_string()))?;
-    String::from_utf8(contents).map_err(|_| {
-        Failure::operation(format!("cannot read {}: it is not UTF-8 text", path.display()))
-    })
-}
-
-/// Reads a file that an argument names.
-fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {
-    let cannot =
-        |fault: String| Failure::operation(format!("cannot read {}: {fault}", path.display()));
-    let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
-    let mut text = String::new();
-    let read = file.take(limit as u64 + 1).read_to_string(&mut text);
-    match read.map_err(|error| cannot(error.to_string()))? {
-        length if length > limit => Err(cannot(format!("it is larger than {limit} bytes"))),
-        _ => Ok(text),
-    }
+        .map_err(|error| Failure::usage(format!("{}: {error}", Input::File(path.to_owned()))))
 }
 
 fn invalid(error: InvalidParameter) -> Failure {

@@ -13,11 +13,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::routes::{RESERVED, RoutePath};
 use crate::error::Failure;
-use crate::identity::{Base, BaseArgs, RoleArgs, read_policy, read_regular};
+use crate::identity::{Base, BaseArgs, RoleArgs, read_policy};
+use crate::input::{Input, read_regular_file};
 use crate::parameters::{NumberedExternalId, Tag};
 
 /// Size limit of the file in bytes.
-const MAX_FILE: usize = 1024 * 1024;
+const MAX_FILE: u64 = 1024 * 1024;
 /// The number of roles of one endpoint.
 const MAX_ROLES: usize = 1000;
 
@@ -75,9 +76,10 @@ impl FromStr for RegionName {
 
 /// Reads the file, and the session policies that it names.
 pub(crate) fn read(path: &Path) -> Result<Vec<RoleEntry>, Failure> {
-    let text = read_regular(path, MAX_FILE)?;
+    let text = read_regular_file(path, MAX_FILE)?;
+    let file = Input::File(path.to_owned());
     let mut entries =
-        parse(&text).map_err(|fault| Failure::operation(format!("{}: {fault}", path.display())))?;
+        parse(&text).map_err(|fault| Failure::operation(format!("{file}: {fault}")))?;
     for entry in &mut entries {
         let policy = entry.policy.as_deref().map(read_policy).transpose();
         entry.session_policy = policy.map_err(|failure| entry.failure(failure))?;

@@ -75,6 +75,23 @@ async fn contradictory_options_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn unreadable_policy_file_is_refused() {
+    let setup = Setup::start().await;
+    let large = setup.write("large.json", &" ".repeat(65 * 1024));
+    let missing = setup.write("x", "") + "\u{1b}[31m";
+    let binary = setup.write("binary.json", "");
+    std::fs::write(&binary, b"{}\xff").unwrap();
+    for (file, fault) in [
+        (&large, "large.json has more than 65536 bytes, the most that is read"),
+        (&missing, "x\u{fffd}[31m: No such file"),
+        (&binary, "binary.json is not UTF-8 text: see the byte at offset 2"),
+    ] {
+        let error = setup.run(&setup.user(), &["assume", HUB, "--policy", file]).await.failed(1);
+        assert!(error.contains(fault), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn denied_role_fails_with_hint() {
     let setup = Setup::start().await;
     let error = setup.run(&setup.user(), &["assume", HUB, CHECKOUT]).await.failed(1);

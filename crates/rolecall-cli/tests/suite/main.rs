@@ -13,6 +13,8 @@ mod doctor;
 mod endpoint;
 mod exec;
 mod folder;
+#[cfg(unix)]
+mod frozen_sts;
 mod help;
 mod hints;
 mod policy_account;
