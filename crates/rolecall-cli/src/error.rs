@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     /// The program to run cannot be started: the exit code of shells in this case.
     Program { message: String, code: u8 },
     /// The reader of standard output is gone. It has what it wanted, as `head` does: exit code 0.
-    /// Commands whose exit code is a verdict go on instead.
+    /// Commands whose exit code is a verdict continue instead.
     Closed,
 }
 

@@ -162,8 +162,8 @@ impl Output {
         let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {text}");
     }
 
-    /// Lets the command go on if the reader of the output is gone. It calls this if its exit status
-    /// says whether something is as it should be.
+    /// Lets the command continue if the reader of the output is gone. It calls this if its exit
+    /// status says whether something is as it should be.
     pub(crate) fn go_on_without_reader(&mut self) {
         self.out.get_mut().goes_on = true;
     }

@@ -173,8 +173,8 @@ impl Entry {
         Self { folder, key, place, path, asks_for_mfa, lock_limit }
     }
 
-    /// Returns the stored session, or that of `fetch`, whose argument is its time limit. `note` gets
-    /// what a person should know.
+    /// Returns the stored session, or that of `fetch`, whose argument is its time limit. `note`
+    /// gets what a person should know.
     fn session(
         &self,
         fetch: impl FnOnce(Option<Duration>) -> Result<Fetched, Failure>,
@@ -274,8 +274,8 @@ impl Entry {
         or_previous(fetched.map(|fetched| fetched.session), due, note)
     }
 
-    /// Returns the time limit of a fetch that replaces a valid session. A person who enters a code
-    /// takes longer.
+    /// Returns the time limit of a fetch that replaces a valid session. The person that enters a
+    /// code takes longer.
     fn fetch_limit(&self, valid: Option<&Session>, deadline: Instant) -> Option<Duration> {
         let is_limited = valid.is_some() && !self.asks_for_mfa;
         is_limited.then(|| deadline.saturating_duration_since(Instant::now()))

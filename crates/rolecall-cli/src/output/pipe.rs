@@ -5,11 +5,11 @@ use std::io::{self, Write};
 /// A writer that can keep quiet about a reader that is gone.
 ///
 /// Most commands end then: their result is what they print. A command whose exit status is a result
-/// as well goes on without output, so that a pipe does not turn its failure into success.
+/// as well continues without output, so that a pipe does not turn its failure into success.
 #[derive(Debug)]
 pub(super) struct Pipe<W> {
     inner: W,
-    /// Whether the command goes on without a reader.
+    /// Whether the command continues without a reader.
     pub(super) goes_on: bool,
     pub(super) is_closed: bool,
 }

@@ -417,7 +417,7 @@ async fn reload_applies_changed_profile() {
     assert_eq!(served.get("/hub").0, 503);
 }
 
-/// A pipe that no process writes to, in place of the file, must hold up nobody.
+/// A pipe that no process writes to, in place of the file, must not delay clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn reload_of_a_pipe_keeps_answering() {
     let setup = Setup::start().await;

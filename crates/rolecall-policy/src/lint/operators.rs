@@ -153,9 +153,9 @@ fn is_presence_checked(statement: &StatementView<'_>, condition: &Condition) -> 
     })
 }
 
-/// Returns `true` if a request without the key asks for less than one with it: for a session none of
-/// whose tags is transitive, or, where nothing but session tags is allowed, for one without tags.
-/// A condition that the key be there would refuse these requests.
+/// Returns `true` if a request without the key asks for less than one with it: for a session none
+/// of whose tags is transitive, or, where nothing but session tags is allowed, for one without
+/// tags. A condition that the key be there would refuse these requests.
 fn is_absent_by_design(statement: &StatementView<'_>, condition: &Condition) -> bool {
     let tags_sessions_alone = || {
         let mut matched = statement.actions.iter().map(|action| &action.matched);
