@@ -23,7 +23,7 @@ pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Writes a file as a whole, as [`write`] does, but replaces nothing. Returns the open file.
+/// Writes a file as a whole, as [`write()`] does, but replaces nothing. Returns the open file.
 pub(crate) fn write_new(path: &Path, contents: &[u8]) -> io::Result<File> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     // On Unix, for this user alone.

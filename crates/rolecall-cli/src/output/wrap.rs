@@ -3,7 +3,7 @@
 /// How much further than its first line a paragraph is indented.
 const HANGING: usize = 2;
 
-/// Breaks a paragraph, whose first line is indented, as [`column`] breaks a text. The lines begin
+/// Breaks a paragraph, whose first line is indented, as [`column()`] breaks a text. The lines begin
 /// with their indent.
 pub(crate) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
     break_lines(text, indent, HANGING, width)
