@@ -133,7 +133,7 @@ impl AssumeRoleProvider {
         assumed.map_err(|error| {
             let error = match (error.kind(), error.code()) {
                 (ErrorKind::Denied, Some("AccessDenied")) => {
-                    let hint = self.denied_hint(signer, denied_action(&error));
+                    let hint = self.denied_hint(signer, &error);
                     error.with_hint(hint)
                 }
                 _ => error,
@@ -202,7 +202,18 @@ impl AssumeRoleProvider {
 
     /// Names everything that a person can check after AccessDenied: STS does not say which policy
     /// denied the call, or whether the role exists.
-    fn denied_hint(&self, signer: &Session, action: &str) -> String {
+    fn denied_hint(&self, signer: &Session, error: &SessionError) -> String {
+        let mfa = self.role.get_mfa_serial().map(|serial| {
+            format!(
+                "check that the MFA code is the current one of {serial}, that it was not used \
+                 before, and that the clock of the device is right"
+            )
+        });
+        // STS checks the code before it evaluates policies.
+        if let (Some(mfa), true) = (&mfa, error.message().starts_with(INVALID_MFA)) {
+            return mfa.clone();
+        }
+        let action = denied_action(error);
         let role = self.role.arn();
         let caller = match signer.role() {
             Some(role) => role.arn().to_owned(),
@@ -230,7 +241,8 @@ impl AssumeRoleProvider {
         };
         format!(
             "allow {caller}{allow} in the trust policy of {role}; {external_id}; {identity} {action} on the role in \
-             the caller's own policies; check that the role exists"
+             the caller's own policies; check that the role exists{}",
+            mfa.map(|mfa| format!("; {mfa}")).unwrap_or_default()
         )
     }
 
@@ -269,6 +281,9 @@ async fn provide_code_in_time(
 }
 
 const ASSUME_ROLE: &str = "sts:AssumeRole";
+
+/// How the messages of STS about an MFA code or a serial number begin.
+const INVALID_MFA: &str = "MultiFactorAuthentication failed";
 
 /// Returns the action that STS denied: session tags and source identities have their own
 /// (`sts:TagSession`, `sts:SetSourceIdentity`).

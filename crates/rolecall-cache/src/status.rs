@@ -66,10 +66,11 @@ pub struct Status {
 impl Status {
     /// Returns `true` if no problem is known.
     ///
-    /// Returns `false` if callers receive an error, if they receive a session that a service
-    /// rejected because fetching another one failed, if the provider returned a session that was
-    /// refused, and if the entry was removed from its pool. An entry without a session that has not
-    /// failed is healthy: it was not used yet, or its unused session expired.
+    /// Returns `false` if callers receive an error, or wait for a fetch after a failed one, if they
+    /// receive a session that a service rejected because fetching another one failed, if the
+    /// provider returned a session that was refused, and if the entry was removed from its pool. An
+    /// entry without a session that has not failed is healthy: it was not used yet, or its unused
+    /// session expired.
     pub fn is_healthy(&self) -> bool {
         self.state != State::Removed && !self.problems().any()
     }
@@ -92,8 +93,8 @@ impl Status {
 
 /// What is wrong with an entry, or with any entry of a pool: the one rule of both kinds of status.
 pub(crate) struct Problems {
-    /// Callers receive an error, or a session that a service rejected and that could not be
-    /// replaced.
+    /// Callers receive an error, wait for a fetch after a failed one, or receive a session that a
+    /// service rejected and that could not be replaced.
     pub(crate) failing: bool,
     /// The provider's last response was refused. Callers may still receive a valid session.
     pub(crate) refused: bool,
@@ -104,7 +105,9 @@ impl Problems {
     pub(crate) fn of(state: State, refused: u32, last_error: Option<&SessionError>) -> Self {
         let failing = match state {
             State::Failing => true,
-            State::Invalidated => last_error.is_some(),
+            // A fetch that follows a failed one has not succeeded yet. Without this, a probe would
+            // see each retry as a recovery.
+            State::Loading | State::Invalidated => last_error.is_some(),
             _ => false,
         };
         Self { failing, refused: refused > 0 }
@@ -217,7 +220,7 @@ pub(crate) mod tests {
         // (state, healthy, healthy after a failed fetch, has a session)
         for (state, healthy, failed, session) in [
             (State::Empty, true, true, false),
-            (State::Loading, true, true, false),
+            (State::Loading, true, false, false),
             (State::Fresh, true, true, true),
             (State::Due, true, true, true),
             (State::Refreshing, true, true, true),

@@ -1,8 +1,10 @@
 //! The arguments of the command.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     assume, completions, console, credential_process, doctor, exec, policy, reference, sandbox,
@@ -15,7 +17,9 @@ use crate::output::Output;
 ///
 /// The commands start from the identity that the environment configures: access keys, a profile, a
 /// web identity, or the credentials of a container or an instance. Exit status: 0 for success, 1 if
-/// the requested operation failed, 2 for invalid arguments.
+/// the requested operation failed, 2 for invalid arguments. A reader that closes the output early,
+/// such as head, does not change it, except that policy simulate ends with 141 if no line before
+/// was bad.
 #[derive(Debug, Parser)]
 #[command(name = "rolecall", version, propagate_version = false, max_term_width = 100)]
 #[command(arg_required_else_help = true)]
@@ -26,6 +30,21 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Parses the arguments of the process. If they are invalid, or ask for help, prints a text and
+    /// exits.
+    pub(crate) fn of_process() -> Self {
+        // The help and the errors of the parser have colors as well, and are printed before the
+        // option is known.
+        let color = Color::find(std::env::args_os()).unwrap_or(Color::Auto);
+        let matches = Self::command().color(color.into()).get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let source = matches.value_source("output");
+        cli.global.is_output_set = source == Some(ValueSource::CommandLine);
+        cli
+    }
+}
+
 /// Options of every command.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -33,6 +52,9 @@ pub(crate) struct GlobalArgs {
     /// Format of the results
     #[arg(long, value_enum, global = true, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: OutputFormat,
+    /// Whether the format is that of an argument, and not the default.
+    #[arg(skip)]
+    pub(crate) is_output_set: bool,
     /// Print no progress and no notes, only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -59,6 +81,36 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+impl Color {
+    /// Returns the value of the option, as the parser finds it.
+    fn find(arguments: impl IntoIterator<Item = OsString>) -> Option<Self> {
+        let is_option = |argument: &OsString| *argument != "--";
+        let mut options = arguments.into_iter().skip(1).take_while(is_option);
+        while let Some(argument) = options.next() {
+            let value = match argument.to_str().and_then(|text| text.strip_prefix("--color")) {
+                Some("") => options.next()?,
+                Some(rest) => match rest.strip_prefix('=') {
+                    Some(value) => OsString::from(value),
+                    None => continue,
+                },
+                None => continue,
+            };
+            return Self::from_str(value.to_str()?, false).ok();
+        }
+        None
+    }
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
 }
 
 /// The subcommands, in the order of the help: sessions, tokens and policies, then tools.
@@ -107,8 +159,6 @@ impl Command {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory;
-
     use super::*;
 
     /// Adds the options whose names speak of secrets, each with its value.
@@ -143,6 +193,23 @@ mod tests {
         let parse = |code| Cli::try_parse_from(command.iter().copied().chain([code]));
         assert!(parse("-").is_ok());
         assert!(parse("123456").is_err());
+    }
+
+    #[test]
+    fn color_is_found_before_the_arguments_are_parsed() {
+        for (arguments, color) in [
+            ("rolecall --color never", Some(Color::Never)),
+            ("rolecall assume x --color=always --quiet", Some(Color::Always)),
+            ("rolecall exec x --color auto -- ls --color never", Some(Color::Auto)),
+            ("rolecall exec x -- ls --color never", None),
+            ("rolecall --color", None),
+            ("rolecall --color=blue", None),
+            ("rolecall --colors=never", None),
+            ("--color=never", None),
+        ] {
+            let found = Color::find(arguments.split(' ').map(OsString::from));
+            assert_eq!(found, color, "{arguments}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rolecall::Environment;
 use rolecall::config_files::config_files;
 use rolecall::params::RoleArn;
@@ -13,6 +14,25 @@ pub(crate) fn texts(environment: &Environment) -> impl Iterator<Item = String> {
     let files = config_files(environment).unwrap_or_default().into_iter();
     let contents = files.filter_map(|file| file.read(environment).ok());
     contents.map(|contents| String::from_utf8_lossy(&contents).into_owned())
+}
+
+/// What was in the files at one time. Two values are equal if a chain reads the same from both.
+///
+/// It consists of hashes, since the contents are access keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents(Vec<Result<Vec<u8>, String>>);
+
+impl Contents {
+    /// Reads the files.
+    pub(crate) fn read(environment: &Environment) -> Self {
+        let files = config_files(environment).unwrap_or_default().into_iter();
+        let hash = |contents: Vec<u8>| digest(&SHA256, &contents).as_ref().to_vec();
+        let contents = files.map(|file| {
+            // A file that is missing, for example, is a change as well.
+            file.read(environment).map(hash).map_err(|error| error.fault.to_string())
+        });
+        Self(contents.collect())
+    }
 }
 
 /// Returns the names of the profiles and the ARNs of their roles, for the completion of command
@@ -67,6 +87,31 @@ pub(crate) fn setting(text: &str, profile: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn change_of_either_file_changes_the_contents() {
+        let read = |config: &str, credentials: Option<&str>| {
+            let mut environment = Environment::fixed([("HOME", "/home/ann")])
+                .with_file("/home/ann/.aws/config", config);
+            if let Some(text) = credentials {
+                environment = environment.with_file("/home/ann/.aws/credentials", text);
+            }
+            Contents::read(&environment)
+        };
+        let all = [
+            read("[default]", None),
+            read("[default] ", None),
+            read("", None),
+            read("", Some("")),
+            read("", Some("[default]")),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            for (other_index, other) in all.iter().enumerate() {
+                assert_eq!(one == other, index == other_index, "{index} and {other_index}");
+            }
+        }
+        assert_eq!(all[0], read("[default]", None));
+    }
 
     #[test]
     fn profiles_and_roles_of_both_files_are_found() {

@@ -14,6 +14,7 @@ mod host;
 mod pages;
 mod peer;
 mod rate;
+mod reader;
 mod response;
 mod role;
 mod routes;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use config::read as read_config;
+pub(crate) use reader::Reader;
 pub(crate) use role::ServedRole;
 pub(crate) use routes::Routes;
 
@@ -82,7 +84,7 @@ impl Server {
         let address = listener.local_addr().map_err(cannot)?;
         let token = AuthToken::random()?;
         let files = ClientFiles::create(folder, &token)?;
-        let endpoint = Endpoint::new(address.port(), token, Peers::start()?, routes);
+        let endpoint = Endpoint::new(address, token, Peers::start()?, routes);
         let endpoint = Arc::new(endpoint);
         let (stopping, stop) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&endpoint), stop));

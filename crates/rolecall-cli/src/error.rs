@@ -19,7 +19,8 @@ pub(crate) enum Failure {
     Operation { message: String, hint: Option<String> },
     /// The program to run cannot be started: the exit code of shells in this case.
     Program { message: String, code: u8 },
-    /// The reader of standard output is gone. It has what it wanted, as `head` does.
+    /// The reader of standard output is gone. It has what it wanted, as `head` does: exit code 0.
+    /// Commands whose exit code is a verdict continue instead.
     Closed,
 }
 

@@ -3,8 +3,6 @@
 mod mfa;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -19,6 +17,7 @@ use rolecall::web_identity::WebIdentityConfig;
 use rolecall::{Chain, ChainBuilder, Environment, Role};
 
 use crate::error::Failure;
+use crate::input::{Input, read_file, read_regular_file};
 use crate::parameters::{NumberedExternalId, Tag};
 use crate::{completion, recursion};
 
@@ -153,6 +152,9 @@ pub(crate) struct RoleArgs {
     /// File with the session policy of the last role
     #[arg(long, value_name = "FILE", help_heading = "Session")]
     pub(crate) policy: Option<PathBuf>,
+    /// The policy if it was read before.
+    #[arg(skip)]
+    pub(crate) session_policy: Option<SessionPolicy>,
     /// Managed session policy of the last role; repeat for more
     #[arg(long, value_name = "ARN", help_heading = "Session")]
     pub(crate) policy_arn: Vec<PolicyArn>,
@@ -227,9 +229,12 @@ impl RoleArgs {
             return Err(Failure::usage(message).with_hint("add the ARN of the role"));
         }
         for id in &self.external_id {
-            if id.number.is_some_and(|number| number > count) {
+            if id.number.is_some_and(|number| number == 0 || number > count) {
                 let message = format!("--external-id {id} is for a role that is not there");
-                let hint = format!("the last role has the number {count}");
+                let hint = match id.number {
+                    Some(0) => "the first role has the number 1".to_owned(),
+                    _ => format!("the last role has the number {count}"),
+                };
                 return Err(Failure::usage(message).with_hint(hint));
             }
         }
@@ -354,25 +359,22 @@ impl RoleArgs {
     }
 
     fn session_policy(&self) -> Result<Option<SessionPolicy>, Failure> {
-        let Some(path) = &self.policy else { return Ok(None) };
-        let text = read_text(path, MAX_POLICY_FILE)?;
-        SessionPolicy::parse(&text)
-            .map(Some)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        match (&self.session_policy, &self.policy) {
+            (Some(policy), _) => Ok(Some(policy.clone())),
+            (None, Some(path)) => parse_policy(path, &read_file(path, MAX_POLICY_FILE)?).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 }
 
-/// Reads a file that an argument names.
-pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
-    let cannot =
-        |fault: String| Failure::operation(format!("cannot read {}: {fault}", path.display()));
-    let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
-    let mut text = String::new();
-    let read = file.take(limit + 1).read_to_string(&mut text);
-    match read.map_err(|error| cannot(error.to_string()))? as u64 {
-        length if length > limit => Err(cannot(format!("it is larger than {limit} bytes"))),
-        _ => Ok(text),
-    }
+/// Reads a session policy from a file that can be read again.
+pub(crate) fn read_policy(path: &Path) -> Result<SessionPolicy, Failure> {
+    parse_policy(path, &read_regular_file(path, MAX_POLICY_FILE)?)
+}
+
+fn parse_policy(path: &Path, text: &str) -> Result<SessionPolicy, Failure> {
+    SessionPolicy::parse(text)
+        .map_err(|error| Failure::usage(format!("{}: {error}", Input::File(path.to_owned()))))
 }
 
 fn invalid(error: InvalidParameter) -> Failure {

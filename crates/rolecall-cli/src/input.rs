@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use rolecall::Environment;
+
 use crate::error::Failure;
 use crate::output::{Output, printable};
 
@@ -33,6 +35,21 @@ impl fmt::Display for Input {
     }
 }
 
+/// Reads a file as text, where `-` is a name like any other. It has at most `limit` bytes.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, Failure> {
+    let input = Input::File(path.to_owned());
+    input.text(input.open_file(path)?, limit)
+}
+
+/// Reads a file as text that can be read again. Unlike [`read_file`], whose file may be a pipe, it
+/// waits for no other process.
+pub(crate) fn read_regular_file(path: &Path, limit: u64) -> Result<String, Failure> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let contents = Environment::process().read_file_now(path, most);
+    let contents = contents.map_err(|error| Failure::operation(error.to_string()))?;
+    Input::File(path.to_owned()).text(contents.as_slice(), limit)
+}
+
 impl Input {
     /// Opens the input. `what` is what has to be entered if it is a terminal.
     pub(crate) fn open(
@@ -48,17 +65,18 @@ impl Input {
                 }
                 Box::new(stdin.lock())
             }
-            Self::File(path) => {
-                Box::new(File::open(path).map_err(|error| self.unreadable(&error))?)
-            }
+            Self::File(path) => Box::new(self.open_file(path)?),
         };
         Ok(BufReader::with_capacity(BUFFER, reader))
     }
 
     /// Reads the whole input as text. It has at most `limit` bytes.
     pub(crate) fn read(&self, output: &Output, what: &str, limit: u64) -> Result<String, Failure> {
+        self.text(self.open(output, what)?, limit)
+    }
+
+    fn text(&self, input: impl Read, limit: u64) -> Result<String, Failure> {
         let mut bytes = Vec::new();
-        let input = self.open(output, what)?;
         input.take(limit + 1).read_to_end(&mut bytes).map_err(|error| self.unreadable(&error))?;
         if bytes.len() as u64 > limit {
             let message = format!("{self} has more than {limit} bytes, the most that is read");
@@ -68,6 +86,10 @@ impl Input {
             let at = error.utf8_error().valid_up_to();
             Failure::operation(format!("{self} is not UTF-8 text: see the byte at offset {at}"))
         })
+    }
+
+    fn open_file(&self, path: &Path) -> Result<File, Failure> {
+        File::open(path).map_err(|error| self.unreadable(&error))
     }
 
     fn unreadable(&self, error: &io::Error) -> Failure {

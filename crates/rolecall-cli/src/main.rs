@@ -10,9 +10,11 @@ mod endpoint;
 mod error;
 mod files;
 mod identity;
+mod identity_variables;
 mod input;
 mod jwt;
 mod lints;
+mod lock;
 mod logging;
 mod net;
 mod output;
@@ -31,8 +33,6 @@ mod time;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::Cli;
 use crate::output::Output;
 
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     if let Some(code) = completion::answer() {
         return code;
     }
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = Cli::of_process();
     logging::install(global.verbose);
     let mut output = Output::new(&global);
     let result = command.run(&mut output).and_then(|code| output.finish().map(|()| code));

@@ -1,22 +1,24 @@
 //! Results on standard output: tables and JSON, colors, and the width of the terminal.
 
+mod pipe;
 pub(crate) mod progress;
 pub(crate) mod style;
+mod table;
+mod terminal;
 pub(crate) mod wrap;
 
-use std::io::{self, BufWriter, IsTerminal, StderrLock, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use anstream::{AutoStream, ColorChoice};
+use anstream::AutoStream;
 use anstyle::Style;
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use crate::cli::{Color, GlobalArgs, OutputFormat};
+use self::pipe::Pipe;
+pub(crate) use self::terminal::stderr;
+use self::terminal::{choice, width};
+use crate::cli::{GlobalArgs, OutputFormat};
 use crate::error::Failure;
-
-/// The width of tables that no terminal limits.
-const DEFAULT_WIDTH: u16 = 100;
 
 /// The bytes that are written at once, if nothing waits for them.
 const BUFFER: usize = 64 * 1024;
@@ -24,13 +26,13 @@ const BUFFER: usize = 64 * 1024;
 /// Standard output, in the format that the global options select.
 pub(crate) struct Output {
     global: GlobalArgs,
-    out: BufWriter<AutoStream<StdoutLock<'static>>>,
+    out: BufWriter<Pipe<AutoStream<StdoutLock<'static>>>>,
 }
 
 impl Output {
     pub(crate) fn new(global: &GlobalArgs) -> Self {
         let out = AutoStream::new(io::stdout().lock(), choice(global.color));
-        Self { global: *global, out: BufWriter::with_capacity(BUFFER, out) }
+        Self { global: *global, out: BufWriter::with_capacity(BUFFER, Pipe::new(out)) }
     }
 
     pub(crate) fn global(&self) -> &GlobalArgs {
@@ -104,9 +106,10 @@ impl Output {
         self.global.output == OutputFormat::Table
     }
 
-    /// Returns `true` if a person reads the result on a terminal.
-    pub(crate) fn is_table_on_terminal(&self) -> bool {
-        self.is_table() && io::stdout().is_terminal()
+    /// Returns `true` if the result of a command that is JSON by default, except on a terminal, is
+    /// for a person.
+    pub(crate) fn is_table_if_read(&self) -> bool {
+        self.is_table() && (self.global.is_output_set || io::stdout().is_terminal())
     }
 
     /// Prints a line in bold.
@@ -125,7 +128,7 @@ impl Output {
     ) -> Result<(), Failure> {
         let whole =
             printable(&if mark.is_empty() { text.to_owned() } else { format!("{mark} {text}") });
-        for (index, line) in wrap::wrap(&whole, indent, width().into()).iter().enumerate() {
+        for (index, line) in wrap::wrap(&whole, indent, width()).iter().enumerate() {
             match line.trim_start().strip_prefix(mark) {
                 Some(rest) if index == 0 && !mark.is_empty() => {
                     let plain = anstyle::Reset;
@@ -139,74 +142,7 @@ impl Output {
 
     /// Returns the width of the table in columns.
     pub(crate) fn width(&self) -> usize {
-        width().into()
-    }
-
-    /// Prints a table of two columns: names and values.
-    pub(crate) fn rows(&mut self, rows: &[(&str, String)]) -> Result<(), Failure> {
-        let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let mut table = self.table();
-        for (name, value) in rows {
-            table.add_row([format!("{name:names$}"), printable(value)]);
-        }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        let text = table.to_string();
-        let (bold, plain) = (style::NAME, anstyle::Reset);
-        for line in text.lines() {
-            let line = line.trim_end();
-            // Names consist of ASCII, so that the column ends at the same byte of every line.
-            match line.split_at_checked(names.min(line.len())) {
-                Some((name, value)) if !name.trim().is_empty() => {
-                    writeln!(self.out, "{bold}{name}{plain}{value}")?;
-                }
-                _ => writeln!(self.out, "{line}")?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Prints cells of fixed widths and one last cell that is wrapped, and writes the line at once.
-    /// The first cell has the style.
-    pub(crate) fn cells(
-        &mut self,
-        style: anstyle::Style,
-        first: [(&str, usize); 2],
-        last: &str,
-    ) -> Result<(), Failure> {
-        const MIN_WIDTH: usize = 20;
-        let indent: usize = first.iter().map(|(_, width)| width + 1).sum();
-        let mut table = self.table();
-        table.set_width(
-            width().saturating_sub(u16::try_from(indent).unwrap_or(0)).max(MIN_WIDTH as u16),
-        );
-        table.add_row([printable(last)]);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 0));
-        }
-        let [(status, status_width), (name, name_width)] = first;
-        for (number, line) in table.to_string().lines().enumerate() {
-            let line = line.trim_end();
-            match number {
-                0 => writeln!(
-                    self.out,
-                    "{style}{status:status_width$}{style:#} {name:name_width$} {line}"
-                )?,
-                _ => writeln!(self.out, "{:indent$}{line}", "")?,
-            }
-        }
-        self.finish()
-    }
-
-    /// Returns an empty table without borders, as wide as the terminal.
-    pub(crate) fn table(&self) -> Table {
-        let mut table = Table::new();
-        table
-            .load_style(comfy_table::presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width());
-        table
+        width()
     }
 
     /// Prints a note to standard error, unless `--quiet` is set.
@@ -226,37 +162,21 @@ impl Output {
         let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {text}");
     }
 
+    /// Lets the command continue if the reader of the output is gone. It calls this if its exit
+    /// status says whether something is as it should be.
+    pub(crate) fn go_on_without_reader(&mut self) {
+        self.out.get_mut().goes_on = true;
+    }
+
+    /// Returns `true` if the command has gone on without a reader.
+    pub(crate) fn has_no_reader(&self) -> bool {
+        self.out.get_ref().is_closed
+    }
+
     /// Writes what is buffered.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
-}
-
-/// Standard error, with colors if the options and the terminal permit them.
-pub(crate) fn stderr(color: Color) -> AutoStream<StderrLock<'static>> {
-    AutoStream::new(io::stderr().lock(), choice(color))
-}
-
-fn choice(color: Color) -> ColorChoice {
-    match color {
-        Color::Auto => ColorChoice::Auto,
-        Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
-    }
-}
-
-/// Returns the width that COLUMNS sets, or that of the terminal. Output to a file or a pipe has a
-/// fixed width otherwise, so that it does not depend on the window of the person that runs the
-/// command.
-fn width() -> u16 {
-    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    if let Some(columns) = set.filter(|columns| *columns > 0) {
-        return columns;
-    }
-    if !io::stdout().is_terminal() {
-        return DEFAULT_WIDTH;
-    }
-    terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(terminal_size::Width(width), _)| width)
 }
 
 /// Replaces control characters. A server's text could otherwise control the terminal.

@@ -34,15 +34,17 @@ pub(crate) struct NumberedExternalId {
 impl FromStr for NumberedExternalId {
     type Err = InvalidParameter;
 
-    /// Digits before the first equals sign are the number of the role. An external id that begins
-    /// in this way itself must be written with a number.
+    /// Digits before the first equals sign are the number of the role, even if there is no such
+    /// role. An external id that begins in this way itself must be written with a number.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text.split_once('=').and_then(|(number, id)| {
-            let number = number.parse().ok().filter(|number| *number > 0);
-            number.map(|number: usize| (number, id))
-        });
-        match number {
-            Some((number, id)) => Ok(Self { number: Some(number), id: ExternalId::parse(id)? }),
+        let is_number =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.split_once('=').filter(|(number, _)| is_number(number)) {
+            Some((number, id)) => {
+                // More digits than a number has are those of a role that is not there.
+                let number = number.parse().unwrap_or(usize::MAX);
+                Ok(Self { number: Some(number), id: ExternalId::parse(id)? })
+            }
             None => Ok(Self { number: None, id: ExternalId::parse(text)? }),
         }
     }
@@ -67,8 +69,11 @@ mod tests {
             ("shop-4711", None, "shop-4711"),
             ("2=shop-4711", Some(2), "shop-4711"),
             ("1=2=x", Some(1), "2=x"),
-            ("0=shop", None, "0=shop"),
+            ("0=shop", Some(0), "shop"),
+            ("18446744073709551615=shop", Some(usize::MAX), "shop"),
             ("key=value", None, "key=value"),
+            ("+2=shop", None, "+2=shop"),
+            ("=shop", None, "=shop"),
         ] {
             let parsed: NumberedExternalId = text.parse().unwrap();
             assert_eq!((parsed.number, parsed.id.as_str()), (number, id), "{text}");

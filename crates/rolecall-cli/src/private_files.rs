@@ -1,5 +1,5 @@
-//! Files that only their owner can read: entries and key of the store, the token of an endpoint,
-//! the page that signs in.
+//! Files that only their owner can read: entries, locks and key of the store, the files of an
+//! endpoint, the page that signs in.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -21,6 +21,16 @@ pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Writes a file as a whole, as [`write()`] does, but replaces nothing. Returns the open file.
+pub(crate) fn write_new(path: &Path, contents: &[u8]) -> io::Result<File> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    // On Unix, for this user alone.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(contents)?;
+    file.as_file().sync_all()?;
+    Ok(file.persist_noclobber(path)?)
 }
 
 /// Creates a folder that other users cannot enter, and that is removed with the value.
@@ -47,6 +57,49 @@ fn create_new(path: &Path) -> io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
+
+#[cfg(unix)]
+mod open {
+    use std::fs::{self, File, Metadata, OpenOptions};
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    use std::path::Path;
+
+    use rustix::fs::OFlags;
+
+    /// Opens without following a link, without waiting for the other end of a pipe, and creates
+    /// files for this user alone.
+    pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+        options.mode(0o600).custom_flags(flags.cast_signed())
+    }
+
+    /// Returns `true` if this open file is the one at the path.
+    pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+        let same =
+            |one: Metadata, other: Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+        match (file.metadata(), fs::symlink_metadata(path)) {
+            (Ok(one), Ok(other)) => same(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// Elsewhere, files inherit the access rules of their folder.
+#[cfg(not(unix))]
+mod open {
+    use std::fs::{File, OpenOptions};
+    use std::path::Path;
+
+    pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub(crate) fn is_at(_: &File, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+pub(crate) use self::open::{is_at, private};
 
 fn write_to(mut file: File, contents: &[u8]) -> io::Result<()> {
     file.write_all(contents)?;
@@ -78,6 +131,18 @@ mod tests {
         write(&path, b"secret").unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(path.is_dir());
+    }
+
+    #[test]
+    fn new_file_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let file = write_new(&path, b"secret").unwrap();
+        assert!(is_at(&file, &path));
+        let error = write_new(&path, b"other").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file remains");
     }
 
     #[cfg(unix)]

@@ -7,6 +7,8 @@ use clap::ValueEnum;
 use rolecall::Session;
 
 use crate::error::Failure;
+use crate::identity_variables::to_remove;
+use crate::output::Output;
 use crate::time::timestamp;
 
 #[cfg(test)]
@@ -16,6 +18,7 @@ const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+const ACCOUNT_ID: &str = "AWS_ACCOUNT_ID";
 
 /// The syntax of assignments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,7 +36,8 @@ pub(crate) enum Syntax {
     Dotenv,
 }
 
-/// Returns the variables of a session, as the AWS CLI exports them.
+/// Returns the variables of a session, as the AWS CLI exports them, and the account, which SDKs use
+/// for endpoints that are specific to one.
 pub(crate) fn variables(session: &Session) -> Vec<(&'static str, String)> {
     let credentials = session.credentials();
     let mut variables = vec![
@@ -42,18 +46,59 @@ pub(crate) fn variables(session: &Session) -> Vec<(&'static str, String)> {
     ];
     variables.extend(credentials.session_token().map(|token| (SESSION_TOKEN, token.to_owned())));
     variables.extend(session.expires_at().map(|time| (EXPIRATION, timestamp(time))));
+    variables.extend(session.account().map(|account| (ACCOUNT_ID, account.to_string())));
     variables
 }
 
-/// Returns the line that removes the variables from a POSIX shell.
+/// Prints the lines that make these variables the only ones of an identity.
+pub(crate) fn print(
+    output: &mut Output,
+    syntax: Syntax,
+    variables: &[(&'static str, String)],
+) -> Result<(), Failure> {
+    let assignments = assignments(syntax, variables)?;
+    let others = to_remove(variables);
+    match removal(syntax, &others) {
+        Some(line) => output.line(&line)?,
+        None => {
+            // What reads the text usually has the environment of this command.
+            let is_set =
+                |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            let stay: Vec<&str> = others.into_iter().filter(is_set).collect();
+            if let Some(note) = note_of_remaining(syntax, &stay) {
+                output.note(&note);
+            }
+        }
+    }
+    output.line(&assignments)
+}
+
+/// Returns the line that removes the variables of all identities from a POSIX shell.
 pub(crate) fn unset() -> String {
-    format!("unset {ACCESS_KEY_ID} {SECRET_ACCESS_KEY} {SESSION_TOKEN} {EXPIRATION}")
+    unset_of(&to_remove(&[]))
+}
+
+fn unset_of(names: &[&str]) -> String {
+    format!("unset {}", names.join(" "))
+}
+
+/// Returns the note on variables of other identities that a text of assignments leaves as they are.
+fn note_of_remaining(syntax: Syntax, names: &[&str]) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let names = names.join(" ");
+    let how = match syntax {
+        Syntax::Nushell => format!("run `hide-env -i {names}`"),
+        _ => format!("remove them from the environment that it is used in: {names}"),
+    };
+    Some(format!("this format cannot remove the variables of another identity; {how}"))
 }
 
 /// Returns the line that removes variables, or `None` if the syntax has assignments only.
-pub(crate) fn removal(syntax: Syntax, names: &[&str]) -> Option<String> {
+fn removal(syntax: Syntax, names: &[&str]) -> Option<String> {
     Some(match syntax {
-        Syntax::Posix => format!("unset {}", names.join(" ")),
+        Syntax::Posix => unset_of(names),
         Syntax::Fish => format!("set -e {}", names.join(" ")),
         Syntax::Powershell => {
             format!("Remove-Item Env:{} -ErrorAction SilentlyContinue", names.join(", Env:"))
@@ -63,10 +108,7 @@ pub(crate) fn removal(syntax: Syntax, names: &[&str]) -> Option<String> {
 }
 
 /// Formats assignments of the variables.
-pub(crate) fn assignments(
-    syntax: Syntax,
-    variables: &[(&'static str, String)],
-) -> Result<String, Failure> {
+fn assignments(syntax: Syntax, variables: &[(&'static str, String)]) -> Result<String, Failure> {
     // No environment can hold a NUL.
     for (name, value) in variables {
         if value.contains('\0') {

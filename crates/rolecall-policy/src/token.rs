@@ -45,7 +45,9 @@ use claims::{SessionTags, list, session_tags, source_identity, strings};
 /// | `sts:RoleAuthorizedByIdp` | `https://aws.amazon.com/roles` | all |
 ///
 /// `<issuer>` is the claim `iss` without `https://`. (IAM User Guide, "IAM and AWS STS condition
-/// context keys" and "Pass session tags in AWS STS".)
+/// context keys" and "Pass session tags in AWS STS".) IAM registers no other issuers. An issuer
+/// with `http://` is read nevertheless if its host is `127.0.0.1`, `[::1]` or `localhost`: a local
+/// AWS knows such issuers.
 ///
 /// # Examples
 ///
@@ -180,7 +182,7 @@ impl WebIdentityClaims {
         Self::from_json(&json)
     }
 
-    /// Returns the issuer without `https://`: what its condition keys begin with.
+    /// Returns the issuer without its scheme: what its condition keys begin with.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
@@ -292,7 +294,8 @@ fn issuer(claims: &Map<String, Value>) -> Result<String, PolicyError> {
         Some(Value::String(value)) => value,
         Some(_) => return fail("expected a string; hint: pass the claims of an ID token".into()),
     };
-    match value.strip_prefix("https://") {
+    let local = || value.strip_prefix("http://").filter(|rest| is_loopback(rest));
+    match value.strip_prefix("https://").or_else(local) {
         Some(issuer) if !issuer.is_empty() => Ok(issuer.to_owned()),
         // Google issues tokens with either form.
         None if value == "accounts.google.com" => Ok(value.clone()),
@@ -301,6 +304,18 @@ fn issuer(claims: &Map<String, Value>) -> Result<String, PolicyError> {
             fail(format!("{} is not an issuer URL; {hint}", excerpt(value)))
         }
     }
+}
+
+/// Returns `true` if the host of a URL without its scheme is this machine.
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split('/').next().unwrap_or_default();
+    ["127.0.0.1", "[::1]", "localhost"].iter().any(|host| match authority.strip_prefix(host) {
+        Some("") => true,
+        Some(after) => after
+            .strip_prefix(':')
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())),
+        None => false,
+    })
 }
 
 /// The claim `name`, or of `object:member` that member of the object.

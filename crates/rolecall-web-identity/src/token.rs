@@ -27,8 +27,9 @@ const MAX_FILE_SIZE: usize = 64 * 1024;
 /// Number of times that a missing file is opened again, without a pause.
 const MISSING_RETRIES: usize = 2;
 
-const CHECK_FILE: &str =
-    "check that AWS_WEB_IDENTITY_TOKEN_FILE is the path of a file that contains one token";
+/// The hints name no variable: an argument may have set the path, which is in the message.
+const CHECK_FILE: &str = "check that the path is that of a file which contains one token";
+const MISSING_FILE: &str = "check the path, and that the token is there (in a pod, that of the service account is mounted)";
 
 impl WebIdentityToken {
     /// Parses a token. White space around it is removed.
@@ -89,9 +90,7 @@ impl WebIdentityToken {
             Ok(contents) => Zeroizing::new(contents),
             Err(error) => {
                 let hint = match error.fault {
-                    FileFault::Missing => {
-                        "check that the service account's token is mounted there, and AWS_WEB_IDENTITY_TOKEN_FILE"
-                    }
+                    FileFault::Missing => MISSING_FILE,
                     FileFault::PermissionDenied => {
                         "check the owner of the file and the user of this process (in a pod, set securityContext.fsGroup)"
                     }
@@ -146,10 +145,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
             let text = error.to_string();
             assert!(text.contains(fault) && text.contains("/token"), "{text}");
-            assert!(
-                text.contains("AWS_WEB_IDENTITY_TOKEN_FILE") && !text.contains("hidden"),
-                "{text}"
-            );
+            assert!(text.contains(CHECK_FILE) && !text.contains("hidden"), "{text}");
         }
     }
 
@@ -165,12 +161,7 @@ mod tests {
                 FileFault::Missing
             )
         );
-        assert_eq!(
-            missing.hint(),
-            Some(
-                "check that the service account's token is mounted there, and AWS_WEB_IDENTITY_TOKEN_FILE"
-            )
-        );
+        assert_eq!(missing.hint(), Some(MISSING_FILE));
         let directory = WebIdentityToken::read(Path::new("/"), &env).await.unwrap_err();
         assert!(directory.to_string().contains(&FileFault::Directory.to_string()), "{directory}");
         assert_eq!(directory.hint(), Some(CHECK_FILE));

@@ -275,6 +275,21 @@ async fn denied_hint_names_caller_role_and_external_id() {
     assert_eq!(error.hint(), Some(expected.as_str()));
 }
 
+#[tokio::test]
+async fn denied_hint_of_a_call_with_a_code_names_the_device() {
+    let device = format!("check that the MFA code is the current one of {SERIAL}, ");
+    let hint = async |message: &str| {
+        let sts = FakeSts::failing([error_body("AccessDenied", message)]);
+        let role = role().mfa_serial(SERIAL).unwrap();
+        let provider = sts.provider(Parent::new(KEYS), role).with_mfa(Codes);
+        fetch(&provider).await.unwrap_err().hint().unwrap().to_owned()
+    };
+    let wrong = hint("MultiFactorAuthentication failed with invalid MFA one time pass code.").await;
+    assert!(wrong.starts_with(&device) && !wrong.contains("trust policy"), "{wrong}");
+    let denied = hint("User: arn is not authorized to perform: sts:AssumeRole on r").await;
+    assert!(denied.starts_with("allow ") && denied.contains(&device), "{denied}");
+}
+
 #[test]
 fn denied_action_is_read_from_the_message() {
     for (message, action) in [

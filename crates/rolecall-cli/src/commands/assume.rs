@@ -19,13 +19,19 @@ use crate::time::{timestamp, timestamp_and_distance};
 
 /// Assume a role, or a chain of roles, and print the session
 ///
-/// Without --format, the result contains no secrets. A session in the store of `rolecall
-/// credential-process` is used until it is about to expire; --no-store obtains a new one.
+/// Without --format, the result contains no secrets. The lines of the formats export, fish and
+/// powershell also remove the variables of other identities. nushell and dotenv have no removals.
+///
+/// A session in the store of `rolecall credential-process` is used while 15 minutes or more remain
+/// of it, or a third of its lifetime if that is less, whatever --duration says; one with an MFA
+/// code, while a minute remains. If STS does not replace it then, it is used until it expires.
+/// --no-store obtains a new one, which has its whole duration.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   eval \"$(rolecall assume arn:aws:iam::111122223333:role/deploy --format export)\"
   rolecall assume arn:aws:iam::111122223333:role/deploy --format fish | source
-  rolecall assume --external-id shop-4711 arn:aws:iam::111122223333:role/hub arn:aws:iam::444455556666:role/orders")]
+  rolecall assume --external-id shop-4711 arn:aws:iam::111122223333:role/hub \\
+    arn:aws:iam::444455556666:role/orders")]
 pub(crate) struct Assume {
     #[command(flatten)]
     roles: RoleArgs,
@@ -68,7 +74,8 @@ impl ValueEnum for Format {
             }
             Self::Unset => (
                 "unset",
-                "A line that removes the variables from a POSIX shell; no role is assumed",
+                "A line that removes the variables of all identities from a POSIX shell; no role is \
+                 assumed",
             ),
         };
         Some(PossibleValue::new(name).help(help))
@@ -91,7 +98,7 @@ impl Assume {
             }
             Some(Format::Assignments(syntax)) => {
                 let variables = shell::variables(&obtain(output)?);
-                output.line(&shell::assignments(syntax, &variables)?)?;
+                shell::print(output, syntax, &variables)?;
             }
             Some(Format::Json) => {
                 let session = obtain(output)?;

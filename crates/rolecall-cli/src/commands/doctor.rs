@@ -37,6 +37,7 @@ pub(crate) struct Doctor {
 impl Doctor {
     pub(crate) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
         self.roles.check()?;
+        output.go_on_without_reader();
         let environment = Environment::process();
         let mut report = Report::new(output);
         settings::check(&mut report, &environment)?;

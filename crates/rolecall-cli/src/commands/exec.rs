@@ -1,13 +1,12 @@
 //! `rolecall exec`: runs a program with a session.
 
 mod child;
-mod variables;
+mod region;
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use clap::Args;
-use rolecall::Chain;
 
 use crate::cli::OutputFormat;
 use crate::endpoint::{DEFAULT_ADDRESS, Routes, ServedRole, Server};
@@ -15,12 +14,17 @@ use crate::error::Failure;
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::store::{self, StoreArgs};
-use crate::{runtime, shell};
+use crate::{identity_variables, runtime, shell};
 
 /// Run a program with a session of a role in its environment
 ///
 /// The variables of every other AWS identity are removed. The program replaces this command, and
 /// its session is not refreshed.
+///
+/// A session in the store of `rolecall credential-process` is used while 15 minutes or more remain
+/// of it, or a third of its lifetime if that is less, whatever --duration says; one with an MFA
+/// code, while a minute remains. If STS does not replace it then, it is used until it expires.
+/// --no-store obtains a new one, which has its whole duration.
 ///
 /// With --refresh, the program gets the address of a container credentials endpoint instead, which
 /// refreshes the session for as long as the program runs. Its configuration files are empty ones,
@@ -64,7 +68,7 @@ impl Exec {
         };
         let mut command = Command::new(program);
         command.args(arguments);
-        for name in variables::of_identities() {
+        for name in identity_variables::to_remove(&[]) {
             command.env_remove(name);
         }
         Ok(command)
@@ -74,9 +78,7 @@ impl Exec {
         let mut command = self.command()?;
         let session = store::session(&self.roles, &self.store, output)?;
         command.envs(shell::variables(&session));
-        if let Some(region) = region(&self.roles.chain()?) {
-            command.envs(variables::missing_regions(&region));
-        }
+        command.envs(region::missing_variables(&self.roles.chain()?));
         child::replace(command)
     }
 
@@ -101,8 +103,4 @@ impl Exec {
             Err(failure) => Err(failure),
         }
     }
-}
-
-fn region(chain: &Chain) -> Option<String> {
-    chain.sts_client().ok().map(|sts| sts.endpoint().region().to_string())
 }

@@ -19,16 +19,13 @@ use crate::time::timestamp;
 /// Size limit of a configuration in bytes.
 const MAX_CONFIG: u64 = 4 * 1024 * 1024;
 
-/// Variables that SDKs rank before those of the sandbox. The environment may contain them.
-const RANKED_BEFORE: [&str; 4] =
-    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"];
-
 /// Run a local AWS: STS, S3, Secrets Manager and ECR
 ///
 /// It verifies signatures, tokens and policies as AWS does, listens on 127.0.0.1 until Ctrl-C or
 /// SIGTERM, and keeps everything in memory. The command prints the environment to use, then each
-/// call as a comment of that environment: time, operation, caller and outcome. With --output json,
-/// both are JSON lines.
+/// call as a comment of that environment: time, operation, caller and outcome. The environment
+/// removes the variables of other identities, except in the formats nushell and dotenv, which
+/// cannot. With --output json, both are JSON lines, and remove nothing.
 ///
 /// Without --config, there are two accounts: 111122223333 with an OIDC issuer, the user ann and the
 /// roles checkout and deploy, and 444455556666 with the role orders (external id shop-4711), the
@@ -36,6 +33,8 @@ const RANKED_BEFORE: [&str; 4] =
 /// pod whose service account can assume the role checkout.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  rolecall sandbox > aws.env &
+  . ./aws.env      # once the file is written; `eval` would wait for the end of the sandbox
   rolecall sandbox --port 4000
   rolecall sandbox --user ann --format fish
   rolecall sandbox --print-config > world.json
@@ -129,13 +128,7 @@ impl Sandbox {
             let pairs = variables.iter().map(|(name, value)| (*name, value.as_str()));
             return output.json_line(&Line::Ready { endpoint, environment: pairs.collect() });
         }
-        let syntax = self.format.unwrap_or(Syntax::Posix);
-        let is_set = |name: &&str| variables.iter().any(|(other, _)| other == name);
-        let stale: Vec<&str> = RANKED_BEFORE.into_iter().filter(|name| !is_set(name)).collect();
-        if let Some(line) = shell::removal(syntax, &stale) {
-            output.line(&line)?;
-        }
-        output.line(&shell::assignments(syntax, variables)?)?;
+        shell::print(output, self.format.unwrap_or(Syntax::Posix), variables)?;
         output.note(&format!("the local AWS listens at {endpoint}; Ctrl-C stops it"));
         Ok(())
     }

@@ -5,18 +5,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::cli::OutputFormat;
-use crate::endpoint::{self, DEFAULT_ADDRESS, Routes, ServedRole, Server};
+use crate::endpoint::{self, DEFAULT_ADDRESS, Reader, Routes, ServedRole, Server};
 use crate::error::{Failure, report};
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::runtime;
 use crate::shell::{self, Syntax};
+
+/// Time limit of a read of the roles, and of the files that they name.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serve sessions to programs that use any AWS SDK, as ECS and EKS do for containers
 ///
@@ -24,6 +28,12 @@ use crate::shell::{self, Syntax};
 /// The sessions are refreshed before they expire, so that programs neither end with their session
 /// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. `/` is a status page,
 /// `/healthz` and `/metrics` are for monitoring.
+///
+/// The SDKs prefer access keys, profiles, web identities and the endpoint of a container's agent.
+/// The lines of the formats export, fish and powershell remove the variables of these identities.
+/// The formats nushell and dotenv, the table and JSON have no removals: start clients without
+/// AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_WEB_IDENTITY_TOKEN_FILE and
+/// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI.
 ///
 /// A client needs the token, which is in a file that only this user can read. On Linux, it also has
 /// to be a process of this user or of root; other users are refused even with the token. On other
@@ -33,11 +43,18 @@ use crate::shell::{self, Syntax};
 /// path of the URL, and `roles` the role chain. Optional are `base`, `region`, `token_file`,
 /// `external_ids`, `session_name`, `duration`, `tags`, `transitive`, `source_identity`, `policy`
 /// and `policy_arns`, as the options of `assume`. Roles with the same base, Region, token file and
-/// session name share the session of that base. SIGHUP reads the file again; roles that did not
-/// change keep their sessions.
+/// session name share the session of that base.
+///
+/// SIGHUP reads the file, the policies and the configuration files of AWS again. A role keeps its
+/// session if nothing changed in its entry, its policy and the configuration files. Tokens, the
+/// results of a `credential_process` and the caches of SSO are not compared: they are read when a
+/// session is refreshed. Environment variables stay as they were at the start. Pipes cannot be read
+/// again, and are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall serve arn:aws:iam::111122223333:role/deploy
+  rolecall serve arn:aws:iam::111122223333:role/deploy --format export > aws.env &
+  . ./aws.env      # once the file is written; `eval` would wait for the end of the endpoint
   rolecall serve arn:aws:iam::111122223333:role/deploy --format dotenv > endpoint.env
   rolecall serve --config roles.json --listen 127.0.0.1:9911 --directory ~/.rolecall/endpoint
 
@@ -62,7 +79,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS)]
     #[arg(value_parser = loopback, help_heading = "Endpoint")]
     listen: SocketAddr,
-    /// Folder of the token file and of the empty configuration files; defaults to a temporary one
+    /// Folder of the token file and the empty configuration files of this endpoint; defaults to a
+    /// temporary one
     #[arg(long, value_name = "FOLDER", help_heading = "Endpoint")]
     directory: Option<PathBuf>,
     /// Print the variables in this format; for one role only
@@ -87,53 +105,102 @@ impl Serve {
     async fn serve(self, output: &mut Output) -> Result<ExitCode, Failure> {
         // Before anything is there that a signal would have to remove.
         let mut signals = Signals::install(self.config.is_some())?;
-        let routes = self.routes(&Routes::default())?;
-        tokio::select! {
-            prepared = self.prepare(&routes, output) => prepared?,
-            _ = signals.next() => return Ok(ExitCode::SUCCESS),
-        }
+        let reader = Arc::new(Reader::new(READ_LIMIT));
+        let routes = loop {
+            let begin = async {
+                let routes = self.read_routes(&reader, Arc::default()).await?;
+                self.prepare(&routes, output).await?;
+                Ok::<_, Failure>(routes)
+            };
+            tokio::select! {
+                routes = begin => break routes?,
+                signal = signals.next() => match signal {
+                    Signal::Reload if self.config.is_some() => {}
+                    _ => return Ok(ExitCode::SUCCESS),
+                },
+            }
+        };
         let server = Server::start(self.listen, self.directory.as_deref(), routes).await?;
         let printed = self.print(&server, output);
         if printed.is_ok() {
-            self.wait(&mut signals, &server, output).await;
+            self.wait(&mut signals, &server, &reader, output).await;
         }
         let stopped = server.stop().await;
         printed.and(stopped).map(|()| ExitCode::SUCCESS)
     }
 
-    fn routes(&self, old: &Routes) -> Result<Routes, Failure> {
-        match &self.config {
-            Some(file) => Routes::configured(endpoint::read_config(file)?, old),
-            None => Ok(Routes::single(ServedRole::of_arguments(&self.roles)?)),
-        }
+    /// Reads the roles of the file or of the arguments, and the files that they name.
+    fn read_routes(
+        &self,
+        reader: &Arc<Reader>,
+        old: Arc<Routes>,
+    ) -> impl Future<Output = Result<Routes, Failure>> + Send + use<> {
+        let (reader, roles, config) = (Arc::clone(reader), self.roles.clone(), self.config.clone());
+        let read = move || match config {
+            Some(file) => Routes::configured(endpoint::read_config(&file)?, &old),
+            None => Ok(Routes::single(ServedRole::of_arguments(&roles)?)),
+        };
+        async move { reader.run(read).await }
     }
 
     /// Fetches the first sessions. A role of the arguments that cannot be assumed is an error, and
     /// one of several in a file a warning: the others are served.
     async fn prepare(&self, routes: &Routes, output: &Output) -> Result<(), Failure> {
-        let failed = progress::show(output, "assuming the roles", fetch_all(routes)).await;
-        for (role, error) in failed {
+        let fetch = async { begin_fetches(routes).join_all().await };
+        let failed = progress::show(output, "assuming the roles", fetch).await;
+        let mut failed: Vec<Failed> = failed.into_iter().flatten().collect();
+        failed.sort_by(|a, b| a.role.path().cmp(b.role.path()));
+        for failed in failed {
             if self.config.is_none() {
-                return Err(error.into());
+                return Err(failed.error.into());
             }
-            output.warning(&format!("{}: {}", role.path(), report(&error)));
+            failed.warn(output);
         }
         Ok(())
     }
 
-    async fn wait(&self, signals: &mut Signals, server: &Server, output: &Output) {
-        while let Signal::Reload = signals.next().await {
-            // Without a file there is nothing to read: the terminal of the command was closed.
-            let Some(file) = &self.config else { return };
-            match self.routes(&server.routes()) {
-                Ok(routes) => {
-                    let count = routes.iter().count();
-                    server.replace_routes(routes);
-                    output.note(&format!("serving {count} roles of {}", file.display()));
-                    warm(&server.routes());
-                }
-                Err(failure) => {
-                    output.warning(&format!("keeping the roles of before: {}", failure.message()));
+    /// Waits for the signal to stop, and replaces the roles whenever there is one to reload.
+    async fn wait(
+        &self,
+        signals: &mut Signals,
+        server: &Server,
+        reader: &Arc<Reader>,
+        output: &Output,
+    ) {
+        // Without a file there is nothing to reload: the terminal of the command was closed.
+        let Some(file) = &self.config else {
+            signals.next().await;
+            return;
+        };
+        let (mut reads, mut fetches) = (JoinSet::new(), JoinSet::new());
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Reload => {
+                        // A read that is running may have seen the files of before.
+                        reads = JoinSet::new();
+                        reads.spawn(self.read_routes(reader, server.routes()));
+                    }
+                    Signal::Stop => return,
+                },
+                Some(Ok(read)) = reads.join_next() => match read {
+                    Ok(routes) => {
+                        let count = match routes.iter().count() {
+                            1 => "1 role".to_owned(),
+                            count => format!("{count} roles"),
+                        };
+                        fetches = begin_fetches(&routes);
+                        server.replace_routes(routes);
+                        output.note(&format!("serving {count} of {}", file.display()));
+                    }
+                    Err(failure) => {
+                        output.warning(&format!("keeping the roles of before: {failure}"));
+                    }
+                },
+                Some(fetched) = fetches.join_next() => {
+                    if let Ok(Some(failed)) = fetched {
+                        failed.warn(output);
+                    }
                 }
             }
         }
@@ -145,7 +212,7 @@ impl Serve {
             (Some(syntax), Some(role)) => {
                 output.require(&[OutputFormat::Table])?;
                 let variables = server.variables(role);
-                output.line(&shell::assignments(syntax, &variables)?)?;
+                shell::print(output, syntax, &variables)?;
             }
             _ => {
                 let settings = Settings::new(server, &routes);
@@ -157,26 +224,26 @@ impl Serve {
     }
 }
 
-/// Fetches the sessions of all roles at once, and returns what failed, in the order of the paths.
-async fn fetch_all(routes: &Routes) -> Vec<(Arc<ServedRole>, rolecall::SessionError)> {
-    let mut fetches = JoinSet::new();
-    for role in routes.iter().map(Arc::clone) {
-        fetches.spawn(async move {
-            let result = role.prepare().await;
-            result.err().map(|error| (role, error))
-        });
-    }
-    let mut failed: Vec<_> = fetches.join_all().await.into_iter().flatten().collect();
-    failed.sort_by(|(a, _), (b, _)| a.path().cmp(b.path()));
-    failed
+/// A role whose session could not be fetched.
+struct Failed {
+    role: Arc<ServedRole>,
+    error: rolecall::SessionError,
 }
 
-/// Fetches the sessions of roles that have none yet, in the background. What fails is on the status
-/// page.
-fn warm(routes: &Routes) {
-    for role in routes.iter().map(Arc::clone) {
-        tokio::spawn(async move { role.prepare().await });
+impl Failed {
+    fn warn(&self, output: &Output) {
+        output.warning(&format!("{}: {}", self.role.path(), report(&self.error)));
     }
+}
+
+/// Fetches the sessions of all roles at once, so that the first clients do not wait for them. Each
+/// task returns what failed.
+fn begin_fetches(routes: &Routes) -> JoinSet<Option<Failed>> {
+    let fetch = |role: Arc<ServedRole>| async move {
+        let result = role.prepare().await;
+        result.err().map(|error| Failed { role, error })
+    };
+    routes.iter().map(Arc::clone).map(fetch).collect()
 }
 
 /// What clients have to be told.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rolecall::Chain;
 use rolecall::cache::Refresh;
 use rolecall::observe::{Event, Observer};
+use rolecall::{Chain, Environment};
 
+use crate::config_files::Contents;
 use crate::error::Failure;
 use crate::identity::{BaseKey, RoleArgs};
 
@@ -36,6 +37,8 @@ impl Observer for Fetches {
 #[derive(Debug)]
 pub(super) struct SharedBase {
     key: BaseKey,
+    /// That of the shared configuration files when the chain was created.
+    configuration: Contents,
     chain: Chain,
     /// The index of the first role to add.
     first: usize,
@@ -44,14 +47,14 @@ pub(super) struct SharedBase {
 }
 
 impl SharedBase {
-    fn new(key: BaseKey, arguments: &RoleArgs) -> Result<Self, Failure> {
+    fn new(key: BaseKey, arguments: &RoleArgs, configuration: Contents) -> Result<Self, Failure> {
         let fetches = Arc::<Fetches>::default();
         let observer = Arc::clone(&fetches);
         // A client asks once for the lifetime of a session. Its request must not be the one that
         // waits for STS, so that the session is refreshed whether or not it was used.
         let (chain, first) = arguments
             .base_chain_with(|builder| builder.refresh(Refresh::Always).observer(observer))?;
-        Ok(Self { key, chain, first, fetches })
+        Ok(Self { key, configuration, chain, first, fetches })
     }
 
     /// Creates the chain of these arguments, and returns it with what counts the fetches of its
@@ -68,14 +71,28 @@ impl SharedBase {
 }
 
 /// The base credentials of all roles.
-#[derive(Debug, Default)]
-pub(super) struct Bases(Vec<Arc<SharedBase>>);
+#[derive(Debug)]
+pub(super) struct Bases {
+    all: Vec<Arc<SharedBase>>,
+    configuration: Contents,
+}
 
 impl Bases {
-    /// Adds base credentials whose session is used further.
+    /// Reads the shared configuration files, which are a part of all base credentials.
+    pub(super) fn new() -> Self {
+        // Before a chain reads them: a change in between is seen at the next reload.
+        Self { all: Vec::new(), configuration: Contents::read(&Environment::process()) }
+    }
+
+    /// Returns `true` if base credentials are what the current configuration files make of them.
+    pub(super) fn is_current(&self, base: &SharedBase) -> bool {
+        base.configuration == self.configuration
+    }
+
+    /// Adds current base credentials whose session is used further.
     pub(super) fn keep(&mut self, base: &Arc<SharedBase>) {
-        if !self.0.iter().any(|other| Arc::ptr_eq(other, base)) {
-            self.0.push(Arc::clone(base));
+        if !self.all.iter().any(|other| Arc::ptr_eq(other, base)) {
+            self.all.push(Arc::clone(base));
         }
     }
 
@@ -83,11 +100,11 @@ impl Bases {
     /// them.
     pub(super) fn get(&mut self, arguments: &RoleArgs) -> Result<Arc<SharedBase>, Failure> {
         let key = arguments.base_key()?;
-        if let Some(base) = self.0.iter().find(|base| base.key == key) {
+        if let Some(base) = self.all.iter().find(|base| base.key == key) {
             return Ok(Arc::clone(base));
         }
-        let base = Arc::new(SharedBase::new(key, arguments)?);
-        self.0.push(Arc::clone(&base));
+        let base = Arc::new(SharedBase::new(key, arguments, self.configuration.clone())?);
+        self.all.push(Arc::clone(&base));
         Ok(base)
     }
 }

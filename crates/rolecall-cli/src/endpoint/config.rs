@@ -5,13 +5,16 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rolecall::params::{PolicyArn, RoleArn, SessionDuration, SessionName, SourceIdentity};
+use rolecall::params::{
+    PolicyArn, RoleArn, SessionDuration, SessionName, SessionPolicy, SourceIdentity,
+};
 use rolecall::sts::Region;
 use serde::{Deserialize, Deserializer};
 
 use super::routes::{RESERVED, RoutePath};
 use crate::error::Failure;
-use crate::identity::{Base, BaseArgs, RoleArgs, read_text};
+use crate::identity::{Base, BaseArgs, RoleArgs, read_policy};
+use crate::input::{Input, read_regular_file};
 use crate::parameters::{NumberedExternalId, Tag};
 
 /// Size limit of the file in bytes.
@@ -46,6 +49,9 @@ pub(crate) struct RoleEntry {
     #[serde(default, deserialize_with = "parsed")]
     source_identity: Option<SourceIdentity>,
     policy: Option<PathBuf>,
+    /// What was in this file. A change of it is a change of the entry.
+    #[serde(skip)]
+    session_policy: Option<SessionPolicy>,
     #[serde(default, deserialize_with = "parsed_list")]
     policy_arns: Vec<PolicyArn>,
 }
@@ -68,10 +74,17 @@ impl FromStr for RegionName {
     }
 }
 
-/// Reads the file.
+/// Reads the file, and the session policies that it names.
 pub(crate) fn read(path: &Path) -> Result<Vec<RoleEntry>, Failure> {
-    let text = read_text(path, MAX_FILE)?;
-    parse(&text).map_err(|fault| Failure::operation(format!("{}: {fault}", path.display())))
+    let text = read_regular_file(path, MAX_FILE)?;
+    let file = Input::File(path.to_owned());
+    let mut entries =
+        parse(&text).map_err(|fault| Failure::operation(format!("{file}: {fault}")))?;
+    for entry in &mut entries {
+        let policy = entry.policy.as_deref().map(read_policy).transpose();
+        entry.session_policy = policy.map_err(|failure| entry.failure(failure))?;
+    }
+    Ok(entries)
 }
 
 fn parse(text: &str) -> Result<Vec<RoleEntry>, String> {
@@ -100,6 +113,17 @@ fn parse(text: &str) -> Result<Vec<RoleEntry>, String> {
 }
 
 impl RoleEntry {
+    /// Returns the failure as one of this entry: the file is what is wrong, and not the arguments
+    /// of the command.
+    pub(crate) fn failure(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Usage { message, hint } | Failure::Operation { message, hint } => {
+                Failure::Operation { message: format!("{}: {message}", self.path), hint }
+            }
+            other => other,
+        }
+    }
+
     /// Returns what the arguments of `assume` say with the same names.
     pub(crate) fn arguments(&self) -> RoleArgs {
         let region = self.region.as_ref().map(|RegionName(region)| region.clone());
@@ -115,6 +139,7 @@ impl RoleEntry {
             transitive: self.transitive.clone(),
             source_identity: self.source_identity.clone(),
             policy: self.policy.clone(),
+            session_policy: self.session_policy.clone(),
             policy_arn: self.policy_arns.clone(),
             mfa_serial: None,
             mfa_code: None,

@@ -1,18 +1,32 @@
 //! The files that clients of the endpoint read: the token, and two empty configuration files.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rolecall::Environment;
 use tempfile::TempDir;
 
 use super::token::AuthToken;
 use crate::error::Failure;
-use crate::private_files;
+use crate::lock::{Lock, LockError};
+use crate::private_files::{self, is_at};
 
 /// Mode of the folder. Others cannot even list it.
 #[cfg(unix)]
 const FOLDER_MODE: u32 = 0o700;
+
+// Names that no other program uses: the folder may be one that has other files, such as ~/.aws.
+const TOKEN: &str = "rolecall-token";
+const CONFIG: &str = "rolecall-config";
+const CREDENTIALS: &str = "rolecall-credentials";
+const LOCK: &str = "rolecall-lock";
+
+/// The time that an endpoint needs to remove its files when it ends.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
+/// Size limit of a file that this program may have created. The token is the largest.
+const MAX_FILE: usize = 1024;
 
 /// The folder with the files. Dropping it removes the files, and the folder if it is temporary.
 #[derive(Debug)]
@@ -20,62 +34,105 @@ pub(crate) struct ClientFiles {
     folder: PathBuf,
     /// `None` for a folder that the user named, which is not removed.
     temporary: Option<TempDir>,
-    removed: bool,
+    /// Keeps other endpoints out of a folder that the user named.
+    lock: Option<Lock>,
+    /// The files, open. Another program's file at the same path is a different one.
+    created: Vec<(PathBuf, File)>,
 }
 
 impl ClientFiles {
     /// Writes the files to this folder, or to a new temporary one.
     pub(crate) fn create(folder: Option<&Path>, token: &AuthToken) -> Result<Self, Failure> {
-        let (folder, temporary) = match folder {
-            Some(folder) => (named(folder)?, None),
+        let mut files = match folder {
+            Some(folder) => Self::named(named(folder)?)?,
             None => {
                 let temporary = private_files::temporary_folder("rolecall-").map_err(|error| {
                     Failure::operation(format!("cannot create a temporary folder: {error}"))
                         .with_hint("set TMPDIR to a folder that this user can write to")
                 })?;
-                (temporary.path().to_owned(), Some(temporary))
+                let folder = temporary.path().to_owned();
+                Self { folder, temporary: Some(temporary), lock: None, created: Vec::new() }
             }
         };
-        let files = Self { folder, temporary, removed: false };
-        write(&files.token(), token.expose())?;
-        write(&files.config(), "")?;
-        write(&files.credentials(), "")?;
+        for (path, text) in
+            [(files.token(), token.expose()), (files.config(), ""), (files.credentials(), "")]
+        {
+            let file = private_files::write_new(&path, text.as_bytes()).map_err(|error| {
+                Failure::operation(format!("cannot write {}: {error}", path.display()))
+            })?;
+            files.created.push((path, file));
+        }
+        Ok(files)
+    }
+
+    /// Locks a folder, and removes what an endpoint that was killed has left in it.
+    fn named(folder: PathBuf) -> Result<Self, Failure> {
+        let lock = folder.join(LOCK);
+        check_own(&lock, is_empty)?;
+        let lock = Lock::acquire(&lock, LOCK_LIMIT).map_err(|error| match error {
+            LockError::Timeout => {
+                let message = format!(
+                    "cannot use the folder {}: another endpoint has its files there",
+                    folder.display()
+                );
+                Failure::operation(message)
+                    .with_hint("stop the other endpoint, or use another --directory")
+            }
+            LockError::Io(error) => {
+                Failure::operation(format!("cannot lock {}: {error}", lock.display()))
+            }
+        })?;
+        let files = Self { folder, temporary: None, lock: Some(lock), created: Vec::new() };
+        let mut left = Vec::new();
+        for path in [files.token(), files.config(), files.credentials()] {
+            let is_own = if path == files.token() { AuthToken::is_token } else { is_empty };
+            if check_own(&path, is_own)? {
+                left.push(path);
+            }
+        }
+        for path in left {
+            fs::remove_file(&path).map_err(|error| cannot_remove(&path, &error))?;
+        }
         Ok(files)
     }
 
     pub(crate) fn token(&self) -> PathBuf {
-        self.folder.join("token")
+        self.folder.join(TOKEN)
     }
 
     pub(crate) fn config(&self) -> PathBuf {
-        self.folder.join("config")
+        self.folder.join(CONFIG)
     }
 
     pub(crate) fn credentials(&self) -> PathBuf {
-        self.folder.join("credentials")
+        self.folder.join(CREDENTIALS)
     }
 
     /// Removes the files.
     pub(crate) fn remove(mut self) -> Result<(), Failure> {
-        self.remove_files().map_err(|(path, error)| {
-            Failure::operation(format!("cannot remove {}: {error}", path.display()))
-        })
+        self.remove_files()
     }
 
-    fn remove_files(&mut self) -> Result<(), (PathBuf, io::Error)> {
-        if std::mem::replace(&mut self.removed, true) {
-            return Ok(());
-        }
+    fn remove_files(&mut self) -> Result<(), Failure> {
+        let created = std::mem::take(&mut self.created);
         if let Some(temporary) = self.temporary.take() {
-            return temporary.close().map_err(|error| (self.folder.clone(), error));
+            return temporary.close().map_err(|error| cannot_remove(&self.folder, &error));
         }
-        for path in [self.token(), self.config(), self.credentials()] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((path, error)),
-                _ => {}
+        let mut removed = Ok(());
+        for (path, file) in created {
+            let is_own = if path == self.token() { AuthToken::is_token } else { is_empty };
+            // A file that another program has put there, or has written to, is not removed.
+            if is_at(&file, &path)
+                && check_own(&path, is_own).is_ok_and(|exists| exists)
+                && let Err(error) = fs::remove_file(&path)
+            {
+                removed = removed.and(Err(cannot_remove(&path, &error)));
             }
         }
-        Ok(())
+        if let Some(lock) = self.lock.take() {
+            lock.remove(&self.folder.join(LOCK));
+        }
+        removed
     }
 }
 
@@ -84,6 +141,31 @@ impl Drop for ClientFiles {
         // The command is ending because of another error, which is the one to report.
         let _ = self.remove_files();
     }
+}
+
+fn cannot_remove(path: &Path, error: &io::Error) -> Failure {
+    Failure::operation(format!("cannot remove {}: {error}", path.display()))
+}
+
+/// Returns `true` if a file is at the path. Refuses one that this program did not create.
+fn check_own(path: &Path, is_own: fn(&[u8]) -> bool) -> Result<bool, Failure> {
+    // Of a link itself: this program creates none.
+    let is_regular = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        metadata => metadata.is_ok_and(|metadata| metadata.is_file()),
+    };
+    let read = || Environment::process().read_file_now(path, MAX_FILE);
+    match is_regular && read().is_ok_and(|contents| is_own(&contents)) {
+        true => Ok(true),
+        false => {
+            let message = format!("{} is not a file of an endpoint", path.display());
+            Err(Failure::operation(message).with_hint("move it away, or use another --directory"))
+        }
+    }
+}
+
+fn is_empty(contents: &[u8]) -> bool {
+    contents.is_empty()
 }
 
 /// Creates the folder if it does not exist, and checks that no other user can replace its files.
@@ -119,11 +201,6 @@ fn create_folder(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    private_files::write(path, text.as_bytes())
-        .map_err(|error| Failure::operation(format!("cannot write {}: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -171,15 +248,76 @@ mod tests {
     }
 
     #[test]
-    fn left_over_link_is_not_followed() {
+    fn files_of_other_programs_are_refused() {
+        for name in [TOKEN, CONFIG, CREDENTIALS, LOCK] {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, victim) = (folder.path().join(name), folder.path().join("victim"));
+            fs::write(&victim, "").unwrap();
+            let token = AuthToken::random().unwrap();
+            let create = || {
+                let error = ClientFiles::create(Some(folder.path()), &token).unwrap_err();
+                let message = error.message();
+                assert!(message.contains(name) && message.ends_with("not a file of an endpoint"));
+            };
+            fs::write(&path, "[default]").unwrap();
+            create();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "[default]");
+            fs::remove_file(&path).unwrap();
+            // A link to a file with valid contents is refused as well.
+            symlink(&victim, &path).unwrap();
+            create();
+            assert!(path.is_symlink() && victim.exists(), "{name}");
+            fs::remove_file(&path).unwrap();
+            let left: Vec<_> =
+                fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect();
+            assert_eq!(left, [victim], "{name}");
+        }
+    }
+
+    #[test]
+    fn files_that_others_replace_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let victim = folder.path().join("victim");
-        fs::write(&victim, "precious").unwrap();
-        symlink(&victim, folder.path().join("token")).unwrap();
         let token = AuthToken::random().unwrap();
         let files = ClientFiles::create(Some(folder.path()), &token).unwrap();
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        assert!(files.token().symlink_metadata().unwrap().is_file());
+        let (config, credentials) = (files.config(), files.credentials());
+        // Written to in place, and replaced by another file.
+        fs::write(&config, "[default]").unwrap();
+        fs::rename(&credentials, folder.path().join("old")).unwrap();
+        fs::write(&credentials, "").unwrap();
+        files.remove().unwrap();
+        assert_eq!(fs::read_to_string(config).unwrap(), "[default]");
+        assert!(credentials.exists());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn folder_in_use_is_refused_until_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let create = || {
+            let token = AuthToken::random().unwrap();
+            ClientFiles::create(Some(folder.path()), &token).map(|files| (files, token))
+        };
+        let (first, token) = create().unwrap();
+        let error = create().unwrap_err();
+        assert!(error.message().contains("another endpoint has its files there"), "{error}");
+        assert_eq!(fs::read_to_string(first.token()).unwrap(), token.expose());
+        assert!(first.config().exists() && first.credentials().exists());
+        first.remove().unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        create().unwrap();
+    }
+
+    #[test]
+    fn files_of_a_killed_endpoint_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (AuthToken::random().unwrap(), AuthToken::random().unwrap());
+        for (name, text) in [(TOKEN, first.expose()), (CONFIG, ""), (CREDENTIALS, ""), (LOCK, "")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let files = ClientFiles::create(Some(folder.path()), &second).unwrap();
+        assert_eq!(fs::read_to_string(files.token()).unwrap(), second.expose());
+        files.remove().unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     }
 
     #[test]

@@ -69,19 +69,19 @@ impl Refusal {
             Self::ForeignHost => "the request is not for this endpoint",
             Self::ForeignUser => "the client is not a process of the user that runs the endpoint",
             Self::NotFound => "no role is served at this path",
-            Self::Method => "the only method is GET",
+            Self::Method => "the path has no such method",
             Self::RateLimit => "too many requests",
         }
     }
 
     /// Returns the response. It closes the connection, since the bytes after a refused request may
-    /// be its body, and may as well be another request.
-    pub(crate) fn response(self) -> HttpResponse {
+    /// be its body, and may as well be another request. `methods` are those of the path.
+    pub(crate) fn response(self, methods: &'static str) -> HttpResponse {
         let mut response = error(self.status(), self.code(), self.message());
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         if self == Self::Method {
-            headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
         }
         response
     }

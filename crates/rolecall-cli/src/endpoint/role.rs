@@ -40,20 +40,13 @@ impl ServedRole {
             let hint = "use `assume` or `exec` without --refresh, with a longer --duration";
             return Err(Failure::usage(message).with_hint(hint));
         }
-        Self::new(RoutePath::of_arguments(), arguments, &mut Bases::default())
+        Self::new(RoutePath::of_arguments(), arguments, &mut Bases::new())
     }
 
     /// Creates the role of an entry of the configuration file.
     pub(super) fn configured(entry: RoleEntry, bases: &mut Bases) -> Result<Self, Failure> {
-        let path = entry.path.clone();
-        let created = Self::new(path.clone(), &entry.arguments(), bases);
-        // The file is what is wrong, and not the arguments of the command.
-        let role = created.map_err(|failure| match failure {
-            Failure::Usage { message, hint } | Failure::Operation { message, hint } => {
-                Failure::Operation { message: format!("{path}: {message}"), hint }
-            }
-            other => other,
-        })?;
+        let created = Self::new(entry.path.clone(), &entry.arguments(), bases);
+        let role = created.map_err(|failure| entry.failure(failure))?;
         Ok(Self { entry: Some(entry), ..role })
     }
 
@@ -93,13 +86,8 @@ impl ServedRole {
         self.provider.status()
     }
 
-    /// Returns `true` if no problem is known.
-    ///
-    /// A role without a session whose last fetch failed has a problem until a fetch succeeds, and
-    /// not only until the next one begins: monitoring that asks in between would see it recover.
     pub(crate) fn is_healthy(&self) -> bool {
-        let status = self.status();
-        status.is_healthy() && (status.state.has_session() || status.last_error.is_none())
+        self.status().is_healthy()
     }
 
     /// Fetches the first session, so that the first client does not wait for it.

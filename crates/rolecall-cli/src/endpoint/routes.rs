@@ -81,17 +81,22 @@ impl Routes {
     }
 
     /// Creates the routes of a configuration file. Entries that did not change keep their role of
-    /// `old`, and with it the cached session.
+    /// `old`, and with it the cached session. The contents of the files that they name are a part
+    /// of entries and base credentials.
     pub(crate) fn configured(entries: Vec<RoleEntry>, old: &Self) -> Result<Self, Failure> {
-        let kept = |entry: &RoleEntry| {
-            old.get(entry.path.as_str()).filter(|role| role.entry() == Some(entry))
-        };
-        let mut bases = Bases::default();
-        entries.iter().filter_map(kept).for_each(|role| bases.keep(role.base()));
+        let mut bases = Bases::new();
+        let kept: Vec<Option<&Arc<ServedRole>>> = entries
+            .iter()
+            .map(|entry| {
+                let role = old.get(entry.path.as_str())?;
+                (role.entry() == Some(entry) && bases.is_current(role.base())).then_some(role)
+            })
+            .collect();
+        kept.iter().flatten().for_each(|role| bases.keep(role.base()));
         let mut routes = BTreeMap::new();
-        for entry in entries {
+        for (entry, kept) in entries.into_iter().zip(kept) {
             let path = entry.path.to_string();
-            let role = match kept(&entry) {
+            let role = match kept {
                 Some(role) => Arc::clone(role),
                 None => Arc::new(ServedRole::configured(entry, &mut bases)?),
             };

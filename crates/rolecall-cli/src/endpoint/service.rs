@@ -1,12 +1,13 @@
 //! What the endpoint answers to a request.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, TRANSFER_ENCODING};
-use hyper::{HeaderMap, Method, Request};
+use hyper::{HeaderMap, Request};
 
 use super::connections::{Connection, Connections};
 use super::host::{self, HostError};
@@ -14,13 +15,13 @@ use super::pages;
 use super::peer::Peers;
 use super::rate::RateLimit;
 use super::response::{self, HttpResponse, Refusal};
-use super::routes::Routes;
+use super::routes::{RESERVED, Routes};
 use super::token::AuthToken;
 
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    port: u16,
+    address: SocketAddr,
     token: AuthToken,
     peers: Peers,
     routes: RwLock<Arc<Routes>>,
@@ -39,7 +40,8 @@ struct Limits {
 }
 
 impl Endpoint {
-    pub(crate) fn new(port: u16, token: AuthToken, peers: Peers, routes: Routes) -> Self {
+    /// Creates the endpoint that listens on an address.
+    pub(crate) fn new(address: SocketAddr, token: AuthToken, peers: Peers, routes: Routes) -> Self {
         let now = Instant::now();
         let limits = Limits {
             with_token: RateLimit::new(500, 1000, now),
@@ -47,7 +49,7 @@ impl Endpoint {
             pages: RateLimit::new(20, 100, now),
         };
         Self {
-            port,
+            address,
             token,
             peers,
             routes: RwLock::new(Arc::new(routes)),
@@ -88,7 +90,7 @@ impl Endpoint {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 tracing::debug!(code = refusal.code(), "the endpoint refused a request");
-                refusal.response()
+                refusal.response(methods(request.uri().path()))
             }
         }
     }
@@ -114,12 +116,13 @@ impl Endpoint {
 
     /// Checks what holds for every request. Nothing here depends on the token.
     fn check_form(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
-        match host::check(request.headers(), request.uri(), self.port) {
+        match host::check(request.headers(), request.uri(), self.address) {
             Ok(()) => {}
             Err(HostError::NotOne) => return Err(Refusal::Malformed),
             Err(HostError::Foreign) => return Err(Refusal::ForeignHost),
         }
-        if request.method() != Method::GET {
+        let mut methods = methods(request.uri().path()).split(", ");
+        if !methods.any(|method| method == request.method().as_str()) {
             return Err(Refusal::Method);
         }
         // A body could be another request, to a program that reads its length differently.
@@ -165,6 +168,15 @@ impl Endpoint {
             true => Ok(()),
             false => Err(Refusal::ForeignUser),
         }
+    }
+}
+
+/// Returns the methods of a path, as the header `Allow` lists them. Monitoring asks for the head of
+/// a page alone; the server then sends no body.
+fn methods(path: &str) -> &'static str {
+    match RESERVED.contains(&path) {
+        true => "GET, HEAD",
+        false => "GET",
     }
 }
 

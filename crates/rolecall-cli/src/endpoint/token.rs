@@ -21,6 +21,12 @@ impl AuthToken {
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
+    /// Returns `true` if a file with these contents is one with a token.
+    pub(crate) fn is_token(contents: &[u8]) -> bool {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        contents.len() == 2 * BYTES && contents.iter().all(is_digit)
+    }
+
     /// Returns `true` if a client sent this token.
     ///
     /// The comparison takes the same time for every value of the right length, so that its duration
@@ -50,6 +56,9 @@ mod tests {
         let token = AuthToken::random().unwrap();
         let text = token.expose().to_owned();
         assert_eq!(text.len(), 64);
+        assert!(AuthToken::is_token(text.as_bytes()));
+        assert!(!AuthToken::is_token(&text.as_bytes()[1..]));
+        assert!(!AuthToken::is_token(text.to_uppercase().replace('0', "G").as_bytes()));
         assert!(token.matches(text.as_bytes()));
         let flipped = |index: usize| {
             let mut bytes = text.clone().into_bytes();

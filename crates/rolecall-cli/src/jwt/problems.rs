@@ -5,8 +5,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use rolecall::policy::WebIdentityClaims;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Jwt;
 use crate::time::{distance, duration, timestamp};
@@ -94,7 +95,10 @@ fn check_identity(jwt: &Jwt, problems: &mut Problems) {
     match jwt.text("iss") {
         None => problems.error("there is no issuer (iss)", hint),
         Some(issuer) if !issuer.starts_with("https://") && issuer != "accounts.google.com" => {
-            let hint = "configure the issuer with a URL that begins with https://";
+            let hint = match is_local(issuer) {
+                true => "use it with a local AWS alone: IAM registers https URLs only",
+                false => "configure the issuer with a URL that begins with https://",
+            };
             problems.error(format!("the issuer {issuer:?} is not an https URL"), hint);
         }
         Some(_) => {}
@@ -115,6 +119,12 @@ fn check_identity(jwt: &Jwt, problems: &mut Problems) {
         }
         _ => {}
     }
+}
+
+/// Returns `true` for an issuer on this machine, without TLS, as a local AWS has one.
+fn is_local(issuer: &str) -> bool {
+    let claims = Map::from_iter([("iss".to_owned(), Value::from(issuer))]);
+    issuer.starts_with("http://") && WebIdentityClaims::parse(&claims).is_ok()
 }
 
 fn check_times(jwt: &Jwt, now: SystemTime, problems: &mut Problems) {
@@ -214,6 +224,7 @@ mod tests {
             (sound(), |v| v["x"] = "x".repeat(20_000).into(), "", Error, "STS accepts at most"),
             (sound(), |v| v["iss"] = Value::Null, "", Error, "there is no issuer (iss)"),
             (sound(), |v| v["iss"] = "a.example".into(), "", Error, "is not an https URL"),
+            (sound(), |v| v["iss"] = "http://localhost".into(), "", Error, "is not an https URL"),
             (sound(), |v| v["sub"] = "".into(), "", Error, "there is no subject (sub)"),
             (sound(), |v| v["aud"] = json!([]), "", Error, "there is no audience (aud)"),
             (sound(), |v| v["aud"] = "vault".into(), "", Warning, "the audience is [\"vault\"]"),

@@ -3,10 +3,20 @@
 /// How much further than its first line a paragraph is indented.
 const HANGING: usize = 2;
 
+/// Breaks a paragraph, whose first line is indented, as [`column()`] breaks a text. The lines begin
+/// with their indent.
+pub(crate) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
+    break_lines(text, indent, HANGING, width)
+}
+
 /// Breaks a text at its spaces, so that its lines have at most `width` characters.
 ///
 /// A word that is longer, such as an ARN, stays whole: a person may want to copy it.
-pub(crate) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
+pub(super) fn column(text: &str, width: usize) -> Vec<String> {
+    break_lines(text, 0, 0, width)
+}
+
+fn break_lines(text: &str, indent: usize, hanging: usize, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for part in text.lines() {
         let mut line = String::new();
@@ -16,7 +26,7 @@ pub(crate) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
                 lines.push(std::mem::take(&mut line));
             }
             if line.is_empty() {
-                let hanging = if lines.is_empty() { 0 } else { HANGING };
+                let hanging = if lines.is_empty() { 0 } else { hanging };
                 line = " ".repeat(indent + hanging);
             } else {
                 line.push(' ');
@@ -48,5 +58,6 @@ mod tests {
         assert_eq!(wrap("a b", 0, 3), ["a b"]);
         assert_eq!(wrap("a\nb", 0, 80), ["a", "  b"]);
         assert_eq!(wrap("", 2, 80), Vec::<String>::new());
+        assert_eq!(column(&format!("of {arn} in"), 20), ["of", arn, "in"]);
     }
 }

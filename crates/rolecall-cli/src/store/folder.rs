@@ -1,12 +1,12 @@
 //! The folder of the store, whose files only their owner can read.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::private_files;
+use crate::private_files::{self, private};
 
 /// The folder that contains the entries, the locks and the key.
 #[derive(Clone, Debug)]
@@ -117,20 +117,11 @@ impl Folder {
 
 #[cfg(unix)]
 mod permissions {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 
-    use rustix::fs::OFlags;
-
-    use super::{DirBuilder, File, Metadata, OpenOptions, Path, fs, io};
+    use super::{DirBuilder, Metadata, Path, fs, io};
 
     const OTHERS: u32 = 0o077;
-
-    /// Opens without following a link, without waiting for the other end of a pipe, and creates
-    /// files for this user alone.
-    pub(in crate::store) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-        options.mode(0o600).custom_flags(flags.cast_signed())
-    }
 
     pub(super) fn private_folder(builder: &mut DirBuilder) -> &mut DirBuilder {
         builder.mode(0o700)
@@ -149,26 +140,12 @@ mod permissions {
     pub(super) fn is_private(metadata: &Metadata) -> bool {
         metadata.mode() & OTHERS == 0
     }
-
-    /// Returns `true` if this open file is the one at the path.
-    pub(in crate::store) fn is_at(file: &File, path: &Path) -> bool {
-        let same =
-            |one: Metadata, other: Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
-        match (file.metadata(), fs::symlink_metadata(path)) {
-            (Ok(one), Ok(other)) => same(one, other),
-            _ => false,
-        }
-    }
 }
 
 /// Elsewhere, the folder inherits the access rules of the user's own folder.
 #[cfg(not(unix))]
 mod permissions {
-    use super::{DirBuilder, File, Metadata, OpenOptions, Path, io};
-
-    pub(in crate::store) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-        options
-    }
+    use super::{DirBuilder, Metadata, Path, io};
 
     pub(super) fn private_folder(builder: &mut DirBuilder) -> &mut DirBuilder {
         builder
@@ -185,13 +162,8 @@ mod permissions {
     pub(super) fn is_private(_: &Metadata) -> bool {
         true
     }
-
-    pub(in crate::store) fn is_at(_: &File, path: &Path) -> bool {
-        path.exists()
-    }
 }
 
-pub(super) use self::permissions::{is_at, private};
 use self::permissions::{is_owned, is_private, make_private, private_folder};
 
 #[cfg(test)]

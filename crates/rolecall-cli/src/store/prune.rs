@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::folder::Folder;
-use super::lock::Lock;
+use crate::lock::Lock;
 
 /// The number of sessions that are kept.
 const MAX_ENTRIES: usize = 256;
 /// A session of a role lasts 12 hours at most. An older file contains none that is valid.
 const MAX_AGE: Duration = Duration::from_secs(13 * 3600);
-/// A process that writes a file does so within seconds. An older one has ended.
+/// A process that writes a file does so within seconds, and one that waits for the lock reads a
+/// failure within minutes. An older one has ended.
 const MAX_WRITE_TIME: Duration = Duration::from_secs(3600);
 
 /// Removes expired sessions, the oldest ones above the limit, and what processes left that were
@@ -23,11 +24,12 @@ pub(super) fn prune(folder: &Folder, now: SystemTime) {
     let has_extension = |name: &str, extension: &str| {
         Path::new(name).extension().is_some_and(|other| other == extension)
     };
+    let is_short_lived = |name: &str| has_extension(name, "tmp") || has_extension(name, "failure");
     let mut sessions = Vec::new();
     for (name, modified) in &files {
         if has_extension(name, "session") {
             sessions.push((age(*modified), name));
-        } else if has_extension(name, "tmp") && age(*modified) > MAX_WRITE_TIME {
+        } else if is_short_lived(name) && age(*modified) > MAX_WRITE_TIME {
             let _ = fs::remove_file(folder.path(name));
         }
     }
@@ -83,6 +85,8 @@ mod tests {
             ("held.lock", day),
             ("new.session-1-1.tmp", now),
             ("new.session-2-2.tmp", hours),
+            ("new.failure", now),
+            ("old.failure", hours),
             ("future.session", now + MAX_AGE),
             ("key", day),
             ("other", day),
@@ -96,6 +100,7 @@ mod tests {
             "future.session",
             "held.lock",
             "key",
+            "new.failure",
             "new.lock",
             "new.session",
             "new.session-1-1.tmp",

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::folder::{Fault, Folder};
 #[cfg(any(test, feature = "keyring"))]
 use super::keyring;
-use super::lock::{Lock, LockError};
+use crate::lock::{Lock, LockError};
 
 const FILE: &str = "key";
 const LENGTH: usize = 32;

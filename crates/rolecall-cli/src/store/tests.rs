@@ -48,12 +48,22 @@ fn run_with(
     entry: &Entry,
     fetched: Result<Fetched, Failure>,
 ) -> (Result<String, String>, usize, Vec<String>) {
+    run_since(entry, Failures::before_call(&entry.folder, &entry.key), fetched)
+}
+
+/// Runs a call that has begun already.
+fn run_since(
+    entry: &Entry,
+    before: Failures<'_>,
+    fetched: Result<Fetched, Failure>,
+) -> (Result<String, String>, usize, Vec<String>) {
     let (fetches, notes) = (Cell::new(0), RefCell::new(Vec::new()));
-    let fetch = || {
+    let fetch = |_| {
         fetches.set(fetches.get() + 1);
         fetched
     };
-    let result = entry.session(fetch, |note| notes.borrow_mut().push(note.to_owned()));
+    let note = |note: &str| notes.borrow_mut().push(note.to_owned());
+    let result = entry.session_since(before, fetch, note);
     let id = result.map(|session| session.access_key_id().to_owned());
     (id.map_err(|failure| failure.to_string()), fetches.get(), notes.into_inner())
 }
@@ -144,6 +154,102 @@ fn held_lock_is_given_up_unless_a_code_is_asked_for() {
     assert!(error.unwrap_err().contains("waits for the MFA code"));
     store(&entry, "OLD", 50 * MINUTE);
     assert_eq!(run(&other, denied()).0, Ok("OLD".to_owned()), "reading needs no lock");
+}
+
+/// Returns the time limit that a fetch gets.
+fn limit_of_fetch(entry: &Entry) -> Option<Duration> {
+    let limit = Cell::new(None);
+    let fetch = |given| {
+        limit.set(given);
+        Err(Failure::operation("denied"))
+    };
+    let _ = entry.session(fetch, |_| ());
+    limit.get()
+}
+
+#[test]
+fn replacement_of_valid_session_is_limited() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_mfa = entry(&folder, true);
+    let entry = entry(&folder, false);
+    assert_eq!(limit_of_fetch(&entry), None);
+    store(&entry, "OLD", Duration::ZERO);
+    assert_eq!(limit_of_fetch(&entry), None);
+    store(&entry, "OLD", 4 * MINUTE);
+    assert!(limit_of_fetch(&entry).is_some_and(|limit| limit <= DUE_LIMIT));
+    store(&entry, "OLD", MINUTE / 2);
+    assert_eq!(limit_of_fetch(&with_mfa), None, "a person enters the code");
+}
+
+#[test]
+fn held_lock_leaves_valid_session_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    for asks_for_mfa in [false, true] {
+        let entry = entry(&folder, asks_for_mfa);
+        store(&entry, "OLD", MINUTE / 2);
+        let path = entry.folder.path(&entry.key.file_name("lock"));
+        let _held = Lock::acquire(&path, Duration::ZERO).unwrap();
+        let (id, fetches, notes) = run(&entry, new());
+        assert_eq!((id, fetches), (Ok("OLD".to_owned()), 0));
+        let [note] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(note.contains("is not replaced: another process has held the lock"), "{note}");
+    }
+}
+
+#[test]
+fn session_that_expires_during_the_wait_is_not_returned() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = entry(&folder, false);
+    store(&entry, "OLD", Duration::from_millis(500));
+    let fetch = |_| {
+        std::thread::sleep(Duration::from_millis(600));
+        Err(Failure::operation("denied"))
+    };
+    let result = entry.session(fetch, |_| ());
+    assert_eq!(result.unwrap_err().to_string(), "denied");
+}
+
+/// Runs a call that waits for the lock while the failure of a fetch is recorded.
+fn wait_for_failure(entry: &Entry, is_of_limited_fetch: bool) -> (Result<String, String>, usize) {
+    entry.folder.create().unwrap();
+    let (key, _) = StoreKey::read_or_create(&entry.folder, KeyPlace::File).unwrap();
+    let path = entry.folder.path(&entry.key.file_name("lock"));
+    let held = Lock::acquire(&path, Duration::ZERO).unwrap();
+    std::thread::scope(|scope| {
+        let (begun, begins) = std::sync::mpsc::channel();
+        let waiting = scope.spawn(move || {
+            let before = Failures::before_call(&entry.folder, &entry.key);
+            begun.send(()).unwrap();
+            let denied = Err(Failure::operation("denied"));
+            let (result, fetches, _) = run_since(entry, before, denied);
+            (result, fetches)
+        });
+        begins.recv().unwrap();
+        let failures = Failures::before_call(&entry.folder, &entry.key);
+        failures.record(&key, &Failure::operation("frozen"), is_of_limited_fetch);
+        drop(held);
+        waiting.join().unwrap()
+    })
+}
+
+#[test]
+fn failure_is_shared_with_calls_that_waited() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry_of = |asks_for_mfa| Entry { lock_limit: LOCK_LIMIT, ..entry(&folder, asks_for_mfa) };
+    let entry = entry_of(false);
+    let frozen = || Err("frozen".to_owned());
+    assert_eq!(wait_for_failure(&entry, false), (frozen(), 0));
+    // A call that begins now, and one that asks for another code.
+    let (error, fetches, _) = run(&entry, denied());
+    assert_eq!((error, fetches), (Err("denied".to_owned()), 1));
+    assert_eq!(wait_for_failure(&entry_of(true), false), (Err("denied".to_owned()), 1));
+    // Two seconds are too few without a session.
+    assert_eq!(wait_for_failure(&entry, true), (Err("denied".to_owned()), 1));
+    store(&entry, "OLD", 4 * MINUTE);
+    assert_eq!(wait_for_failure(&entry, true), (Ok("OLD".to_owned()), 0));
+    assert_eq!(run(&entry, new()).0, Ok("NEW".to_owned()));
+    let file = entry.folder.path(&entry.key.file_name("failure"));
+    assert!(!file.exists(), "the session was replaced");
 }
 
 #[test]

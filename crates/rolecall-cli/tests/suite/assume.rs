@@ -50,6 +50,7 @@ async fn contradictory_options_are_refused() {
     let file = setup.write("token", "x");
     for (arguments, message) in [
         (&["--external-id", "3=xx"][..], "--external-id 3=xx is for a role that is not there"),
+        (&["--external-id", "0=xx"], "--external-id 0=xx is for a role that is not there"),
         (
             &["--external-id", "xx", "--external-id", "2=yy"],
             "role 2 has more than one --external-id",
@@ -71,6 +72,23 @@ async fn contradictory_options_are_refused() {
         assert!(error.contains(message), "{arguments:?}: {error}");
     }
     assert_eq!(setup.world.aws.calls().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_policy_file_is_refused() {
+    let setup = Setup::start().await;
+    let large = setup.write("large.json", &" ".repeat(65 * 1024));
+    let missing = setup.write("x", "") + "\u{1b}[31m";
+    let binary = setup.write("binary.json", "");
+    std::fs::write(&binary, b"{}\xff").unwrap();
+    for (file, fault) in [
+        (&large, "large.json has more than 65536 bytes, the most that is read"),
+        (&missing, "x\u{fffd}[31m: No such file"),
+        (&binary, "binary.json is not UTF-8 text: see the byte at offset 2"),
+    ] {
+        let error = setup.run(&setup.user(), &["assume", HUB, "--policy", file]).await.failed(1);
+        assert!(error.contains(fault), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

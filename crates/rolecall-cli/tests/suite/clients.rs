@@ -55,6 +55,60 @@ async fn profile_is_used_by_the_sdk_for_javascript() {
     assert_eq!(setup.world.aws.count("GetCallerIdentity"), 6);
 }
 
+/// Loads the session in a shell of another identity.
+const ASSUME: &str = r#"
+    eval "$("$ROLECALL" assume "$ROLE" --base profile:ann --format export)"
+    exec node "$@"
+"#;
+/// Loads the variables of the endpoint in a shell of another identity.
+const SERVE: &str = r#"
+    "$ROLECALL" serve "$ROLE" --base profile:ann --format export > "$HOME/lines" & server=$!
+    until [ -s "$HOME/lines" ]; do sleep 0.05; done
+    . "$HOME/lines"
+    node "$@"; status=$?
+    kill "$server"; wait "$server"; exit "$status"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loaded_lines_win_over_other_identities_in_javascript() {
+    if rolecall_tests::is_left_out("npm") {
+        return;
+    }
+    let setup = Setup::start().await;
+    write_profiles(&setup, &format!("--base profile:ann {HUB}"));
+    let keys = setup.world.aws.user_credentials(SHOP, "ann").unwrap();
+    let pod = setup.pod();
+    let of_pod = |name: &str| pod.iter().find(|(other, _)| other == name).unwrap().1.as_str();
+    // The SDK prefers each of these to what is loaded.
+    let profile = [("AWS_PROFILE", "ann"), ("AWS_ACCOUNT_ID", "999999999999")];
+    let access_key = [
+        ("AWS_ACCESS_KEY_ID", keys.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key()),
+        ("AWS_ACCOUNT_ID", "999999999999"),
+    ];
+    let web_identity = ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+    let web_identity = web_identity.map(|name| (name, of_pod(name)));
+    for (script, stale) in [
+        (ASSUME, &profile[..]),
+        (SERVE, &profile),
+        (SERVE, &access_key),
+        (SERVE, &web_identity),
+        (SERVE, &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/stale")]),
+    ] {
+        let edit = |command: &mut Command| {
+            command.args(["-c", script, "sh"]).env_remove("AWS_PROFILE");
+            command.env("ROLECALL", env!("CARGO_BIN_EXE_rolecall")).env("ROLE", HUB);
+            add_identity_script(command, &["1"]);
+            command.envs(stale.iter().copied());
+        };
+        let run = setup.run_client("sh", edit).await;
+        assert_eq!(run.out, format!("{HUB_SESSION}\n"), "{stale:?}: {}", run.err);
+        assert_eq!(run.code, Some(0), "{stale:?}: {}", run.err);
+        // The shell waits for the file of this run.
+        let _ = std::fs::remove_file(setup.home.path().join("lines"));
+    }
+}
+
 /// Role that can use the bucket `shop-state`.
 pub(crate) const STATE: &str = "arn:aws:iam::111122223333:role/state";
 pub(crate) const STATE_SESSION: &str = "arn:aws:sts::111122223333:assumed-role/state/suite";

@@ -60,7 +60,9 @@ impl Setup {
     /// Returns the command with these variables and no others of AWS.
     pub(crate) fn command(&self, variables: &[(String, String)]) -> Command {
         let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
-        command.env("HOME", self.home.path()).envs(variables.iter().cloned());
+        // A command that is killed leaves its temporary files, which are removed with the home.
+        command.env("HOME", self.home.path()).env("TMPDIR", self.home.path());
+        command.envs(variables.iter().cloned());
         command
     }
 
@@ -98,6 +100,14 @@ pub(crate) async fn finish(mut command: Command, input: &str) -> Finished {
     let ended = tokio::time::timeout(LIMIT, run).await;
     let ended = ended.unwrap_or_else(|_| panic!("{} did not end", program.display()));
     Finished::from(ended.unwrap())
+}
+
+/// Runs a command whose standard output is closed, as by `head`.
+pub(crate) fn finish_without_reader(mut command: Command) -> Finished {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    Finished::from(command.output().unwrap())
 }
 
 fn not_started(program: &OsStr, error: &std::io::Error) -> ! {

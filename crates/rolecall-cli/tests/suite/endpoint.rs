@@ -146,6 +146,7 @@ pub(crate) fn signal(id: u32, name: &str) {
     let id = rustix::process::Pid::from_raw(id.try_into().unwrap()).unwrap();
     let all = [
         ("HUP", rustix::process::Signal::HUP),
+        ("KILL", rustix::process::Signal::KILL),
         ("INT", rustix::process::Signal::INT),
         ("QUIT", rustix::process::Signal::QUIT),
         ("TERM", rustix::process::Signal::TERM),

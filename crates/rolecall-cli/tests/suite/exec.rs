@@ -12,10 +12,11 @@ use crate::command::{Setup, finish};
 use crate::endpoint::signal;
 
 /// Variables of other identities, which the program must not see.
-const STALE: [(&str, &str); 12] = [
+const STALE: [(&str, &str); 13] = [
     ("AWS_SESSION_TOKEN", "stale"),
     ("AWS_SECURITY_TOKEN", "stale"),
     ("AWS_ACCOUNT_ID", "999999999999"),
+    ("AWS_CREDENTIAL_SCOPE", "stale"),
     ("AWS_ACCESS_KEY", "stale"),
     ("AWS_SECRET_KEY", "stale"),
     ("AWS_PROFILE", "stale"),
@@ -31,8 +32,7 @@ const STALE: [(&str, &str); 12] = [
 async fn environment(setup: &Setup, arguments: &[&str]) -> BTreeMap<String, String> {
     setup.write(".aws/config", "[profile stale]\nregion = us-west-2\n");
     let mut variables = setup.pod();
-    let own = |name: &str| name != "AWS_SESSION_TOKEN" && name != "AWS_ACCOUNT_ID";
-    let stale = STALE.iter().filter(|(name, _)| own(name));
+    let stale = STALE.iter().filter(|(name, _)| *name != "AWS_SESSION_TOKEN");
     variables.extend(stale.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let mut command = setup.command(&variables);
     command.args(["exec", "--base", "web-identity"]).args(arguments).args(["--", "env", "-0"]);
@@ -51,6 +51,7 @@ async fn program_has_session_and_no_other_identity() {
     let environment = environment(&setup, &[HUB]).await;
     let expected = [
         "AWS_ACCESS_KEY_ID",
+        "AWS_ACCOUNT_ID",
         "AWS_CREDENTIAL_EXPIRATION",
         "AWS_DEFAULT_REGION",
         "AWS_EC2_METADATA_DISABLED",
@@ -62,6 +63,7 @@ async fn program_has_session_and_no_other_identity() {
     assert_eq!(names_of_aws(&environment), expected);
     assert_eq!(environment["AWS_DEFAULT_REGION"], "eu-west-1");
     assert!(environment["AWS_ACCESS_KEY_ID"].starts_with("ASIA"));
+    assert_eq!(environment["AWS_ACCOUNT_ID"], "444455556666");
 }
 
 #[tokio::test(flavor = "multi_thread")]

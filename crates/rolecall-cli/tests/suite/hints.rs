@@ -32,6 +32,11 @@ async fn hints_name_options_and_variables() {
         (&user, &["assume", HUB], "such as eu-west-1, or use --region"),
         (&pod, &["assume", HUB], "such as eu-west-1, or use --region"),
         (&setup.user(), &["assume", china], "use --region with a Region of its partition"),
+        (
+            &setup.user(),
+            &["credential-process", HUB, "--token-file", "/nope"],
+            "check the path, and that",
+        ),
         (&setup.pod(), &["exec", HUB, "--duration", "2h", "--", "true"], "one hour or less"),
         (&setup.pod(), &["serve", HUB, "--duration", "2h"], "one hour or less"),
     ] {

@@ -13,6 +13,8 @@ mod doctor;
 mod endpoint;
 mod exec;
 mod folder;
+#[cfg(unix)]
+mod frozen_sts;
 mod help;
 mod hints;
 mod policy_account;
@@ -40,6 +42,8 @@ mod status_page;
 mod store;
 #[cfg(unix)]
 mod store_faults;
+#[cfg(unix)]
+mod terminal;
 mod token;
 #[cfg(target_os = "linux")]
 mod watched;

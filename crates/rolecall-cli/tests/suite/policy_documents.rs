@@ -16,6 +16,8 @@ const ANN: &str = "arn:aws:iam::111122223333:user/ann";
 #[tokio::test]
 async fn each_builder_is_reachable() {
     let mut all = String::new();
+    let folder = Folder::new();
+    let mut warned = Vec::new();
     for arguments in [
         &["trust", "account", "444455556666", "--external-id", "shop-4711"][..],
         &["trust", "account", "444455556666", "111122223333", "--mfa"],
@@ -186,8 +188,24 @@ async fn each_builder_is_reachable() {
     ] {
         let text = run_alone(&[&["policy"], arguments, &["--compact"]].concat()).await.ok();
         all.push_str(&format!("{}\n  {text}", arguments.join(" ")));
+        let own = ["--own-account", "111122223333", "--own-account", "444455556666"];
+        let check = [&["policy", "check", "-", "--output", "json"][..], &own].concat();
+        let run = folder.pipe(&check, &text).await;
+        let json: Value = serde_json::from_str(&run.out).unwrap();
+        for finding in json["files"][0]["findings"].as_array().unwrap() {
+            if finding["severity"] != "SUGGESTION" {
+                warned.push(format!("{}: {}", arguments.join(" "), finding["code"]));
+            }
+        }
     }
     insta::assert_snapshot!("policy_documents", all);
+    // The option asks for what the warning is about.
+    let any = format!("trust github --provider {GITHUB} --repository shop/api --any-workflow");
+    assert_eq!(
+        warned,
+        [format!("{any}: \"SPECIFIC_GITHUB_REPO_AND_BRANCH_RECOMMENDED\"")],
+        "the lints warn of what the command writes"
+    );
 }
 
 #[tokio::test]

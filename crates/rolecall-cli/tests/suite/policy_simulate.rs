@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::command::finish_without_reader;
 use crate::folder::Folder;
 
 fn line(id: &str, action: &str) -> String {
@@ -41,6 +42,19 @@ async fn requests_are_answered_in_order() {
     assert_eq!(answers(&text), answered);
     let text = folder.pipe(&["policy", "simulate", "--output", "json"], &input).await.ok();
     assert_eq!(answers(&text), answered);
+}
+
+/// `policy simulate --explain --output table | less` is for a person.
+#[tokio::test]
+async fn explicit_table_is_text_in_a_pipe() {
+    let input = line("read", "s3:GetObject") + &line("write", "s3:PutObject");
+    for arguments in [
+        &["policy", "simulate", "--output", "table"][..],
+        &["--output=table", "policy", "simulate"],
+    ] {
+        let text = Folder::new().pipe(arguments, &input).await.ok();
+        assert_eq!(text, "Allowed read\nImplicitlyDenied write\n");
+    }
 }
 
 /// The members of the answers are the same for every line, so that a program need not know whether
@@ -104,15 +118,16 @@ async fn bad_lines_are_answered_and_exit_with_1() {
     assert!(error.starts_with("error: cannot read absent: "), "{error}");
 }
 
-/// `head` closes its input, too.
+/// `head` closes its input, too. The exit code says whether all lines are good, which is not known
+/// before the last one.
 #[test]
 fn closed_output_ends_the_command() {
-    let folder = Folder::new().with("requests.jsonl", &line("read", "s3:GetObject"));
-    let mut command = folder.command(&["policy", "simulate", "requests.jsonl"]);
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    for (input, code) in [(line("read", "s3:GetObject"), 141), ("{\n".to_owned(), 1)] {
+        let folder = Folder::new().with("requests.jsonl", &input.repeat(10_000));
+        let command = folder.command(&["policy", "simulate", "requests.jsonl"]);
+        let run = finish_without_reader(command);
+        assert_eq!((run.code, run.err.as_str()), (Some(code), ""));
+    }
 }
 
 /// A command that runs, and a thread that reads its answers.

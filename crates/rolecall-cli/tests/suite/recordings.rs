@@ -2,21 +2,17 @@
 //!
 //! `cargo xtask recordings` draws the files of docs/recordings from the snapshots of these tests.
 
-use std::fs::File;
-use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use regex::Regex;
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::command::finish;
 use crate::folder::Folder;
 use crate::sandbox::Running;
+use crate::terminal::{Streams, run_in_terminal};
 use crate::token::{ISSUER, token, trust};
 
 /// Size of the terminal in columns and rows.
@@ -36,38 +32,13 @@ const VOLATILE: [(&str, &str); 8] = [
 ];
 
 /// Runs a command line in a terminal, and returns it with what it prints on standard output.
-///
-/// Standard error is no terminal, so that a slow machine shows no progress.
 fn record(line: &str, code: i32, prepare: impl FnOnce(&mut Command)) -> String {
     let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
-    command.args(line.split_whitespace().skip(1)).env("TERM", "xterm-256color");
+    command.args(line.split_whitespace().skip(1));
     prepare(&mut command);
-
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let (ws_col, ws_row) = SIZE;
-    tcsetwinsize(&terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    // Programs that other tests start meanwhile must not inherit it: they would keep it open.
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let end = rustix::fs::open(name, flags, Mode::empty()).unwrap();
-    command.stdin(end.try_clone().unwrap()).stdout(end).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    // The command has a copy of the other end. The terminal ends when no process has one.
-    drop(command);
-    let mut printed = Vec::new();
-    match File::from(terminal).read_to_end(&mut printed) {
-        Ok(_) => {}
-        // How Linux reports that no process has the other end.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {}
-        Err(error) => panic!("{error}"),
-    }
-    let output = child.wait_with_output().unwrap();
-    let printed = String::from_utf8(printed).unwrap().replace("\r\n", "\n");
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), error.as_str()), (Some(code), ""), "{printed}");
-    format!("$ {line}\n{printed}")
+    let run = run_in_terminal(command, Streams::InAndOut, SIZE);
+    assert_eq!((run.code, run.err.as_str()), (Some(code), ""), "{}", run.out);
+    format!("$ {line}\n{}", run.out)
 }
 
 /// Compares a recording with its snapshot.

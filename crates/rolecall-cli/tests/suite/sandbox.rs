@@ -55,8 +55,10 @@ impl Running {
         let script = format!("{environment}\n\"$0\" {arguments}");
         let mut command = rolecall_tests::clean(Command::new("sh"));
         command.env("HOME", self.temporary.path()).args(["-euc", &script]);
-        // A stale variable that SDKs rank before a web identity.
-        command.arg(env!("CARGO_BIN_EXE_rolecall")).env("AWS_PROFILE", "missing");
+        command.arg(env!("CARGO_BIN_EXE_rolecall"));
+        // Stale variables, the first of which SDKs rank before a web identity.
+        command.env("AWS_PROFILE", "missing").env("AWS_ACCOUNT_ID", "999999999999");
+        command.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/stale");
         finish(command, "").await
     }
 
@@ -89,7 +91,9 @@ impl Drop for Running {
 #[tokio::test]
 async fn environment_is_that_of_a_pod() {
     let mut sandbox = Running::start(&[]);
-    let environment = sandbox.environment("AWS_WEB_IDENTITY_TOKEN_FILE");
+    let environment = sandbox.environment("AWS_WEB_IDENTITY_TOKEN_FILE=");
+    let count = "--version >&2; env | grep -c 'stale\\|999999999999\\|missing' || true";
+    assert_eq!(sandbox.run(&environment, count).await.out, "0\n", "{environment}");
     let identity = sandbox.run(&environment, "whoami --output json").await.json();
     assert_eq!(identity["role"], "arn:aws:iam::111122223333:role/checkout");
     let call = sandbox.line();

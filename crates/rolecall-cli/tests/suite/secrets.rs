@@ -152,7 +152,9 @@ async fn run_all() -> Runs {
         texts.into_iter().chain(encoded).map(String::into_bytes).collect();
     secrets.push(key);
     let files = runner.all.iter().flat_map(|run| &run.ended.observed.files);
-    let tokens = files.filter(|(path, _)| path.ends_with("token"));
+    // Those of endpoints, and that of the sandbox.
+    let is_token = |path: &Path| path.ends_with("rolecall-token") || path.ends_with("token");
+    let tokens = files.filter(|(path, _)| is_token(path));
     let tokens: Vec<_> = tokens.flat_map(|(_, seen)| seen.contents.iter().cloned()).collect();
     secrets.extend(tokens.iter().cloned());
     let left = runner.all.last().unwrap().ended.observed.files.keys();
@@ -432,8 +434,8 @@ async fn files_are_written_as_a_whole() {
             let name = path.file_name().unwrap().to_str().unwrap();
             for contents in &seen.contents {
                 let is_whole = match name {
-                    // One of an endpoint, or that of the sandbox.
-                    "token" => contents.len() == 64 || contents == runs.sandbox_token.as_bytes(),
+                    "rolecall-token" => contents.len() == 64,
+                    "token" => contents == runs.sandbox_token.as_bytes(),
                     "sign-in.html" => contents.ends_with(b"</html>\n"),
                     "key" => contents.len() == 32,
                     _ if name.ends_with(".session") => contents.len() > 100,

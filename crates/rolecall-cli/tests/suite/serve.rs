@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rolecall_testkit::FaultRule;
-use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS};
+use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS, SHOP};
 use serde_json::{Value, json};
 
 use crate::command::{Setup, finish};
@@ -76,6 +76,34 @@ async fn pages_need_no_token_and_contain_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn head_of_pages_is_that_of_get_without_a_body() {
+    let setup = Setup::start().await;
+    let served = serve(&setup, &[HUB]);
+    let send = |method: &str, path: &str| {
+        let request = served.request(path).replace("GET", method);
+        Response::parse(&served.send(request.as_bytes()))
+    };
+    for path in ["/", "/healthz", "/metrics"] {
+        let (head, get) = (send("HEAD", path), send("GET", path));
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+        let kind = |answer: &Response| {
+            let mut lines = answer.head.lines().map(str::to_owned);
+            lines.find(|line| line.starts_with("content-type: "))
+        };
+        assert_eq!(kind(&head), kind(&get), "{path}");
+        let length = format!("content-length: {}", get.body.len());
+        // The others tell times and counts.
+        assert!(path != "/healthz" || head.head.contains(&length), "{head:?}");
+        let refused = send("POST", path);
+        assert_eq!(refused.status, 405, "{path}");
+        assert!(refused.head.contains("allow: get, head"), "{refused:?}");
+    }
+    let refused = send("HEAD", "/role");
+    assert_eq!((refused.status, refused.body.as_str()), (405, ""), "{refused:?}");
+    assert!(refused.head.lines().any(|line| line == "allow: get"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_of_every_level_contains_no_secret() {
     let setup = Setup::start().await;
     let served = serve(&setup, &[HUB, "-vvv"]);
@@ -107,12 +135,26 @@ async fn files_are_private_and_removed_on_stop() {
             names.push((file.file_name().into_string().unwrap(), file.metadata().unwrap().len()));
         }
         names.sort();
-        let expected = [("config", 0), ("credentials", 0), ("token", 64)];
+        let expected =
+            [("rolecall-config", 0), ("rolecall-credentials", 0), ("rolecall-token", 64)];
         assert_eq!(names, expected.map(|(name, length)| (name.to_owned(), length)));
         let (status, errors) = served.stop(signal);
         assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{signal}");
         assert!(!folder.exists(), "{signal}");
     }
+}
+
+/// The files of endpoints that tests kill must not stay in the machine's temporary folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_endpoint_leaves_files_in_its_tmpdir_only() {
+    let setup = Setup::start().await;
+    let served = serve(&setup, &[HUB]);
+    let file = served.token_file();
+    assert!(file.starts_with(setup.home.path()), "{}", file.display());
+    drop(served);
+    assert!(file.exists());
+    drop(setup);
+    assert!(!file.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,15 +183,65 @@ async fn settings_have_all_variables() {
     let served = serve(&setup, &[HUB, "--directory", folder.to_str().unwrap()]);
     let file = |name: &str| folder.canonicalize().unwrap().join(name).to_str().unwrap().to_owned();
     let expected: Value = json!([{ "path": "/role", "role": HUB, "environment": {
-        "AWS_CONFIG_FILE": file("config"),
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": file("token"),
+        "AWS_CONFIG_FILE": file("rolecall-config"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": file("rolecall-token"),
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": format!("http://{}/role", served.address()),
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_REGION": "eu-west-1",
-        "AWS_SHARED_CREDENTIALS_FILE": file("credentials"),
+        "AWS_SHARED_CREDENTIALS_FILE": file("rolecall-credentials"),
     } }]);
     assert_eq!(served.settings["roles"], expected);
     let (status, _) = served.stop("TERM");
+    assert!(status.success());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_keeps_files_of_other_programs() {
+    let setup = Setup::start().await;
+    let folder = setup.home.path().join(".aws");
+    let names = ["config", "credentials", "token"];
+    for name in names {
+        setup.write(&format!(".aws/{name}"), "# of the user\n");
+    }
+    let arguments = ["serve", HUB, "--directory", folder.to_str().unwrap()];
+    let is_kept = || {
+        names.iter().all(|name| fs::read(folder.join(name)).unwrap() == b"# of the user\n")
+            && fs::read_dir(&folder).unwrap().count() == names.len()
+    };
+    let served = serve(&setup, &arguments[1..]);
+    assert_eq!(served.session("/role")["RoleArn"], HUB);
+    let (status, _) = served.stop("TERM");
+    assert!(status.success() && is_kept());
+
+    let path = setup.write(".aws/rolecall-token", "of the user");
+    let error = setup.run(&setup.user(), &arguments).await.failed(1);
+    assert!(error.contains("/.aws/rolecall-token is not a file of an endpoint"), "{error}");
+    assert!(error.contains("hint: move it away, or use another --directory"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "of the user");
+    fs::remove_file(&path).unwrap();
+    assert!(is_kept());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_has_one_endpoint_at_a_time() {
+    let setup = Setup::start().await;
+    let folder = setup.home.path().join("endpoint");
+    let arguments = ["serve", HUB, "--directory", folder.to_str().unwrap()];
+    let first = serve(&setup, &arguments[1..]);
+    let token = first.token();
+    let error = setup.run(&setup.user(), &arguments).await.failed(1);
+    assert!(error.contains("another endpoint has its files there"), "{error}");
+    assert_eq!(first.token(), token);
+    assert_eq!(first.session("/role")["RoleArn"], HUB);
+
+    // What a killed endpoint leaves is no obstacle.
+    first.stop("KILL");
+    assert_eq!(fs::read_to_string(folder.join("rolecall-token")).unwrap(), token);
+    let second = serve(&setup, &arguments[1..]);
+    assert_ne!(second.token(), token);
+    assert_eq!(second.session("/role")["RoleArn"], HUB);
+    let (status, _) = second.stop("TERM");
     assert!(status.success());
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
@@ -187,6 +279,8 @@ async fn lines_of_a_format_are_evaluated_by_a_shell() {
 async fn arguments_that_cannot_be_served_are_refused() {
     let setup = Setup::start().await;
     let file = setup.write("roles.json", r#"{ "roles": [{ "path": "/../x", "roles": [] }] }"#);
+    let pipe = setup.home.path().join("pipe").to_str().unwrap().to_owned();
+    make_pipe(&pipe);
     for (arguments, code, message) in [
         (&["serve"][..], 2, "ROLE_ARN"),
         (&["serve", HUB, "--listen", "0.0.0.0:0"], 2, "not a loopback address"),
@@ -195,6 +289,7 @@ async fn arguments_that_cannot_be_served_are_refused() {
         (&["serve", "--config", &file, "--duration", "1h"], 2, "cannot be used with"),
         (&["serve", "--config", &file], 1, "`/../x` is not a valid path"),
         (&["serve", "--config", "missing.json"], 1, "cannot read missing.json"),
+        (&["serve", "--config", &pipe], 1, "it is not a regular file"),
         (&["serve", HUB, "--format", "dotenv", "--output", "json"], 2, "no output format \"json\""),
         (&["serve", HUB, "--mfa-serial", "GAHT12345678"], 2, "--mfa-serial cannot be used"),
         (&["serve", CLOSED], 1, "AccessDenied"),
@@ -236,6 +331,134 @@ async fn reload_replaces_roles_and_keeps_sessions() {
     assert_eq!(served.session("/hub"), hub);
     let (status, _) = served.stop("TERM");
     assert!(status.success());
+}
+
+// Other systems have one loopback address unless more are configured.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn any_loopback_address_can_be_served() {
+    let setup = Setup::start().await;
+    let served = serve(&setup, &[HUB, "--listen", "127.0.0.2:0"]);
+    assert!(served.address().to_string().starts_with("127.0.0.2:"), "{}", served.settings);
+    assert_eq!(served.session("/role")["RoleArn"], HUB);
+    let port = served.address().port();
+    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let request = served.request("/role").replace(&served.address().to_string(), &host);
+        assert_eq!(Response::parse(&served.send(request.as_bytes())).status, 403, "{host}");
+    }
+}
+
+/// What decides is what is in a policy, and not its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_applies_changed_policy() {
+    let setup = Setup::start().await;
+    let allow = |action: &str| {
+        let statement = json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    let policy = setup.write("policy.json", &allow("s3:*"));
+    let entries = json!({ "roles": [
+        { "path": "/hub", "roles": [HUB] },
+        { "path": "/orders", "roles": [HUB, ORDERS], "policy": policy },
+    ] });
+    let file = setup.write("roles.json", &entries.to_string());
+    let served = serve(&setup, &["--config", &file]);
+    let sessions = || ["/hub", "/orders"].map(|path| served.session(path));
+    let reload = |note: &str, count: usize| {
+        served.signal("HUP");
+        wait_until(|| served.errors(), || served.errors().matches(note).count() == count);
+    };
+    let before = sessions();
+    // A file that was only written again says the same.
+    setup.write("policy.json", &allow("s3:*"));
+    reload("note: serving 2 roles of ", 1);
+    assert_eq!(sessions(), before);
+
+    setup.write("policy.json", &allow("s3:GetObject"));
+    reload("note: serving 2 roles of ", 2);
+    let after = sessions();
+    assert_eq!(after[0], before[0]);
+    assert_ne!(after[1]["AccessKeyId"], before[1]["AccessKeyId"]);
+
+    // Neither a pipe nor an invalid policy replaces it.
+    fs::remove_file(&policy).unwrap();
+    make_pipe(&policy);
+    reload("keeping the roles of before: /orders: cannot read ", 1);
+    assert!(served.errors().contains("policy.json: it is not a regular file"), "{served:?}");
+    fs::remove_file(&policy).unwrap();
+    setup.write("policy.json", "{");
+    reload("keeping the roles of before: /orders: ", 2);
+    assert_eq!(sessions(), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_applies_changed_profile() {
+    let setup = Setup::start().await;
+    let keys = setup.world.aws.user_credentials(SHOP, "ann").unwrap();
+    let write = |secret: &str| {
+        let id = keys.access_key_id();
+        let text = format!("[ops]\naws_access_key_id={id}\naws_secret_access_key={secret}\n");
+        setup.write(".aws/credentials", &text);
+    };
+    write(keys.secret_access_key());
+    let entry = json!({ "path": "/hub", "roles": [HUB], "base": "profile:ops" });
+    let file = setup.write("roles.json", &json!({ "roles": [entry] }).to_string());
+    let mut command = setup.command(&setup.with_endpoint(&[]));
+    command.args(["serve", "--config", &file]);
+    let served = Served::start(command);
+    let hub = served.session("/hub");
+    served.signal("HUP");
+    served.wait_for_error("note: serving 1 role of ");
+    assert_eq!(served.session("/hub"), hub);
+
+    write("not-the-secret");
+    served.signal("HUP");
+    served.wait_for_error("warning: /hub: ");
+    assert_eq!(served.get("/hub").0, 503);
+}
+
+/// A pipe that no process writes to, in place of the file, must not delay clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_of_a_pipe_keeps_answering() {
+    let setup = Setup::start().await;
+    let file = setup.write("roles.json", &roles(&[("/hub", &[HUB])]));
+    let served = serve(&setup, &["--config", &file]);
+    let hub = served.session("/hub");
+    fs::remove_file(&file).unwrap();
+    make_pipe(&file);
+    served.signal("HUP");
+    served.wait_for_error("warning: keeping the roles of before: cannot read ");
+    assert!(served.errors().contains("roles.json: it is not a regular file"), "{:?}", served);
+    assert_eq!(served.session("/hub"), hub);
+    assert_eq!(served.get("/healthz").0, 200);
+
+    // It is read again after it was corrected.
+    fs::remove_file(&file).unwrap();
+    setup.write("roles.json", &roles(&[("/new", &[HUB])]));
+    served.signal("HUP");
+    served.wait_for_error("note: serving 1 role of ");
+    assert_eq!(served.session("/new")["RoleArn"], HUB);
+    let (status, _) = served.stop("TERM");
+    assert!(status.success());
+}
+
+fn make_pipe(path: &str) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn role_that_fails_after_reload_is_a_warning() {
+    let setup = Setup::start().await;
+    let file = setup.write("roles.json", &roles(&[("/hub", &[HUB])]));
+    let served = serve(&setup, &["--config", &file]);
+    assert_eq!(served.errors(), "");
+    let many: &[(&str, &[&str])] =
+        &[("/closed", &[HUB, CLOSED]), ("/hub", &[HUB]), ("/orders", &[HUB, ORDERS])];
+    setup.write("roles.json", &roles(many));
+    served.signal("HUP");
+    served.wait_for_error("note: serving 3 roles of ");
+    served.wait_for_error("warning: /closed: hop 2");
+    assert!(served.errors().contains("AccessDenied"), "{}", served.errors());
 }
 
 /// A token is exchanged once for all roles on it, those of a reloaded file included.

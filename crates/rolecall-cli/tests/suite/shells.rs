@@ -12,11 +12,30 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use crate::command::{Finished, finish};
 
 /// The variables of a session.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_ACCOUNT_ID",
+];
+/// Variables of other identities, which shells have before they evaluate the lines.
+const STALE: [(&str, &str); 15] = [
+    ("AWS_ACCESS_KEY_ID", "stale"),
+    ("AWS_SECRET_ACCESS_KEY", "stale"),
+    ("AWS_SESSION_TOKEN", "stale"),
+    ("AWS_SECURITY_TOKEN", "stale"),
+    ("AWS_CREDENTIAL_EXPIRATION", "2001-01-01T00:00:00Z"),
+    ("AWS_ACCOUNT_ID", "999999999999"),
+    ("AWS_PROFILE", "stale"),
+    ("AWS_DEFAULT_PROFILE", "stale"),
+    ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/stale"),
+    ("AWS_ROLE_SESSION_NAME", "stale"),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "/stale"),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/stale"),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/stale"),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "stale"),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/stale"),
 ];
 /// The file that a value creates if a shell runs a part of it.
 const TRACE: &str = "trace";
@@ -149,7 +168,8 @@ fn environments(text: &str) -> Vec<BTreeMap<&str, &str>> {
 
 #[track_caller]
 fn assert_keys(environment: &BTreeMap<&str, &str>, value: &str, context: &str) {
-    let [id, secret, token, expiration] = NAMES.map(|name| environment[name]);
+    let [id, secret, token, expiration, account] = NAMES.map(|name| environment[name]);
+    assert_eq!(account, "444455556666", "{context}");
     assert_eq!([id, secret, token], keys(value).each_ref().map(String::as_str), "{context}");
     assert!(expiration.len() == 20 && expiration.ends_with('Z'), "{context}: {expiration}");
 }
@@ -198,16 +218,19 @@ async fn shells_evaluate_hostile_values_to_themselves() {
         let mut command = hostile.program(shell[0], locale);
         let is_fish = shell[0] == "fish";
         command.args(&shell[1..]).arg(if is_fish { FISH } else { POSIX });
-        command.env("VALUES", indices.join(" "));
+        command.env("VALUES", indices.join(" ")).envs(STALE);
         let text = finish(command, "").await.ok();
         let found = environments(&text);
         assert_eq!(found.len(), values.len() + usize::from(!is_fish), "{context}");
         for (environment, value) in found.iter().zip(&values) {
             assert_keys(environment, value, &format!("{context}: {value:?}"));
+            let others = STALE.iter().filter(|(name, _)| !NAMES.contains(name));
+            let left: Vec<_> = others.filter(|(name, _)| environment.contains_key(name)).collect();
+            assert!(left.is_empty(), "{context}: {left:?}");
         }
         if !is_fish {
             let last = found.last().unwrap();
-            let left: Vec<_> = NAMES.iter().filter(|name| last.contains_key(*name)).collect();
+            let left: Vec<_> = STALE.iter().filter(|(name, _)| last.contains_key(name)).collect();
             assert!(left.is_empty(), "{context}: {left:?}");
         }
         hostile.assert_no_trace(&context);
@@ -220,8 +243,11 @@ async fn other_formats_never_print_a_value_as_code() {
     for value in VALUES.iter().copied().filter(|value| *value != WITH_NUL) {
         let text = hostile.assume(value, "powershell").await.ok();
         // Invoke-Expression evaluates each line by itself.
-        assert!(text.lines().all(|line| line.starts_with("$Env:AWS_")), "{text}");
-        assert_eq!(text.lines().count(), 4, "{text}");
+        let (removal, assignments) = text.split_once('\n').unwrap();
+        assert!(removal.starts_with("Remove-Item Env:AWS_SECURITY_TOKEN, Env:AWS_"), "{text}");
+        assert!(removal.contains(" Env:AWS_PROFILE, "), "{text}");
+        assert!(assignments.lines().all(|line| line.starts_with("$Env:AWS_")), "{text}");
+        assert_eq!(assignments.lines().count(), NAMES.len(), "{text}");
         assert!(text.is_ascii(), "{text}");
         for format in ["nushell", "json", "credential-process"] {
             let json = hostile.assume(value, format).await.json();
@@ -251,6 +277,35 @@ async fn dotenv_refuses_hostile_values_and_is_sourced_by_sh() {
     let text = finish(command, "").await.ok();
     assert_keys(&environments(&text)[0], harmless, "sh");
     hostile.assert_no_trace("sh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn format_without_removals_notes_other_identities() {
+    let hostile = Hostile::start().await;
+    let value = VALUES.last().unwrap();
+    for (format, advice) in [
+        ("dotenv", "remove them from the environment that it is used in: AWS_PROFILE AWS_ROLE_ARN"),
+        ("nushell", "run `hide-env -i AWS_PROFILE AWS_ROLE_ARN`"),
+    ] {
+        let run = hostile.assume(value, format).await;
+        assert_eq!(run.err, "", "{format}");
+        let mut command = hostile.program(env!("CARGO_BIN_EXE_rolecall"), "C");
+        command.args(["assume", HUB, "--base", "profile:ann", "--no-store", "--session-name"]);
+        command.args([&format!("value-{}", index_of(value)), "--format", format]);
+        // Those that the lines set are not named, and neither is one without a value.
+        for (name, value) in STALE.iter().filter(|(name, _)| {
+            NAMES.contains(name) || ["AWS_PROFILE", "AWS_ROLE_ARN"].contains(name)
+        }) {
+            command.env(name, value);
+        }
+        command.env("AWS_DEFAULT_PROFILE", "");
+        let run = finish(command, "").await;
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        let note = format!(
+            "note: this format cannot remove the variables of another identity; {advice}\n"
+        );
+        assert_eq!(run.err, note, "{format}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::command::Finished;
 use crate::folder::Folder;
 
 pub(crate) const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
@@ -43,6 +44,18 @@ pub(crate) fn trust(account: &str) -> String {
         }},
     }]})
     .to_string()
+}
+
+impl Finished {
+    /// Returns why the trust policy was not checked, of a command that printed JSON.
+    #[track_caller]
+    fn not_checked(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (Some(1), ""), "{}", self.out);
+        let json: Value = serde_json::from_str(&self.out).unwrap();
+        assert!(json["claims"].is_object() && json["problems"].is_array(), "{json}");
+        assert_eq!(json["trust"]["accepted"], Value::Null);
+        json["trust"]["error"].as_str().unwrap().to_owned()
+    }
 }
 
 /// Removes what depends on the day of the test.
@@ -158,8 +171,8 @@ async fn provider_selects_account_of_role() {
         assert!(!run.out.is_empty(), "{}", run.err);
     }
     let other = "arn:aws:iam::111122223333:oidc-provider/idp.example.com";
-    let run = folder.run(&[&base[..], &["--provider", other]].concat()).await;
-    assert!(run.failed(1).contains("the provider is for \"idp.example.com\"\nhint: "));
+    let fault = folder.run(&[&base[..], &["--provider", other]].concat()).await.not_checked();
+    assert!(fault.contains("the provider is for \"idp.example.com\"; hint: "), "{fault}");
     let run = folder.run(&[&base[..], &["--provider", "idp.example.com"]].concat()).await;
     assert!(run.failed(2).contains("is not the ARN of an OIDC provider"));
     let run = folder.run(&["token", "inspect", "token", "--provider", other]).await;
@@ -200,8 +213,8 @@ async fn client_ids_of_provider_must_have_the_audience() {
     let port = token(&json!({"iss": "https://idp.example.com:8443", "sub": "a", "aud": "b"}));
     let folder = folder.with("port", &port);
     let arguments = ["token", "inspect", "port", "--trust", "trust.json", "--client-id", "b"];
-    let error = folder.run(&arguments).await.failed(1);
-    assert!(error.starts_with("error: the issuer of the token: url: "), "{error}");
+    let fault = folder.run(&[&arguments[..], &["--output", "json"]].concat()).await.not_checked();
+    assert!(fault.starts_with("the issuer of the token: url: "), "{fault}");
 }
 
 #[tokio::test]
@@ -220,6 +233,63 @@ async fn other_input_fails_with_hint() {
     assert!(error.contains("\nhint: ") && !error.contains("s3cret"), "{error}");
     let error = folder.run(&["token", "inspect", "absent"]).await.failed(1);
     assert!(error.starts_with("error: cannot read absent: "), "{error}");
-    let error = folder.run(&["token", "inspect", "token", "--trust", "trust.json"]).await.failed(1);
-    assert!(error.starts_with("error: trust.json: "), "{error}");
+}
+
+#[tokio::test]
+async fn token_is_shown_if_trust_cannot_be_checked() {
+    let plain = token(&json!({"iss": "http://idp.example.com", "sub": "checkout", "aud": "a"}));
+    let ec2 = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }});
+    let folder = Folder::new()
+        .with("token", &pod("checkout"))
+        .with("plain", &plain)
+        .with("ec2.json", &ec2.to_string())
+        .with("empty.json", "{}")
+        .with("trust.json", &trust("111122223333"));
+    for (token, trust, expected) in [
+        ("token", "empty.json", "empty.json: "),
+        ("token", "absent", "cannot read absent: "),
+        ("token", "ec2.json", "the trust policy names no OIDC provider"),
+        ("plain", "trust.json", "the claims of the token: iss: "),
+    ] {
+        let arguments = ["token", "inspect", token, "--trust", trust];
+        let fault = folder.run(&[&arguments[..], &["--output", "json"]].concat()).await;
+        let fault = fault.not_checked();
+        assert!(fault.starts_with(expected), "{fault}");
+
+        let run = folder.run(&arguments).await;
+        assert_eq!((run.code, run.err.as_str()), (Some(1), ""), "{}", run.out);
+        let (before, section) = run.out.split_once("\nTrust policy\n").unwrap();
+        assert!(section.starts_with(&format!("  not checked: {expected}")), "{section}");
+        assert!(before.contains("\nClaims\n") && before.contains("\nProblems\n  error: "));
+    }
+}
+
+/// The issuer of a sandbox is on this machine, without TLS.
+#[tokio::test]
+async fn trust_of_a_local_issuer_is_checked() {
+    let issuer = "127.0.0.1:4566";
+    let local = |claim: Value| {
+        let folder =
+            Folder::new().with("trust.json", &trust("111122223333").replace(ISSUER, issuer));
+        folder.with("token", &token(&claim))
+    };
+    let claims = |account: &str| {
+        let sub = format!("system:serviceaccount:shop:{account}");
+        json!({"iss": format!("http://{issuer}"), "sub": sub, "aud": "sts.amazonaws.com"})
+    };
+    let arguments = ["token", "inspect", "token", "--trust", "trust.json", "--output", "json"];
+    let folder = local(claims("checkout"));
+    let json = folder.run(&arguments).await.json();
+    assert_eq!(json["trust"]["accepted"], true, "{json}");
+    let problem = &json["problems"][0];
+    assert_eq!(problem["message"], format!("the issuer \"http://{issuer}\" is not an https URL"));
+    assert!(problem["hint"].as_str().unwrap().contains("a local AWS"), "{problem}");
+
+    let run = local(claims("cart")).run(&arguments).await;
+    let json: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((run.code, &json["trust"]["accepted"]), (Some(1), &json!(false)), "{json}");
 }

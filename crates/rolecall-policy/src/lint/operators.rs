@@ -106,7 +106,9 @@ fn set_operator(statement: &StatementView<'_>, report: &mut Report) {
                 report.add(SET_OPERATOR_ON_SINGLE_VALUED_KEY, place, message, fix);
             }
             (Some(SetOperator::ForAllValues), _) if statement.is_allow() => {
-                if !is_presence_checked(statement, condition) {
+                if !is_presence_checked(statement, condition)
+                    && !is_absent_by_design(statement, condition)
+                {
                     let message = format!("{operator} is also met by requests without {key}");
                     let fix = format!("add \"Null\": {{\"{key}\": \"false\"}}");
                     report.add(FORALLVALUES_WITHOUT_NULL_CHECK, place, message, fix);
@@ -149,4 +151,23 @@ fn is_presence_checked(statement: &StatementView<'_>, condition: &Condition) -> 
         let of_tag = key == "aws:tagkeys" && other.lower_case_key().starts_with("aws:requesttag/");
         requires && (other.lower_case_key() == key || of_tag)
     })
+}
+
+/// Returns `true` if a request without the key asks for less than one with it: for a session none
+/// of whose tags is transitive, or, where nothing but session tags is allowed, for one without
+/// tags. A condition that the key be there would refuse these requests.
+fn is_absent_by_design(statement: &StatementView<'_>, condition: &Condition) -> bool {
+    let tags_sessions_alone = || {
+        let mut matched = statement.actions.iter().map(|action| &action.matched);
+        let is_tagging = |name: String| name.eq_ignore_ascii_case("sts:TagSession");
+        !statement.has_not_action()
+            && matched.all(|all| {
+                !all.is_empty() && all.iter().all(|action| is_tagging(action.to_string()))
+            })
+    };
+    match condition.lower_case_key() {
+        "sts:transitivetagkeys" => true,
+        "aws:tagkeys" => tags_sessions_alone(),
+        _ => false,
+    }
 }

@@ -330,7 +330,7 @@ lints! {
         ECR_PULL_WITHOUT_DOWNLOAD_URL:
             "ecr:BatchGetImage is allowed without ecr:GetDownloadUrlForLayer: no pull succeeds.",
         FORALLVALUES_WITHOUT_NULL_CHECK:
-            "ForAllValues in an Allow is met by requests without the key.",
+            "ForAllValues in an Allow lets requests without the key in, unless they ask for less.",
         IF_EXISTS_IN_ALLOW: "IfExists in an Allow lets requests without an identifying key in.",
         INVALID_DATE_VALUE: "A date is written as seconds since 1970.",
         INVALID_ROLE_REFERENCE: "A principal is the unique id of a role.",

@@ -196,9 +196,18 @@ fn issuer_by_table() {
         (json!({"iss": "https://"}), "iss: \"https://\" is not an issuer URL; hint: "),
         (json!({"iss": "http://idp.example.com"}), "is not an issuer URL; hint: "),
         (json!({"iss": "idp.example.com"}), "is not an issuer URL; hint: "),
+        (json!({"iss": "http://"}), "is not an issuer URL; hint: "),
+        (json!({"iss": "http://127.0.0.1.example.com"}), "is not an issuer URL; hint: "),
+        (json!({"iss": "http://localhost:80@idp.example.com"}), "is not an issuer URL; hint: "),
+        (json!({"iss": "http://localhost:/a"}), "is not an issuer URL; hint: "),
+        (json!({"iss": "http://[::1"}), "is not an issuer URL; hint: "),
     ] {
         let error = parse(claims).unwrap_err().to_string();
         assert!(error.contains(fault), "{error}");
+    }
+    for issuer in ["127.0.0.1:4566", "localhost/shop", "[::1]:80/shop", "[::1]", "localhost"] {
+        let claims = parse(json!({"iss": format!("http://{issuer}")})).unwrap();
+        assert_eq!(claims.issuer(), issuer);
     }
     assert_eq!(parse(json!({"iss": "https://a.example/"})).unwrap().issuer(), "a.example/");
 }

@@ -169,6 +169,7 @@ impl Can {
         let accounts = self.account.accounts(output, self.resource.as_deref())?;
         let context = self.account.context();
         if let (Some(action), Some(resource)) = (&self.action, &self.resource) {
+            output.go_on_without_reader();
             let access = accounts.can(&self.principal, action, resource, &context);
             let access = access.map_err(|error| refused(&error))?;
             match output.is_table() {

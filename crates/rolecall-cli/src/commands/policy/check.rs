@@ -52,6 +52,7 @@ enum Unknown {
 
 impl Check {
     pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        output.go_on_without_reader();
         let files = self.files.iter().map(|path| self.check(path, output));
         let checked = files.collect::<Result<Vec<_>, _>>()?;
         let summary = Summary::of(&checked);

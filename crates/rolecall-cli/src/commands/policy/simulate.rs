@@ -12,6 +12,9 @@ use crate::error::Failure;
 use crate::input::Input;
 use crate::output::{Output, style};
 
+/// The exit status of a program that SIGPIPE ends, as a shell reports it.
+const NO_READER: u8 = 141;
+
 /// The longest line that is read, in bytes.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
 
@@ -21,8 +24,8 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// the policies that decide: identity_policies, resource_policy, session_policies,
 /// permission_boundaries, scps and rcps. The answer has id and decision, and the id is null for a
 /// line without one. The answer to a line that cannot be read is an object with id and error; the
-/// others are still evaluated, and the exit status is 1. On a terminal, the answers are text unless
-/// --output json is set.
+/// others are still evaluated, and the exit status is 1. On a terminal, or with --output table, the
+/// answers are text.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rolecall policy simulate --explain requests.jsonl
@@ -60,7 +63,8 @@ impl Simulate {
     pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
         let input = Input::from(self.file.as_path());
         let mut lines = input.open(output, "requests, one JSON object per line,")?;
-        let mut code = ExitCode::SUCCESS;
+        let mut is_bad = false;
+        output.go_on_without_reader();
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -69,11 +73,15 @@ impl Simulate {
             if lines.buffer().is_empty() {
                 output.finish()?;
             }
+            // The input may have no end, so that whether a line of the rest is bad is not known.
+            if output.has_no_reader() {
+                return Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::from(NO_READER) });
+            }
             let read = lines.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
             let read =
                 read.map_err(|error| Failure::operation(format!("cannot read {input}: {error}")))?;
             if read == 0 {
-                return Ok(code);
+                return Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS });
             }
             if line.len() as u64 > MAX_LINE && !line.ends_with(b"\n") {
                 return Err(Failure::operation(format!(
@@ -84,10 +92,8 @@ impl Simulate {
                 continue;
             }
             let answer = self.answer(&line);
-            if answer.error.is_some() {
-                code = ExitCode::FAILURE;
-            }
-            if output.is_table_on_terminal() {
+            is_bad |= answer.error.is_some();
+            if output.is_table_if_read() {
                 print(output, &answer)?;
             } else {
                 output.json_line(&answer)?;

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::trust::{TrustArgs, TrustResult};
+use super::trust::{Trust, TrustArgs};
 use crate::error::Failure;
 use crate::input::Input;
 use crate::jwt::kind::Kind;
@@ -23,7 +23,8 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Show the claims of a token and its problems, and whether a trust policy accepts it
 ///
 /// The signature is neither verified nor printed. With --trust, the exit status is 1 if the policy
-/// does not accept the token; the token's problems, such as its expiration, do not count.
+/// does not accept the token, or if this cannot be checked; the token's problems, such as its
+/// expiration, do not count.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall token inspect \"$AWS_WEB_IDENTITY_TOKEN_FILE\"
@@ -52,7 +53,7 @@ struct Inspection<'a> {
     lifetime_seconds: Option<u64>,
     problems: Vec<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trust: Option<TrustResult>,
+    trust: Option<Trust>,
 }
 
 impl Inspect {
@@ -67,8 +68,9 @@ impl Inspect {
         }
         let text = Input::from(self.file.as_path()).read(output, "the token", MAX_FILE)?;
         let jwt = Jwt::parse(&text)?;
+        output.go_on_without_reader();
         let trust = self.trust.check(&jwt, output)?;
-        let is_refused = trust.as_ref().is_some_and(|trust| !trust.accepted);
+        let is_refused = trust.as_ref().is_some_and(|trust| !trust.accepts());
         let now = SystemTime::now();
         let lifetime = jwt.time("exp").zip(jwt.time("iat"));
         let lifetime = lifetime.and_then(|(end, start)| end.duration_since(start).ok());

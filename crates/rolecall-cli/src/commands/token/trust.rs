@@ -1,6 +1,6 @@
 //! Whether a trust policy accepts a token.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rolecall::params::{RoleArn, SessionName};
@@ -41,8 +41,20 @@ pub(super) struct TrustArgs {
 
 /// The result, as JSON.
 #[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Trust {
+    Checked(TrustResult),
+    /// The check could not run, so that `accepted` is null.
+    NotChecked {
+        accepted: Option<bool>,
+        error: String,
+    },
+}
+
+/// What the policy says about the token.
+#[derive(Debug, Serialize)]
 pub(super) struct TrustResult {
-    pub(super) accepted: bool,
+    accepted: bool,
     role: String,
     /// Why STS does not accept the token for the provider, whatever the policy says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,9 +64,22 @@ pub(super) struct TrustResult {
 
 impl TrustArgs {
     /// Checks the token, if there is a policy to check it with.
-    pub(super) fn check(&self, jwt: &Jwt, output: &Output) -> Result<Option<TrustResult>, Failure> {
+    ///
+    /// What the token says can be shown whether or not the check can run, so that only invalid
+    /// arguments are errors.
+    pub(super) fn check(&self, jwt: &Jwt, output: &Output) -> Result<Option<Trust>, Failure> {
         let Some(file) = &self.trust else { return Ok(None) };
-        let input = Input::from(file.as_path());
+        match self.check_with(file, jwt, output) {
+            Ok(result) => Ok(Some(Trust::Checked(result))),
+            Err(failure @ Failure::Operation { .. }) => {
+                Ok(Some(Trust::NotChecked { accepted: None, error: failure.to_string() }))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn check_with(&self, file: &Path, jwt: &Jwt, output: &Output) -> Result<TrustResult, Failure> {
+        let input = Input::from(file);
         let text = input.read(output, "the trust policy", MAX_POLICY_FILE)?;
         let trust = TrustPolicy::parse_as(rolecall::policy::PolicyKind::TrustRaised, &text);
         let trust = trust.map_err(|error| refused(&input.to_string(), &error))?;
@@ -66,7 +91,7 @@ impl TrustArgs {
             .map_err(|error| refused("the token", &error))?;
         let provider_fault = self.provider_fault(&claims)?;
         let accepted = provider_fault.is_none() && check.is_allowed();
-        Ok(Some(TrustResult { accepted, role, provider_fault, actions: check.actions }))
+        Ok(TrustResult { accepted, role, provider_fault, actions: check.actions })
     }
 
     /// Checks the token with the client ids, if there are any.
@@ -116,8 +141,10 @@ impl TrustArgs {
             Some(Provider { partition, account, .. }) => {
                 Ok(format!("arn:{partition}:iam::{account}:role/any"))
             }
-            None => Err(Failure::usage("the trust policy names no OIDC provider of an account")
-                .with_hint("pass --role or --provider")),
+            None => {
+                let message = "the trust policy names no OIDC provider of an account";
+                Err(Failure::operation(message).with_hint("pass --role or --provider"))
+            }
         }
     }
 }
@@ -170,19 +197,41 @@ fn trusted_providers(trust: &TrustPolicy) -> Vec<Provider> {
         .collect()
 }
 
-impl TrustResult {
+impl Trust {
+    /// Returns `true` if the policy accepts the token.
+    pub(super) fn accepts(&self) -> bool {
+        matches!(self, Self::Checked(TrustResult { accepted: true, .. }))
+    }
+
     pub(super) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         output.line("")?;
         output.heading("Trust policy")?;
+        match self {
+            Self::Checked(result) => result.print(output),
+            Self::NotChecked { error, .. } => print_fault(output, "not checked:", error),
+        }
+    }
+}
+
+/// Prints an error, and its hint in a line of its own.
+fn print_fault(output: &mut Output, mark: &str, fault: &str) -> Result<(), Failure> {
+    let (fact, hint) = fault.split_once("; hint: ").unwrap_or((fault, ""));
+    output.paragraph(2, (style::ERROR, mark), fact)?;
+    match hint {
+        "" => Ok(()),
+        hint => output.paragraph(4, (style::HINT, "hint:"), hint),
+    }
+}
+
+impl TrustResult {
+    fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let (mark, text) = match self.accepted {
             true => ((style::GOOD, "accepts"), "the token"),
             false => ((style::ERROR, "does not accept"), "the token"),
         };
         output.paragraph(2, mark, text)?;
         if let Some(fault) = &self.provider_fault {
-            let (fact, hint) = fault.split_once("; hint: ").unwrap_or((fault, ""));
-            output.paragraph(2, (style::ERROR, "refused by the provider:"), fact)?;
-            output.paragraph(4, (style::HINT, "hint:"), hint)?;
+            print_fault(output, "refused by the provider:", fault)?;
         }
         for CheckedAction { explanation, .. } in &self.actions {
             let (mark, word) = match explanation.outcome.is_allowed() {

@@ -6,23 +6,23 @@ use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::folder;
+use crate::private_files::{is_at, private};
 
 /// An exclusive lock on a file. It ends when the value is dropped, and when the process ends in any
 /// way.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(crate) struct Lock(File);
 
 /// Why there is no lock.
 #[derive(Debug)]
-pub(super) enum LockError {
+pub(crate) enum LockError {
     Timeout,
     Io(io::Error),
 }
 
 impl Lock {
     /// Creates the file if it is missing, and waits for the lock.
-    pub(super) fn acquire(path: &Path, limit: Duration) -> Result<Self, LockError> {
+    pub(crate) fn acquire(path: &Path, limit: Duration) -> Result<Self, LockError> {
         let deadline = Instant::now() + limit;
         loop {
             let file = open(path).map_err(LockError::Io)?;
@@ -41,20 +41,28 @@ impl Lock {
     /// one, and both would hold a lock.
     fn on(file: File, path: &Path, deadline: Instant) -> Result<Option<Self>, LockError> {
         let file = wait(file, deadline)?;
-        Ok(folder::is_at(&file, path).then_some(Self(file)))
+        Ok(is_at(&file, path).then_some(Self(file)))
+    }
+
+    /// Removes the file, and ends the lock.
+    pub(crate) fn remove(self, path: &Path) {
+        // While the lock is held: another process that waits for it sees that the file is gone.
+        if is_at(&self.0, path) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Removes the file of a lock that no process holds.
-    pub(super) fn remove_unheld(path: &Path) {
+    pub(crate) fn remove_unheld(path: &Path) {
         let Ok(file) = OpenOptions::new().write(true).open(path) else { return };
-        if file.try_lock().is_ok() && folder::is_at(&file, path) {
+        if file.try_lock().is_ok() && is_at(&file, path) {
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    folder::private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)
+    private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)
 }
 
 fn wait(file: File, deadline: Instant) -> Result<File, LockError> {

@@ -1,0 +1,38 @@
+//! What is known of the terminal: its width, and whether it has colors.
+
+use std::io::{self, IsTerminal, StderrLock};
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::cli::Color;
+
+/// The width of tables that no terminal limits.
+const DEFAULT_WIDTH: usize = 100;
+
+/// Standard error, with colors if the options and the terminal permit them.
+pub(crate) fn stderr(color: Color) -> AutoStream<StderrLock<'static>> {
+    AutoStream::new(io::stderr().lock(), choice(color))
+}
+
+pub(super) fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+/// Returns the width that COLUMNS sets, or that of the terminal. Output to a file or a pipe has a
+/// fixed width otherwise, so that it does not depend on the window of the person that runs the
+/// command.
+pub(super) fn width() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<u16>().ok());
+    if let Some(columns) = set.filter(|columns| *columns > 0) {
+        return columns.into();
+    }
+    if !io::stdout().is_terminal() {
+        return DEFAULT_WIDTH;
+    }
+    let size = terminal_size::terminal_size();
+    size.map_or(DEFAULT_WIDTH, |(terminal_size::Width(width), _)| width.into())
+}
