@@ -4,7 +4,7 @@
 //! the new identity, or be mixed with it.
 
 /// The variables that select an identity.
-const IDENTITY: [&str; 19] = [
+pub(crate) const IDENTITY: [&str; 19] = [
     // Access keys, and what belongs to them: a token or an account of other keys makes the new ones
     // invalid.
     "AWS_ACCESS_KEY_ID",

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+#[cfg(unix)]
+use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
 use rolecall_tests::{SHOP, World};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -150,4 +152,19 @@ impl Finished {
         assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{}", self.err);
         self.err
     }
+}
+
+/// Starts a local AWS whose user `ann` has an MFA device, which the role `admin` requires.
+#[cfg(unix)]
+pub(crate) async fn start_with_mfa() -> LocalAws {
+    let policy = r#"{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}"#;
+    let trust = format!(
+        r#"{{"Statement":{{"Effect":"Allow","Action":"sts:AssumeRole",
+            "Principal":{{"AWS":"{SHOP}"}},
+            "Condition":{{"Bool":{{"aws:MultiFactorAuthPresent":"true"}}}}}}}}"#
+    );
+    let account = Account::new(SHOP)
+        .user(IamUser::new("ann").policy(policy).mfa_device())
+        .role(IamRole::new("admin").trust(trust));
+    LocalAws::builder().account(account).start().await.unwrap()
 }

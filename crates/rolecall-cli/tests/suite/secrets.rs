@@ -7,14 +7,13 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
 use rolecall_tests::{CLOSED, HUB, ORDERS, SHOP};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::command::{Setup, finish};
+use crate::command::{Setup, finish, start_with_mfa};
 use crate::endpoint::send;
 use crate::watched::{Ended, Place, Running, run};
 
@@ -235,16 +234,7 @@ async fn console(runner: &mut Runner, user: &Variables) {
 
 /// Returns the code, and the secrets of another local AWS, whose user has an MFA device.
 async fn mfa(runner: &mut Runner) -> (String, Vec<String>) {
-    let policy = r#"{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}"#;
-    let trust = format!(
-        r#"{{"Statement":{{"Effect":"Allow","Action":"sts:AssumeRole",
-            "Principal":{{"AWS":"{SHOP}"}},
-            "Condition":{{"Bool":{{"aws:MultiFactorAuthPresent":"true"}}}}}}}}"#
-    );
-    let account = Account::new(SHOP)
-        .user(IamUser::new("ann").policy(policy).mfa_device())
-        .role(IamRole::new("admin").trust(trust));
-    let aws = LocalAws::builder().account(account).start().await.unwrap();
+    let aws = start_with_mfa().await;
     let keys = aws.user_credentials(SHOP, "ann").unwrap();
     let variables = runner.setup.with_endpoint(&[
         ("AWS_ACCESS_KEY_ID", keys.access_key_id()),

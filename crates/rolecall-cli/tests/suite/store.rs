@@ -3,11 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rolecall_testkit::{Account, IamRole, IamUser, LocalAws};
 use rolecall_tests::{CHECKOUT, HUB, ORDERS, SHOP};
 use tokio::task::JoinSet;
 
-use crate::command::{Finished, Setup, finish};
+use crate::command::{Finished, Setup, finish, start_with_mfa};
 
 const COMMAND: &str = "credential-process";
 const FOLDER: &str = ".local/state/rolecall/store";
@@ -136,16 +135,7 @@ async fn renewed_token_keeps_the_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mfa_session_is_shared() {
-    let policy = r#"{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}"#;
-    let trust = format!(
-        r#"{{"Statement":{{"Effect":"Allow","Action":"sts:AssumeRole",
-            "Principal":{{"AWS":"{SHOP}"}},
-            "Condition":{{"Bool":{{"aws:MultiFactorAuthPresent":"true"}}}}}}}}"#
-    );
-    let account = Account::new(SHOP)
-        .user(IamUser::new("ann").policy(policy).mfa_device())
-        .role(IamRole::new("admin").trust(trust));
-    let aws = LocalAws::builder().account(account).start().await.unwrap();
+    let aws = start_with_mfa().await;
     let keys = aws.user_credentials(SHOP, "ann").unwrap();
     let setup = Setup::start().await;
     let mut variables = setup.with_endpoint(&[

@@ -7,23 +7,12 @@ use rolecall::config_files::config_files;
 
 use super::report::Report;
 use crate::error::Failure;
+use crate::identity_variables::IDENTITY;
 
-/// Variables that select the identity, the endpoint, the proxy or the certificates.
-const VARIABLES: [&str; 35] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CREDENTIAL_EXPIRATION",
-    "AWS_PROFILE",
+/// Variables that select the source of identities, the endpoint, the proxy or the certificates.
+const VARIABLES: [&str; 23] = [
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_ROLE_ARN",
-    "AWS_ROLE_SESSION_NAME",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_EC2_METADATA_DISABLED",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_REGION",
@@ -49,7 +38,7 @@ const VARIABLES: [&str; 35] = [
 
 pub(super) fn check(report: &mut Report<'_>, environment: &Environment) -> Result<(), Failure> {
     let mut set = Vec::new();
-    for name in VARIABLES {
+    for name in IDENTITY.into_iter().chain(VARIABLES) {
         match environment.var(name) {
             Ok(Some(_)) => set.push(name),
             Ok(None) => {}
