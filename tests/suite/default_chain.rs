@@ -263,6 +263,15 @@ async fn session_name_in_code_applies_to_web_identity() {
 }
 
 #[tokio::test]
+async fn missing_token_file_of_profile_names_its_setting() {
+    let profile = format!("[default]\nrole_arn = {CHECKOUT}\nweb_identity_token_file = /token\n");
+    let chain = select_chain(&[HOME, REGION], &profile).unwrap();
+    let error = chain.provider().provide_session(FetchContext::foreground()).await.unwrap_err();
+    let end = "; web_identity_token_file of the profile \"default\" sets the path";
+    assert!(error.hint().is_some_and(|hint| hint.ends_with(end)), "{error}");
+}
+
+#[tokio::test]
 async fn missing_container_credentials_return_invalid_config() {
     // aws-config's provider reads the variables of this process, which name no container endpoint.
     let chain = select_chain(&[REGION, CONTAINER_FULL_URI], "").unwrap();

@@ -302,6 +302,7 @@ impl RoleArgs {
         let Some(file) = &self.token_file else { return Ok(None) };
         let Some(role) = self.roles.first() else { return Err(Failure::usage("no role is given")) };
         let mut config = WebIdentityConfig::new(role.clone(), file, self.default_session_name()?);
+        config.token_file_setting = Some("--token-file".into());
         if self.roles.len() == 1 {
             config.duration = self.duration;
             config.policy = self.session_policy()?;

@@ -34,6 +34,9 @@ pub struct WebIdentityConfig {
     pub role: RoleArn,
     /// Path of the file that contains the token.
     pub token_file: PathBuf,
+    /// The setting that contains the path, such as `AWS_WEB_IDENTITY_TOKEN_FILE`. Hints of errors
+    /// name it.
+    pub token_file_setting: Option<String>,
     /// Name of the sessions.
     pub session_name: SessionName,
     /// Requested duration of the sessions. STS defaults to one hour.
@@ -49,6 +52,7 @@ impl fmt::Debug for WebIdentityConfig {
         f.debug_struct("WebIdentityConfig")
             .field("role", &self.role)
             .field("token_file", &display_path(&self.token_file))
+            .field("token_file_setting", &self.token_file_setting)
             .field("session_name", &self.session_name)
             .field("duration", &self.duration)
             .field("policy", &self.policy)
@@ -64,8 +68,15 @@ impl WebIdentityConfig {
     /// Creates a configuration with the required values only.
     pub fn new(role: RoleArn, token_file: impl Into<PathBuf>, session_name: SessionName) -> Self {
         let token_file = token_file.into();
-        let (duration, policy, policy_arns) = (None, None, Vec::new());
-        Self { role, token_file, session_name, duration, policy, policy_arns }
+        Self {
+            role,
+            token_file,
+            token_file_setting: None,
+            session_name,
+            duration: None,
+            policy: None,
+            policy_arns: Vec::new(),
+        }
     }
 
     /// Reads the configuration from `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and
@@ -95,7 +106,9 @@ impl WebIdentityConfig {
                     SessionError::from(error)
                         .with_hint(format!("check the environment variable {ROLE}"))
                 })?;
-                Ok(Some(Self::new(role, file, SessionName::from_environment(environment)?)))
+                let name = SessionName::from_environment(environment)?;
+                let setting = Some(TOKEN_FILE.to_owned());
+                Ok(Some(Self { token_file_setting: setting, ..Self::new(role, file, name) }))
             }
         }
     }

@@ -65,11 +65,12 @@ pub struct WebIdentityProvider {
 impl WebIdentityProvider {
     /// Creates a provider that reads the token file of `config` from `environment`.
     pub fn new(config: WebIdentityConfig, sts: StsClient, environment: Environment) -> Self {
+        let tokens = TokenFile::of(&config, environment);
         let mut request = WebIdentityRequest::new(config.role, config.session_name);
         request.duration = config.duration;
         request.policy = config.policy;
         request.policy_arns = config.policy_arns;
-        Self::with_tokens(TokenFile::new(config.token_file, environment), request, sts)
+        Self::with_tokens(tokens, request, sts)
     }
 
     /// Creates a provider that sends `request` with tokens from `tokens`.

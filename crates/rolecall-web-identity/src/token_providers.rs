@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use rolecall_core::{Environment, ErrorKind, SessionError, looks_like_token};
 
+use crate::config::WebIdentityConfig;
 use crate::token::WebIdentityToken;
 
 /// Provides web identity tokens, one for each fetch of a session.
@@ -95,12 +96,19 @@ pub trait ProvideWebIdentityToken: fmt::Debug + Send + Sync + 'static {
 pub struct TokenFile {
     path: PathBuf,
     environment: Environment,
+    setting: Option<String>,
 }
 
 impl TokenFile {
     /// Creates a provider of the token in the file at `path` in `environment`.
     pub fn new(path: impl Into<PathBuf>, environment: Environment) -> Self {
-        Self { path: path.into(), environment }
+        Self { path: path.into(), environment, setting: None }
+    }
+
+    /// Creates a provider of the token in the file of `config`.
+    pub fn of(config: &WebIdentityConfig, environment: Environment) -> Self {
+        let (path, setting) = (config.token_file.clone(), config.token_file_setting.clone());
+        Self { path, environment, setting }
     }
 }
 
@@ -109,6 +117,7 @@ impl fmt::Debug for TokenFile {
         f.debug_struct("TokenFile")
             .field("path", &display_path(&self.path))
             .field("environment", &self.environment)
+            .field("setting", &self.setting)
             .finish()
     }
 }
@@ -130,7 +139,14 @@ impl ProvideWebIdentityToken for TokenFile {
             return Err(SessionError::new(ErrorKind::InvalidConfig, message)
                 .with_hint("write the token to a file, and pass its path"));
         }
-        WebIdentityToken::read(&self.path, &self.environment).await
+        let token = WebIdentityToken::read(&self.path, &self.environment).await;
+        token.map_err(|error| match (&self.setting, error.hint()) {
+            (Some(setting), Some(hint)) => {
+                let hint = format!("{hint}; {setting} sets the path");
+                error.with_hint(hint)
+            }
+            _ => error,
+        })
     }
 
     fn describe(&self) -> String {
@@ -311,6 +327,23 @@ mod tests {
             TokenFn::new("of the broker", move || std::future::ready(Ok(token.clone())))
                 .pins_identity()
         );
+    }
+
+    #[tokio::test]
+    async fn hint_names_the_setting_of_the_path() {
+        let arn = "arn:aws:iam::111122223333:role/checkout";
+        let variables = [("AWS_ROLE_ARN", arn), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")];
+        let environment = Environment::fixed(variables);
+        let mut config = WebIdentityConfig::from_environment(&environment).unwrap().unwrap();
+        let hint = async |config: &WebIdentityConfig| {
+            let file = TokenFile::of(config, environment.clone());
+            file.provide_token().await.unwrap_err().hint().unwrap().to_owned()
+        };
+        let shown = hint(&config).await;
+        assert!(shown.ends_with("; AWS_WEB_IDENTITY_TOKEN_FILE sets the path"), "{shown}");
+        config.token_file_setting = None;
+        let shown = hint(&config).await;
+        assert!(!shown.contains("sets the path"), "{shown}");
     }
 
     #[tokio::test]

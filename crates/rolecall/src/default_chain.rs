@@ -99,7 +99,9 @@ fn web_identity(
         })?,
         None => default_name()?,
     };
-    Ok(Some(WebIdentityConfig::new(role, PathBuf::from(file), session_name)))
+    let mut config = WebIdentityConfig::new(role, PathBuf::from(file), session_name);
+    config.token_file_setting = Some(key_of_profile("web_identity_token_file"));
+    Ok(Some(config))
 }
 
 const CONTAINER_VARIABLES: [&str; 2] =

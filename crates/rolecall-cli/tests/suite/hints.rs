@@ -35,7 +35,7 @@ async fn hints_name_options_and_variables() {
         (
             &setup.user(),
             &["credential-process", HUB, "--token-file", "/nope"],
-            "check the path, and that",
+            "; --token-file sets the path",
         ),
         (&setup.pod(), &["exec", HUB, "--duration", "2h", "--", "true"], "one hour or less"),
         (&setup.pod(), &["serve", HUB, "--duration", "2h"], "one hour or less"),

@@ -11,7 +11,6 @@ use super::report::Report;
 use crate::error::Failure;
 use crate::time::{distance, timestamp_and_distance};
 
-const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// The audience that AWS's own OIDC integrations request.
 const AUDIENCE: &str = "sts.amazonaws.com";
 
@@ -25,15 +24,10 @@ pub(super) async fn check(
 ) -> Result<bool, Failure> {
     let Some(config) = chain.web_identity() else { return Ok(true) };
     let path = &config.token_file;
-    let token = match TokenFile::new(path, environment.clone()).provide_token().await {
+    let token = match TokenFile::of(config, environment.clone()).provide_token().await {
         Ok(token) => token,
         Err(error) => {
-            let variable = environment.var(TOKEN_FILE).ok().flatten();
-            let is_of_variable = variable.is_some_and(|file| Path::new(&*file) == path);
-            let origin =
-                if is_of_variable { format!("; {TOKEN_FILE} names it") } else { String::new() };
-            let hint = error.hint().map(|hint| format!("{hint}{origin}"));
-            report.error("token file", error.message(), hint)?;
+            report.error("token file", error.message(), error.hint().map(str::to_owned))?;
             report.not_run("token", "the file cannot be read")?;
             return Ok(false);
         }
