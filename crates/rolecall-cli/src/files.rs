@@ -1,11 +1,15 @@
 //! Files that appear whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use crate::error::Failure;
-use crate::random;
+
+/// The end of the names of files that are not complete.
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// What happens to a file that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +40,20 @@ pub(crate) fn write_all(
     }
     let mut drafts = Vec::new();
     for (name, text) in files {
-        drafts.push((Draft::write(folder, name, text)?, folder.join(name)));
+        let path = folder.join(name);
+        let draft = Draft::write(&path, text.as_bytes(), 0o666);
+        drafts.push((draft.map_err(|error| failed("write", &path, &error))?, path));
     }
-    drafts.into_iter().try_for_each(|(draft, path)| draft.publish(&path, existing))
+    drafts.into_iter().try_for_each(|(draft, path)| match draft.publish(&path, existing) {
+        Ok(_) => {
+            sync_folder(&path);
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(refused(&path.display().to_string()))
+        }
+        Err(error) => Err(failed("write", &path, &error)),
+    })
 }
 
 fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
@@ -51,51 +66,46 @@ fn refused(paths: &str) -> Failure {
 }
 
 /// A complete file under a temporary name. It is removed unless it is published.
-struct Draft(PathBuf);
+pub(crate) struct Draft(NamedTempFile);
 
 impl Draft {
-    fn write(folder: &Path, name: &str, text: &str) -> Result<Self, Failure> {
-        let path = folder.join(format!(".{name}.{}", random::hex::<8>()?));
+    /// Writes a file to the folder of `path`, since a rename from another one would be a copy. It
+    /// is created with this mode, from which the umask removes permissions.
+    pub(crate) fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".").suffix(TEMPORARY_SUFFIX);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        #[cfg(not(unix))]
+        let _ = mode;
         // Never follows a link that another user has left there.
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut file = file.map_err(|error| failed("create", &path, &error))?;
-        let draft = Self(path);
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        written.map_err(|error| failed("write", &draft.0, &error))?;
-        Ok(draft)
+        let mut draft = builder.tempfile_in(folder_of(path))?;
+        draft.write_all(contents)?;
+        // A rename may reach the disk before the contents do.
+        draft.as_file().sync_all()?;
+        Ok(Self(draft))
     }
 
-    fn publish(self, path: &Path, existing: Existing) -> Result<(), Failure> {
+    /// Gives the file its name. What is there is replaced, and not written to, since it could be a
+    /// link.
+    pub(crate) fn publish(self, path: &Path, existing: Existing) -> io::Result<File> {
         let published = match existing {
-            Existing::Replace => fs::rename(&self.0, path),
-            // Unlike a rename, a link never replaces a file that has appeared in the meantime.
-            Existing::Refuse => fs::hard_link(&self.0, path),
+            Existing::Replace => self.0.persist(path),
+            // Never replaces a file that has appeared in the meantime.
+            Existing::Refuse => self.0.persist_noclobber(path),
         };
-        match published {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(refused(&path.display().to_string()))
-            }
-            Err(error) => Err(failed("write", path, &error)),
-            Ok(()) => {
-                sync_folder(path);
-                Ok(())
-            }
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After a rename there is nothing left to remove.
-        let _ = fs::remove_file(&self.0);
+        Ok(published?)
     }
 }
 
 /// Makes the name of a file survive a power failure, where the file system supports it.
 fn sync_folder(path: &Path) {
-    if let Some(folder) = path.parent() {
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
+    let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -1,36 +1,29 @@
 //! Files that only their owner can read: entries, locks and key of the store, the files of an
 //! endpoint, the page that signs in.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 
 use tempfile::TempDir;
+
+use crate::files::{Draft, Existing};
+
+/// The permissions of the owner alone.
+const MODE: u32 = 0o600;
 
 /// Writes a file as a whole: readers see the previous file or this one, and never a part.
 ///
 /// No other user can read it at any moment, whatever the umask is. What was at the path is replaced
 /// and not written to, since it could be a link.
 pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let temporary = temporary_path(path);
-    // Fails if the file exists, and follows no link that another user has left there.
-    let file = create_new(&temporary)?;
-    let written = write_to(file, contents).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    Draft::write(path, contents, MODE)?.publish(path, Existing::Replace)?;
+    Ok(())
 }
 
 /// Writes a file as a whole, as [`write()`] does, but replaces nothing. Returns the open file.
 pub(crate) fn write_new(path: &Path, contents: &[u8]) -> io::Result<File> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    // On Unix, for this user alone.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    Ok(file.persist_noclobber(path)?)
+    Draft::write(path, contents, MODE)?.publish(path, Existing::Refuse)
 }
 
 /// Creates a folder that other users cannot enter, and that is removed with the value.
@@ -41,21 +34,6 @@ pub(crate) fn temporary_folder(prefix: &str) -> io::Result<TempDir> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
     builder.tempdir()
-}
-
-/// Returns a name in the same folder, since a rename to another one would be a copy.
-fn temporary_path(path: &Path) -> PathBuf {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let suffix = format!("{}-{}.tmp", std::process::id(), since.subsec_nanos());
-    path.with_added_extension(suffix)
-}
-
-fn create_new(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(unix)]
@@ -70,7 +48,7 @@ mod open {
     /// files for this user alone.
     pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-        options.mode(0o600).custom_flags(flags.cast_signed())
+        options.mode(super::MODE).custom_flags(flags.cast_signed())
     }
 
     /// Returns `true` if this open file is the one at the path.
@@ -101,14 +79,10 @@ mod open {
 
 pub(crate) use self::open::{is_at, private};
 
-fn write_to(mut file: File, contents: &[u8]) -> io::Result<()> {
-    file.write_all(contents)?;
-    // A rename may reach the disk before the contents do.
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

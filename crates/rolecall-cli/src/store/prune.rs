@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::folder::Folder;
+use crate::files::TEMPORARY_SUFFIX;
 use crate::lock::Lock;
 
 /// The number of sessions that are kept.
@@ -24,7 +25,8 @@ pub(super) fn prune(folder: &Folder, now: SystemTime) {
     let has_extension = |name: &str, extension: &str| {
         Path::new(name).extension().is_some_and(|other| other == extension)
     };
-    let is_short_lived = |name: &str| has_extension(name, "tmp") || has_extension(name, "failure");
+    let is_short_lived =
+        |name: &str| name.ends_with(TEMPORARY_SUFFIX) || has_extension(name, "failure");
     let mut sessions = Vec::new();
     for (name, modified) in &files {
         if has_extension(name, "session") {
