@@ -1,11 +1,10 @@
 //! The paths of the shared configuration files, compared with those of botocore.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use rolecall::Environment;
 use rolecall::config_files::config_files;
 use rolecall_tests::python::is_left_out;
+
+use crate::botocore::answer;
 
 /// Reads a list of environments, and prints the profiles that botocore finds in each.
 const BOTOCORE: &str = r#"
@@ -81,15 +80,8 @@ fn config_files_are_those_of_botocore() {
         })
         .collect();
 
-    let python = std::env::var_os("ROLECALL_PYTHON").expect("run `cargo xtask test`");
-    let mut command = rolecall_tests::clean(Command::new(python));
-    command.args(["-c", BOTOCORE]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let input = serde_json::to_vec(&environments).unwrap();
-    child.stdin.take().unwrap().write_all(&input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let botocore: Vec<Vec<String>> = serde_json::from_slice(&output.stdout).unwrap();
+    let botocore = answer(BOTOCORE, &serde_json::json!(environments));
+    let botocore: Vec<Vec<String>> = serde_json::from_value(botocore).unwrap();
     for ((variables, expected), botocore) in cases.iter().zip(botocore) {
         assert_eq!(botocore, *expected, "botocore, {variables:?}");
         assert_eq!(profiles(variables), *expected, "rolecall, {variables:?}");

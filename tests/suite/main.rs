@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod aws_clients;
+mod botocore;
 mod cache_faults;
 mod chain_scale;
 mod config_errors;
@@ -15,6 +16,7 @@ mod isolated;
 mod lazy_cache;
 mod observability;
 mod parameter_limits;
+mod partitions;
 mod permission_policies;
 mod python_driver;
 mod role_chain;
