@@ -401,11 +401,11 @@ async fn idle_connections_do_not_delay_clients() {
     measure(target.address(), &target.served.request("/role"), 100);
     let before = resident(target.served.id());
 
-    // Another program of the machine may delay one side once. An endpoint that the attack delays is
-    // late in every comparison.
+    // Another program of the machine, such as another test, may delay one side of a comparison. An
+    // endpoint that the attack delays is late in every one.
     let mut comparisons = Vec::new();
     let is_as_fast = |(control, attacked): (Duration, Duration)| attacked <= control * 2;
-    while comparisons.len() < 3 && !comparisons.iter().copied().any(is_as_fast) {
+    while comparisons.len() < 8 && !comparisons.iter().copied().any(is_as_fast) {
         comparisons.push(compare(&target));
     }
     println!("p99 without and with the attack: {comparisons:?}");
