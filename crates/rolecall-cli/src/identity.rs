@@ -5,6 +5,7 @@ mod mfa;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -152,9 +153,9 @@ pub(crate) struct RoleArgs {
     /// File with the session policy of the last role
     #[arg(long, value_name = "FILE", help_heading = "Session")]
     pub(crate) policy: Option<PathBuf>,
-    /// The policy if it was read before.
+    /// The policy once it was read. The file may be a pipe, and may change between two reads.
     #[arg(skip)]
-    pub(crate) session_policy: Option<SessionPolicy>,
+    pub(crate) session_policy: Arc<OnceLock<SessionPolicy>>,
     /// Managed session policy of the last role; repeat for more
     #[arg(long, value_name = "ARN", help_heading = "Session")]
     pub(crate) policy_arn: Vec<PolicyArn>,
@@ -360,11 +361,12 @@ impl RoleArgs {
     }
 
     fn session_policy(&self) -> Result<Option<SessionPolicy>, Failure> {
-        match (&self.session_policy, &self.policy) {
-            (Some(policy), _) => Ok(Some(policy.clone())),
-            (None, Some(path)) => parse_policy(path, &read_file(path, MAX_POLICY_FILE)?).map(Some),
-            (None, None) => Ok(None),
+        if let Some(policy) = self.session_policy.get() {
+            return Ok(Some(policy.clone()));
         }
+        let Some(path) = &self.policy else { return Ok(None) };
+        let policy = parse_policy(path, &read_file(path, MAX_POLICY_FILE)?)?;
+        Ok(Some(self.session_policy.get_or_init(|| policy).clone()))
     }
 }
 

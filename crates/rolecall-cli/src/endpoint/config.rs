@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use rolecall::params::{
     PolicyArn, RoleArn, SessionDuration, SessionName, SessionPolicy, SourceIdentity,
@@ -139,7 +140,9 @@ impl RoleEntry {
             transitive: self.transitive.clone(),
             source_identity: self.source_identity.clone(),
             policy: self.policy.clone(),
-            session_policy: self.session_policy.clone(),
+            session_policy: Arc::new(
+                self.session_policy.clone().map(OnceLock::from).unwrap_or_default(),
+            ),
             policy_arn: self.policy_arns.clone(),
             mfa_serial: None,
             mfa_code: None,

@@ -207,3 +207,37 @@ async fn missing_home_is_noted_and_not_needed() {
                 stored\n";
     assert_eq!(run.err, note);
 }
+
+/// Such as the file of `--policy <(..)`.
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_of_a_pipe_is_read_once() {
+    let setup = Setup::start().await;
+    let policy = |action: &str| {
+        format!(r#"{{"Statement":{{"Effect":"Allow","Action":"{action}","Resource":"*"}}}}"#)
+    };
+    let with = |arguments: &[&str]| {
+        let mut command = setup.command(&setup.user());
+        command.args(arguments);
+        command
+    };
+    let pipe = ["--policy", "/dev/stdin"];
+    let assume = [&["assume", HUB][..], &pipe].concat();
+    for arguments in [
+        assume.clone(),
+        [&assume[..], &["--no-store"]].concat(),
+        [&["assume", HUB, ORDERS][..], &pipe].concat(),
+        [&[COMMAND, HUB][..], &pipe].concat(),
+        [&["exec", HUB][..], &pipe, &["--", "true"]].concat(),
+        [&["doctor", HUB][..], &pipe].concat(),
+    ] {
+        let run = finish(with(&arguments), &policy("sts:GetCallerIdentity")).await;
+        assert_eq!(run.code, Some(0), "{arguments:?}: {}{}", run.out, run.err);
+    }
+    // The text decides, wherever it comes from.
+    let calls = setup.calls();
+    let path = setup.write("policy.json", &policy("sts:GetCallerIdentity"));
+    setup.run(&setup.user(), &["assume", HUB, "--policy", &path]).await.ok();
+    assert_eq!(setup.calls(), calls);
+    finish(with(&assume), &policy("s3:GetObject")).await.ok();
+    assert_eq!(setup.calls(), calls + 1);
+}
