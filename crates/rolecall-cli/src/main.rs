@@ -20,6 +20,7 @@ mod net;
 mod output;
 mod parameters;
 mod private_files;
+mod prompt;
 mod random;
 mod recursion;
 mod reference;

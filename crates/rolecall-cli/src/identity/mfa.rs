@@ -1,11 +1,14 @@
 //! MFA codes, from a prompt or from standard input.
 
-use std::io::{IsTerminal, Read};
+use std::io::{self, IsTerminal, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use rolecall::params::{MfaCode, MfaSerial, ProvideMfaCode};
 use rolecall::{ErrorKind, SessionError};
+use zeroize::Zeroizing;
+
+use crate::prompt;
 
 /// Reads codes from the terminal, or one code from standard input.
 #[derive(Debug)]
@@ -26,32 +29,34 @@ impl ProvideMfaCode for Codes {
         if self.from_stdin && self.used.swap(true, Ordering::Relaxed) {
             return Err(unavailable("the MFA code of standard input was already used"));
         }
-        let (from_stdin, prompt) = (self.from_stdin, format!("MFA code of {serial}: "));
-        let read = tokio::task::spawn_blocking(move || match from_stdin {
-            true => read_stdin(),
-            false => read_terminal(&prompt),
-        });
-        let text = read.await.map_err(|error| unavailable(&error.to_string()))??;
+        let text = match self.from_stdin {
+            true => read_stdin().await?,
+            false => ask(&format!("MFA code of {serial}: ")).await?,
+        };
         Ok(MfaCode::parse(text.trim())?)
     }
 }
 
-fn read_stdin() -> Result<String, SessionError> {
+async fn read_stdin() -> Result<Zeroizing<String>, SessionError> {
     // A code has six digits. More than a line is not a code.
     const LIMIT: u64 = 64;
-    let mut text = String::new();
-    match std::io::stdin().lock().take(LIMIT).read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(unavailable(&format!("cannot read standard input: {error}"))),
-    }
+    let read = tokio::task::spawn_blocking(|| {
+        let mut text = Zeroizing::new(String::new());
+        io::stdin().lock().take(LIMIT).read_to_string(&mut text).map(|_| text)
+    });
+    read.await
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(|error| unavailable(&format!("cannot read standard input: {error}")))
 }
 
-fn read_terminal(prompt: &str) -> Result<String, SessionError> {
-    if !std::io::stdin().is_terminal() {
+async fn ask(question: &str) -> Result<Zeroizing<String>, SessionError> {
+    if !io::stdin().is_terminal() {
         let error = unavailable("there is no terminal to ask for the MFA code");
         return Err(error.with_hint("pass the code on standard input, with --mfa-code -"));
     }
-    rpassword::prompt_password(prompt)
+    prompt::ask(question)
+        .await
         .map_err(|error| unavailable(&format!("cannot read from the terminal: {error}")))
 }
 

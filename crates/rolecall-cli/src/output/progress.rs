@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -13,7 +14,8 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// Runs a future, and shows a spinner with this text from the second second on.
 ///
-/// Nothing is shown with `--quiet`, or if standard error is not a terminal.
+/// Nothing is shown with `--quiet`, if standard error is not a terminal, or while a [`Question`]
+/// waits for its answer.
 pub(crate) async fn show<T>(
     output: &Output,
     text: impl Into<String>,
@@ -23,16 +25,92 @@ pub(crate) async fn show<T>(
     if output.global().quiet || !std::io::stderr().is_terminal() {
         return work.await;
     }
-    if let Ok(result) = tokio::time::timeout(DELAY, work.as_mut()).await {
-        return result;
+    let mut spinner = Spinner::new(text.into());
+    loop {
+        if let Ok(result) = tokio::time::timeout(TICK, work.as_mut()).await {
+            return result;
+        }
+        spinner.tick();
     }
+}
+
+/// What is drawn, and the number of questions that a person answers.
+struct Screen {
+    questions: usize,
+    bar: Option<ProgressBar>,
+}
+
+static SCREEN: Mutex<Screen> = Mutex::new(Screen { questions: 0, bar: None });
+
+fn screen() -> MutexGuard<'static, Screen> {
+    SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A question to the person at the terminal. While it exists, no spinner is drawn: a spinner clears
+/// its line with each step, and the question stands there.
+#[derive(Debug)]
+pub(crate) struct Question(());
+
+impl Question {
+    /// Removes the spinner that is drawn.
+    pub(crate) fn begin() -> Self {
+        let mut screen = screen();
+        screen.questions += 1;
+        if let Some(bar) = screen.bar.take() {
+            bar.finish_and_clear();
+        }
+        Self(())
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        screen().questions -= 1;
+    }
+}
+
+/// The spinner of one future. It is drawn by [`tick`](Self::tick) alone, and not by a thread.
+struct Spinner {
+    text: String,
+    /// When the work began, or went on after a question.
+    since: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Spinner {
+    fn new(text: String) -> Self {
+        Self { text, since: Instant::now(), bar: None }
+    }
+
+    fn tick(&mut self) {
+        // Held while the spinner is drawn, so that no question is asked meanwhile.
+        let mut screen = screen();
+        let is_removed = self.bar.as_ref().is_some_and(ProgressBar::is_finished);
+        if screen.questions > 0 || is_removed {
+            self.bar = None;
+            self.since = Instant::now();
+        } else if self.since.elapsed() >= DELAY {
+            let bar = self.bar.get_or_insert_with(|| new_bar(&self.text));
+            bar.tick();
+            screen.bar = Some(bar.clone());
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            screen().bar = None;
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn new_bar(text: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
     }
-    bar.set_message(text.into());
-    bar.enable_steady_tick(TICK);
-    let result = work.await;
-    bar.finish_and_clear();
-    result
+    bar.set_message(text.to_owned());
+    bar
 }

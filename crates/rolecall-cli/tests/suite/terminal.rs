@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use regex::Regex;
@@ -21,21 +22,38 @@ pub(crate) enum Streams {
     All,
 }
 
+/// A pseudo terminal.
+pub(crate) struct Terminal {
+    /// The side of the person.
+    pub(crate) main: OwnedFd,
+    /// The side of the program. Programs that other tests start meanwhile do not inherit it: they
+    /// would keep it open.
+    pub(crate) end: OwnedFd,
+    pub(crate) name: String,
+}
+
+impl Terminal {
+    pub(crate) fn open((ws_col, ws_row): (u16, u16)) -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        let main = openpt(flags).unwrap();
+        grantpt(&main).unwrap();
+        unlockpt(&main).unwrap();
+        tcsetwinsize(&main, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let name = ptsname(&main, Vec::new()).unwrap().into_string().unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let end = rustix::fs::open(&*name, flags, Mode::empty()).unwrap();
+        Self { main, end, name }
+    }
+}
+
 /// Runs a command to its end in a terminal of so many columns and rows. `out` is what it prints
 /// there.
 pub(crate) fn run_in_terminal(
     mut command: Command,
     streams: Streams,
-    (ws_col, ws_row): (u16, u16),
+    size: (u16, u16),
 ) -> Finished {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    tcsetwinsize(&terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    // Programs that other tests start meanwhile must not inherit it: they would keep it open.
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let end = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    let Terminal { main, end, name: _ } = Terminal::open(size);
     let error = match streams {
         Streams::All => Stdio::from(end.try_clone().unwrap()),
         Streams::InAndOut => Stdio::piped(),
@@ -45,7 +63,7 @@ pub(crate) fn run_in_terminal(
     // The command has a copy of the other end. The terminal ends when no process has one.
     drop(command);
     let mut printed = Vec::new();
-    match File::from(terminal).read_to_end(&mut printed) {
+    match File::from(main).read_to_end(&mut printed) {
         Ok(_) => {}
         // How Linux reports that no process has the other end.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {}
