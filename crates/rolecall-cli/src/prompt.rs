@@ -1,9 +1,10 @@
-//! Short secrets that a person enters at the terminal.
+//! Short secrets that a person enters at the terminal, or a program on standard input.
 
 #[cfg(unix)]
 mod terminal;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
@@ -28,6 +29,33 @@ pub(crate) async fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     let question = question.to_owned();
     let read = tokio::task::spawn_blocking(move || rpassword::prompt_password(question));
     read.await.map_err(io::Error::other)?.map(Zeroizing::new)
+}
+
+/// Reads a line of standard input, and no byte behind it, which may be for the program that this
+/// command runs. The end of the input ends the line, too.
+pub(crate) fn read_line() -> io::Result<Zeroizing<String>> {
+    // Standard input of the library has a buffer, and reads more than the line.
+    #[cfg(unix)]
+    let input = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
+    #[cfg(windows)]
+    let input = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned();
+    line_of(File::from(input?))
+}
+
+fn line_of(mut input: impl Read) -> io::Result<Zeroizing<String>> {
+    // Never grows: a copy that is left behind would not be erased.
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
+    let mut byte = Zeroizing::new([0]);
+    while line.len() < MAX_ANSWER {
+        match input.read(&mut *byte) {
+            Ok(0) => break,
+            Ok(_) if *byte == *b"\n" => break,
+            Ok(_) => line.extend_from_slice(&*byte),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    text(line)
 }
 
 fn text(mut bytes: Zeroizing<Vec<u8>>) -> io::Result<Zeroizing<String>> {

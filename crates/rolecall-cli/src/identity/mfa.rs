@@ -1,6 +1,6 @@
 //! MFA codes, from a prompt or from standard input.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -38,14 +38,8 @@ impl ProvideMfaCode for Codes {
 }
 
 async fn read_stdin() -> Result<Zeroizing<String>, SessionError> {
-    // A code has six digits. More than a line is not a code.
-    const LIMIT: u64 = 64;
-    let read = tokio::task::spawn_blocking(|| {
-        let mut text = Zeroizing::new(String::new());
-        io::stdin().lock().take(LIMIT).read_to_string(&mut text).map(|_| text)
-    });
-    read.await
-        .map_err(io::Error::other)
+    let read = tokio::task::spawn_blocking(prompt::read_line).await;
+    read.map_err(io::Error::other)
         .flatten()
         .map_err(|error| unavailable(&format!("cannot read standard input: {error}")))
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 
-use crate::command::{Setup, start_with_mfa};
+use crate::command::{Setup, finish, start_with_mfa};
 use crate::terminal::Terminal;
 
 const ADMIN: &str = "arn:aws:iam::111122223333:role/admin";
@@ -220,4 +220,27 @@ async fn ignored_signal_leaves_question() {
     command.enter(&format!("{}\n", mfa.code()));
     let status = command.wait_for_end().await;
     assert!(status.success(), "{status}: {}", command.shown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_of_standard_input_is_its_first_line() {
+    let mfa = WithMfa::start().await;
+    let exec = ["exec", ADMIN, "--mfa-serial", SERIAL, "--mfa-code", "-", "--", "cat"];
+    let input = format!("{}\nrest\nof it\n", mfa.code());
+    assert_eq!(finish(mfa.command(&exec), &input).await.ok(), "rest\nof it\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_is_used_before_standard_input_ends() {
+    let mfa = WithMfa::start().await;
+    let arguments = ["assume", ADMIN, "--mfa-serial", SERIAL, "--mfa-code", "-"];
+    let mut command = mfa.command(&arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+    let mut open = child.stdin.take().unwrap();
+    let line = format!("{}\r\n", mfa.code());
+    tokio::io::AsyncWriteExt::write_all(&mut open, line.as_bytes()).await.unwrap();
+    let status = tokio::time::timeout(LIMIT, child.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
+    drop(open);
 }
