@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use rolecall::params::shown;
 
 use crate::commands::{
     assume, completions, console, credential_process, doctor, exec, policy, reference, sandbox,
@@ -37,12 +39,29 @@ impl Cli {
         // The help and the errors of the parser have colors as well, and are printed before the
         // option is known.
         let color = Color::find(std::env::args_os()).unwrap_or(Color::Auto);
-        let matches = Self::command().color(color.into()).get_matches();
+        let matches = Self::command().color(color.into()).try_get_matches();
+        let matches = matches.unwrap_or_else(|error| shorten_values(error).exit());
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let source = matches.value_source("output");
         cli.global.is_output_set = source == Some(ValueSource::CommandLine);
         cli
     }
+}
+
+/// Formats the values in an error of the parser as those in other errors: without secrets, and
+/// shortened.
+fn shorten_values(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue]
+    {
+        let Some(ContextValue::String(value)) = error.get(kind) else { continue };
+        let shown = shown(value);
+        if shown != *value {
+            error.insert(kind, ContextValue::String(shown));
+            // It repeats the value: `to pass '..' as a value, use '-- ..'`.
+            error.remove(ContextKind::Suggested);
+        }
+    }
+    error
 }
 
 /// Options of every command.
@@ -193,6 +212,62 @@ mod tests {
         let parse = |code| Cli::try_parse_from(command.iter().copied().chain([code]));
         assert!(parse("-").is_ok());
         assert!(parse("123456").is_err());
+    }
+
+    /// Returns each command with the words that lead to it.
+    fn commands(words: &[&str], command: &clap::Command) -> Vec<(String, clap::Command)> {
+        let words = [words, &[command.get_name()]].concat();
+        let below = command.get_subcommands().flat_map(|command| commands(&words, command));
+        std::iter::once((words.join(" "), command.clone())).chain(below).collect()
+    }
+
+    /// Returns the errors of the parser for a value in each place of each command.
+    fn errors_about(value: &str) -> Vec<String> {
+        let parse = |(words, arguments): (&str, &[&str])| {
+            let result = Cli::try_parse_from(words.split(' ').chain(arguments.iter().copied()));
+            result.err().map(|error| shorten_values(error).render().to_string())
+        };
+        let unknown = format!("--{value}");
+        let mut errors = Vec::new();
+        for (words, command) in commands(&[], &Cli::command()) {
+            let options = command.get_arguments().filter(|it| it.get_action().takes_values());
+            for name in options.filter_map(clap::Arg::get_long) {
+                errors.extend(parse((&words, &[&format!("--{name}={value}")])));
+            }
+            let last = [&[value][..], &["--", value], &[unknown.as_str()]];
+            errors.extend(last.into_iter().filter_map(|it| parse((&words, it))));
+        }
+        errors
+    }
+
+    #[test]
+    fn errors_of_the_parser_show_no_secret() {
+        for value in [
+            "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL3gifQ.c2lnbmF0dXJl",
+            "eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi\nOiJodHRwczovL3gifQ.c2lnbmF0dXJl",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AWS_SECRET_ACCESS_KEY='wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'",
+            &format!("IQoJb3JpZ2luX2VjE{}==", "AQ//abcD3fg+".repeat(40)),
+        ] {
+            let secret = value.get(value.len() - 30..value.len() - 2).unwrap();
+            let errors = errors_about(value);
+            assert!(errors.len() > 100, "{}", errors.len());
+            for error in errors {
+                assert!(!error.contains(secret), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_of_the_parser_show_the_start_of_values() {
+        let errors = errors_about(&"a long value ".repeat(8_000));
+        assert!(errors.len() > 100, "{}", errors.len());
+        for error in errors {
+            assert!(error.len() < 2_000, "{error}");
+        }
+        let error = Cli::try_parse_from(["rolecall", "whoami", "--region", "Frankfurt"]);
+        let error = shorten_values(error.unwrap_err()).render().to_string();
+        assert!(error.contains("invalid value 'Frankfurt' for '--region <REGION>'"), "{error}");
     }
 
     #[test]

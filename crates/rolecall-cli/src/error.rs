@@ -84,9 +84,9 @@ impl Failure {
             Self::Program { message, code } => (message, None, code),
         };
         let (error, note) = (output::style::ERROR, output::style::HINT);
-        let mut text = format!("{error}error:{error:#} {message}\n");
+        let mut text = format!("{error}error:{error:#} {}\n", output::message(&message));
         if let Some(hint) = hint {
-            text.push_str(&format!("{note}hint:{note:#} {hint}\n"));
+            text.push_str(&format!("{note}hint:{note:#} {}\n", output::message(&hint)));
         }
         // Standard error may be closed, too. The exit code still reports the failure.
         let _ = output::stderr(global.color).write_all(text.as_bytes());

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use rolecall::Environment;
+use rolecall::params::{looks_like_token, shown};
 
 use crate::error::Failure;
 use crate::output::{Output, printable};
@@ -30,7 +31,12 @@ impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdin => f.write_str("standard input"),
-            Self::File(path) => f.write_str(&printable(&path.display().to_string())),
+            Self::File(path) => {
+                let name = path.display().to_string();
+                // A token in place of a path is a secret.
+                let is_token = looks_like_token(&name);
+                f.write_str(&if is_token { shown(&name) } else { printable(&name) })
+            }
         }
     }
 }

@@ -7,11 +7,13 @@ mod table;
 mod terminal;
 pub(crate) mod wrap;
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use anstream::AutoStream;
 use anstyle::Style;
 use clap::ValueEnum;
+use rolecall::params::{redact, shown};
 use serde::Serialize;
 
 use self::pipe::Pipe;
@@ -152,14 +154,14 @@ impl Output {
         }
         let (note, plain) = (style::HINT, anstyle::Reset);
         // Notes are no results: a closed standard error does not fail the command.
-        let _ = writeln!(stderr(self.global.color), "{note}note:{plain} {text}");
+        let _ = writeln!(stderr(self.global.color), "{note}note:{plain} {}", message(text));
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warning(&self, text: &str) {
         let (warning, plain) = (style::WARNING, anstyle::Reset);
         // As for notes, a closed standard error does not fail the command.
-        let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {text}");
+        let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {}", message(text));
     }
 
     /// Lets the command continue if the reader of the output is gone. It calls this if its exit
@@ -176,6 +178,29 @@ impl Output {
     /// Writes what is buffered.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
+    }
+}
+
+/// Formats a text about what went wrong. What a person has pasted in the wrong place can be a part
+/// of it, and can be a secret, or a whole file.
+pub(crate) fn message(text: &str) -> String {
+    const LONGEST_WORD: usize = 1_000;
+    const LONGEST_END: usize = 1_500;
+    let words = redact(text);
+    let words = words.split_inclusive(char::is_whitespace);
+    let shortened = words.map(|word| match word.char_indices().nth(LONGEST_WORD) {
+        Some(_) => Cow::Owned(shown(word)),
+        None => Cow::Borrowed(word),
+    });
+    let text: String = shortened.collect();
+    // The value is usually between the subject and the fault.
+    let head = text.char_indices().nth(LONGEST_END).map(|(end, _)| end);
+    let tail = text.char_indices().nth_back(LONGEST_END).map(|(start, _)| start);
+    match (head, tail) {
+        (Some(head), Some(tail)) if head < tail => {
+            format!("{} ... {}", &text[..head], &text[tail..])
+        }
+        _ => text,
     }
 }
 

@@ -61,13 +61,13 @@ pub use invalid_session::InvalidSession;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::{Event, Observer};
-#[doc(hidden)]
-pub use params::looks_like_token;
 pub use params::{
     AccountId, ExternalId, InvalidParameter, MfaCode, MfaSerial, PolicyArn, ProvidedContext,
     ProviderId, RoleArn, SessionDuration, SessionName, SessionPolicy, SessionTags, SourceIdentity,
     limits,
 };
+#[doc(hidden)]
+pub use params::{looks_like_token, redact, shown};
 pub use provider::{FetchContext, FetchMode, ProvideSession, ProvideSessionFn, provide_session_fn};
 pub use sdk::{SdkProvider, SessionCredentials};
 pub use session::{AssumedRole, Lineage, Session, SessionBuilder, VerifiedToken};

@@ -125,8 +125,11 @@ pub(crate) fn shortened(value: &str) -> Cow<'_, str> {
     cut(value).map_or(Cow::Borrowed(value), |head| Cow::Owned(format!("{head}...")))
 }
 
-/// The first characters of a value that is too long for a message.
+/// The first characters of a value that is too long for a message, or that may be a JWT, which is a
+/// secret: all of them begin with the base64 encoding of `{"`.
 fn cut(value: &str) -> Option<&str> {
     const LONGEST: usize = 300;
-    value.char_indices().nth(LONGEST).and_then(|(end, _)| value.get(..end))
+    const TOKEN: &str = "eyJ";
+    let longest = if value.trim_start().starts_with(TOKEN) { TOKEN.len() } else { LONGEST };
+    value.char_indices().nth(longest).and_then(|(end, _)| value.get(..end))
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use aws_sdk_sts::config::endpoint::{DefaultResolver, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_sts::config::{self, Builder};
-use rolecall_core::{Environment, ErrorKind, Remedy, SessionError};
+use rolecall_core::{Environment, ErrorKind, Remedy, SessionError, shown};
 
 use crate::region::Region;
 use crate::settings::{
@@ -81,7 +81,7 @@ impl Endpoint {
     /// name, a password or a query.
     pub fn custom(url: &str, region: Region) -> Result<Self, SessionError> {
         let invalid = |fault: &str| {
-            let shown: String = url.chars().take(80).collect();
+            let shown = shown(url);
             let message = format!(
                 "`{shown}` is not a valid endpoint URL: {fault}; expected a URL such as \
                  https://sts.example.com"

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rolecall_core::{Environment, ErrorKind, SessionError};
+use rolecall_core::{Environment, ErrorKind, SessionError, shown};
 
 use crate::Region;
 
@@ -216,7 +216,7 @@ impl Settings<'_> {
 impl Found {
     /// Creates the error of a value that is not one of those that `expected` lists.
     pub(crate) fn invalid(&self, expected: &str) -> SessionError {
-        let shown: String = self.value.chars().take(40).collect();
+        let shown = shown(&self.value);
         let message = format!("`{shown}` is not a valid value of {}", self.origin);
         SessionError::new(ErrorKind::InvalidConfig, message)
             .with_hint(format!("set it to {expected}"))

@@ -128,6 +128,8 @@ pub mod params {
         ProviderId, RoleArn, SessionDuration, SessionName, SessionPolicy, SessionTags,
         SourceIdentity, limits,
     };
+    #[doc(hidden)]
+    pub use rolecall_core::{looks_like_token, redact, shown};
 }
 
 /// Web identities: providers, tokens and their claims.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rolecall::params::shown;
 use serde::Deserialize;
 
 use super::base::Bases;
@@ -49,8 +50,9 @@ impl FromStr for RoutePath {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(format!(
-                "`{text}` is not a valid path: expected /NAME or /NAME/NAME, with letters, digits \
-                 and -_., of at most {MAX_PATH} characters"
+                "`{}` is not a valid path: expected /NAME or /NAME/NAME, with letters, digits \
+                 and -_., of at most {MAX_PATH} characters",
+                shown(text)
             )),
         }
     }

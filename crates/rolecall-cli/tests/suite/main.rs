@@ -19,6 +19,8 @@ mod help;
 mod hints;
 #[cfg(target_os = "linux")]
 mod mfa_prompt;
+#[cfg(unix)]
+mod pasted;
 mod policy_account;
 mod policy_check;
 mod policy_documents;

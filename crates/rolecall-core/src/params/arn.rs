@@ -1,4 +1,4 @@
-use super::{InvalidParameter, length_fault, limits, text_parameter};
+use super::{InvalidParameter, length_fault, limits, shown, text_parameter};
 
 const FIELD: &str = "role ARN";
 const RULE: &str = "arn:<partition>:iam::<account>:role/<name> of 20 to 2048 characters, such as \
@@ -84,13 +84,14 @@ fn find_fault(value: &str) -> Option<String> {
         return Some("it does not begin with \"arn:\"".into());
     }
     if !is_partition(partition) {
-        return Some(format!("{partition:?} is not a partition"));
+        return Some(format!("\"{}\" is not a partition", shown(partition)));
     }
     if service != "iam" {
-        return Some(format!("its service is {service:?}, not \"iam\""));
+        return Some(format!("its service is \"{}\", not \"iam\"", shown(service)));
     }
     if !region.is_empty() {
-        return Some(format!("it names the Region {region:?}, and roles have no Region"));
+        let region = shown(region);
+        return Some(format!("it names the Region \"{region}\", and roles have no Region"));
     }
     if AccountId::parse(account).is_err() {
         return Some("the account id is not 12 digits".into());
@@ -104,7 +105,8 @@ fn find_fault(value: &str) -> Option<String> {
         return Some("its path is not valid".into());
     }
     let fault = limits::IAM_NAME.fault(name)?;
-    Some(format!("the role name {name:?} is not valid: {fault}"))
+    // Without the name: it may be the end of a secret, whose start the error about it would need.
+    Some(format!("the role name is not valid: {fault}"))
 }
 
 /// Returns `true` for `aws` and for names of the form `aws-<words>`, so that partitions which AWS

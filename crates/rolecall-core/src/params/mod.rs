@@ -6,19 +6,19 @@ mod duration;
 pub mod limits;
 mod mfa;
 mod policy;
+mod shown;
 mod tags;
 mod tags_serde;
 mod text;
 
 use std::fmt;
 
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
-
 pub use arn::{AccountId, RoleArn};
 pub use context::ProvidedContext;
 pub use duration::SessionDuration;
 pub use mfa::{MfaCode, MfaSerial};
 pub use policy::{PolicyArn, SessionPolicy};
+pub use shown::{looks_like_token, redact, shown};
 pub use tags::SessionTags;
 pub use text::{ExternalId, ProviderId, SessionName, SourceIdentity};
 
@@ -40,7 +40,7 @@ pub struct InvalidParameter {
     /// Name of the parameter, such as `role ARN`.
     pub field: &'static str,
     /// The value, truncated to 80 characters, with unprintable characters escaped. `***` if it is a
-    /// secret.
+    /// secret. What may be a token, a secret access key or a session token is replaced.
     pub value: String,
     /// The fault of the value, as a clause: "it has 6 characters".
     pub fault: String,
@@ -72,50 +72,8 @@ impl InvalidParameter {
         fault: impl Into<String>,
         rule: impl Into<String>,
     ) -> Self {
-        Self { field, value: show(value), fault: fault.into(), rule: rule.into() }
+        Self { field, value: shown(value), fault: fault.into(), rule: rule.into() }
     }
-}
-
-/// Formats a value for an error.
-fn show(value: &str) -> String {
-    const MAX_SHOWN: usize = 80;
-    // A token that was configured in the wrong place is still a secret.
-    let value = if looks_like_token(value) { "eyJ... (possibly a token)" } else { value };
-    let mut shown = String::new();
-    for c in value.chars().take(MAX_SHOWN) {
-        if is_unprintable(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    if value.chars().nth(MAX_SHOWN).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
-/// Returns `true` for control and format characters and line separators, which could forge log
-/// lines or reorder the text of an error.
-fn is_unprintable(c: char) -> bool {
-    c.general_category_group() == GeneralCategoryGroup::Other
-        || matches!(
-            c.general_category(),
-            GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator
-        )
-}
-
-/// Returns `true` if a text may be a JWT, which is a secret and must not be shown.
-///
-/// All JWTs start with the same letters, the base64 encoding of `{"`.
-///
-/// ```
-/// assert!(rolecall_core::looks_like_token(" \"eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));
-/// assert!(!rolecall_core::looks_like_token("/var/run/secrets/token"));
-/// ```
-pub fn looks_like_token(text: &str) -> bool {
-    text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
-        .starts_with("eyJ")
 }
 
 /// Allows functions to accept both parsed values and text, as `impl TryInto<RoleArn, Error:

@@ -2,7 +2,7 @@ use std::ops::RangeInclusive;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::{InvalidParameter, length_fault, limits};
+use super::{InvalidParameter, length_fault, limits, shown};
 
 /// Session tags, for policies (`aws:PrincipalTag/<key>`, `aws:RequestTag/<key>`) and CloudTrail.
 ///
@@ -70,7 +70,7 @@ impl SessionTags {
             return Err(InvalidParameter::new("tag value", &value, fault, VALUE_RULE));
         }
         if let Some(present) = find_key(self.iter().map(|(key, _)| key), &key) {
-            let fault = format!("it is already present as {present:?}");
+            let fault = format!("it is already present as \"{}\"", shown(present));
             return Err(InvalidParameter::new("tag key", &key, fault, KEY_RULE));
         }
         if self.tags.len() == limits::MAX_TAGS {
@@ -101,7 +101,7 @@ impl SessionTags {
         };
         check_key(&key)?;
         if let Some(present) = find_key(self.transitive_keys(), &key) {
-            return invalid(format!("it is already present as {present:?}"), KEY_RULE);
+            return invalid(format!("it is already present as \"{}\"", shown(present)), KEY_RULE);
         }
         if self.transitive.len() == limits::MAX_TAGS {
             let fault = format!("there are {} transitive tag keys already", limits::MAX_TAGS);

@@ -275,6 +275,84 @@ fn looks_like_token_ignores_quotes_and_space() {
 }
 
 #[test]
+fn redact_replaces_secrets_alone() {
+    const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let session_token = format!("IQoJb3JpZ2luX2VjE{}==", "AQ//abcD3fg+".repeat(40));
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
+    for (text, redacted) in [
+        (KEY.to_owned(), "(possibly a secret)"),
+        (format!("{KEY}\n"), "(possibly a secret)\n"),
+        (format!("AWS_SECRET_ACCESS_KEY='{KEY}'"), "AWS_SECRET_ACCESS_KEY='(possibly a secret)'"),
+        (
+            format!("{{\"SecretAccessKey\": \"{KEY}\"}}"),
+            "{\"SecretAccessKey\": \"(possibly a secret)\"}",
+        ),
+        (session_token.clone(), "(possibly a secret)=="),
+        (session_token.chars().take(80).collect(), "(possibly a secret)"),
+        (format!("2={jwt}"), "2=eyJ... (possibly a token)"),
+        (format!("--{jwt}"), "eyJ... (possibly a token)"),
+        (
+            format!("Bearer {jwt}, {jwt}"),
+            "Bearer eyJ... (possibly a token), eyJ... (possibly a token)",
+        ),
+        ("é".to_owned() + jwt, "éeyJ... (possibly a token)"),
+    ] {
+        assert_eq!(redact(&text), redacted, "{text}");
+    }
+    let slashes = "/Users/ann/Projects/Infra2/policies/deploy/of/the/last/Version/of/it";
+    for text in [
+        "",
+        "eu-west-1",
+        "arn:aws:iam::111122223333:role/checkout",
+        "arn:aws:iam::111122223333:role/AWSReservedSSO_AdministratorAccess_0123456789abcdef",
+        // The digest of a commit, and an access key id, which is no secret.
+        "75be5d1b43340254ca3fe0ac45c23c4e61a12345",
+        "AKIAIOSFODNN7EXAMPLE",
+        &"Ab1".repeat(21),
+        slashes,
+        "eyJ",
+    ] {
+        assert_eq!(redact(text), text);
+    }
+}
+
+#[test]
+fn errors_show_no_secret_part_of_a_value() {
+    const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
+    let part = "c2lnbmF0dXJl";
+    for value in [KEY, JWT, &format!("{JWT} "), &"x ".repeat(50_000)] {
+        let tags = || SessionTags::new().tag("a", "1").unwrap();
+        let errors = [
+            RoleArn::parse(value).err(),
+            RoleArn::parse(&format!("arn:{value}:iam::111122223333:role/x")).err(),
+            RoleArn::parse(&format!("arn:aws:{value}::111122223333:role/x")).err(),
+            RoleArn::parse(&format!("arn:aws:iam:{value}:111122223333:role/x")).err(),
+            RoleArn::parse(&format!("arn:aws:iam::111122223333:role/x={value}?")).err(),
+            AccountId::parse(value).err(),
+            PolicyArn::parse(value).err(),
+            ExternalId::parse(&format!("{value}?")).err(),
+            SessionName::parse(&format!("{value}?")).err(),
+            SourceIdentity::parse(&format!("{value}?")).err(),
+            ProviderId::parse(&format!("{value}?")).err(),
+            MfaSerial::parse(&format!("{value}?")).err(),
+            MfaCode::parse(value).err(),
+            SessionDuration::parse(value).err(),
+            SessionPolicy::parse(value).err(),
+            ProvidedContext::new(value, value).err(),
+            tags().tag(format!("{value}?"), "1").err(),
+            tags().tag("b", format!("{value}?")).err(),
+            tags().transitive(format!("{value}?")).err(),
+        ];
+        for (place, error) in errors.into_iter().enumerate() {
+            let error = error.unwrap_or_else(|| panic!("{place}: {value}")).to_string();
+            assert!(!error.contains(KEY) && !error.contains(part), "{place}: {error}");
+            assert!(error.len() < 600, "{place}: {error}");
+        }
+    }
+}
+
+#[test]
 fn derived_session_name_truncates_the_application() {
     let derived = |application, host| SessionName::derived(Some(application), host).to_string();
     let (long, host, long_host) = ("a".repeat(70), "h".repeat(60), "h".repeat(70));

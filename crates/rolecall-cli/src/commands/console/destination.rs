@@ -1,6 +1,7 @@
 //! The page of the console that a link opens.
 
 use http::Uri;
+use rolecall::params::shown;
 use rolecall::sts::Region;
 
 use super::federation::partition;
@@ -15,7 +16,7 @@ pub(super) fn url(destination: Option<&str>, region: &Region) -> Result<String, 
         Some(service) => {
             let is_name = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
             if service.is_empty() || service.starts_with('/') || !service.chars().all(is_name) {
-                let message = format!("`{}` is not a valid --destination", shorten(service));
+                let message = format!("`{}` is not a valid --destination", shown(service));
                 return Err(Failure::usage(message)
                     .with_hint("use an https:// URL, or the name of a service such as s3"));
             }
@@ -36,13 +37,9 @@ fn https_url<'a>(option: &str, url: &'a str) -> Result<&'a str, Failure> {
     });
     match is_https && !url.contains('@') {
         true => Ok(url),
-        false => Err(Failure::usage(format!("`{}` is not a valid {option}", shorten(url)))
+        false => Err(Failure::usage(format!("`{}` is not a valid {option}", shown(url)))
             .with_hint("use an https:// URL without a user name")),
     }
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

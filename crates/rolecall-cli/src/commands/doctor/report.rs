@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::OutputFormat;
 use crate::error::Failure;
-use crate::output::{Output, style};
+use crate::output::{self, Output, style};
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +81,7 @@ impl<'a> Report<'a> {
         message: String,
         hint: Option<String>,
     ) -> Result<(), Failure> {
+        let (message, hint) = (output::message(&message), hint.map(|hint| output::message(&hint)));
         if self.output.global().output == OutputFormat::Table {
             let (name, color) = match status {
                 Status::Ok => ("ok", style::GOOD),
