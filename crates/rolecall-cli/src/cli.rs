@@ -39,9 +39,10 @@ impl Cli {
         // The help and the errors of the parser have colors as well, and are printed before the
         // option is known.
         let color = Color::find(std::env::args_os()).unwrap_or(Color::Auto);
+        let exit = |error| -> ! { shorten_values(error).exit() };
         let matches = Self::command().color(color.into()).try_get_matches();
-        let matches = matches.unwrap_or_else(|error| shorten_values(error).exit());
-        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let matches = matches.unwrap_or_else(|error| exit(error));
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| exit(error));
         let source = matches.value_source("output");
         cli.global.is_output_set = source == Some(ValueSource::CommandLine);
         cli

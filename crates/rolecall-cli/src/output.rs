@@ -194,11 +194,11 @@ pub(crate) fn message(text: &str) -> String {
     });
     let text: String = shortened.collect();
     // The value is usually between the subject and the fault.
-    let head = text.char_indices().nth(LONGEST_END).map(|(end, _)| end);
-    let tail = text.char_indices().nth_back(LONGEST_END).map(|(start, _)| start);
+    let head = text.char_indices().nth(LONGEST_END).and_then(|(end, _)| text.get(..end));
+    let tail = text.char_indices().nth_back(LONGEST_END).and_then(|(start, _)| text.get(start..));
     match (head, tail) {
-        (Some(head), Some(tail)) if head < tail => {
-            format!("{} ... {}", &text[..head], &text[tail..])
+        (Some(head), Some(tail)) if head.len() + tail.len() < text.len() => {
+            format!("{head} ... {tail}")
         }
         _ => text,
     }
