@@ -4,8 +4,8 @@
 //! Time is real and the CPU time is that of the whole process, so that wake-ups and system calls
 //! are part of it. All entries would need 500 seconds; a run measures the first 20, which begin
 //! with the start of all refreshes. The control run before each has the same entries and callers,
-//! but no entry is due. The difference is the timer, the fetches, the rate limit and a provider that
-//! only creates a session.
+//! but no entry is due. The difference is the timer, the fetches, the rate limit and a provider
+//! that only creates a session.
 
 use std::time::{Duration, Instant};
 
