@@ -26,7 +26,6 @@ mod reference;
 mod runtime;
 mod sandbox;
 mod shell;
-#[cfg(unix)]
 mod signals;
 mod store;
 mod time;

@@ -20,6 +20,7 @@ use crate::error::Failure;
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::runtime;
+use crate::signals::StopSignals;
 use crate::time::{duration, timestamp};
 
 /// The time for which AWS accepts a sign-in link.
@@ -119,8 +120,10 @@ impl Console {
             };
             if self.open {
                 let lifetime = Duration::from_secs(self.page_lifetime);
+                // Before there is a page, which a signal would leave.
+                let mut signals = StopSignals::install()?;
                 let page = page::Page::write(&federation.login_form(&link))?;
-                let work = browser::open(&commands, &page, lifetime);
+                let work = browser::open(&commands, &page, lifetime, &mut signals);
                 progress::show(output, "opening the browser", work).await?;
             }
             self.print(output, &opened, ends, now)

@@ -18,6 +18,9 @@ use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::runtime;
 use crate::shell::{self, Syntax};
+#[cfg(unix)]
+use crate::signals;
+use crate::signals::StopSignals;
 
 /// Time limit of a read of the roles, and of the files that they name.
 const READ_LIMIT: Duration = Duration::from_secs(10);
@@ -26,7 +29,8 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// Listens on the loopback address, and prints the variables that make an AWS SDK use the endpoint.
 /// The sessions are refreshed before they expire, so that programs neither end with their session
-/// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. `/` is a status page,
+/// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. Without --config, it also
+/// stops on SIGHUP, when its terminal is closed, unless `nohup` started it. `/` is a status page,
 /// `/healthz` and `/metrics` are for monitoring.
 ///
 /// The SDKs prefer access keys, profiles, web identities and the endpoint of a container's agent.
@@ -45,11 +49,11 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// and `policy_arns`, as the options of `assume`. Roles with the same base, Region, token file and
 /// session name share the session of that base.
 ///
-/// SIGHUP reads the file, the policies and the configuration files of AWS again. A role keeps its
-/// session if nothing changed in its entry, its policy and the configuration files. Tokens, the
-/// results of a `credential_process` and the caches of SSO are not compared: they are read when a
-/// session is refreshed. Environment variables stay as they were at the start. Pipes cannot be read
-/// again, and are refused.
+/// With --config, SIGHUP reads the file, the policies and the configuration files of AWS again. A
+/// role keeps its session if nothing changed in its entry, its policy and the configuration files.
+/// Tokens, the results of a `credential_process` and the caches of SSO are not compared: they are
+/// read when a session is refreshed. Environment variables stay as they were at the start. Pipes
+/// cannot be read again, and are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall serve arn:aws:iam::111122223333:role/deploy
@@ -115,8 +119,8 @@ impl Serve {
             tokio::select! {
                 routes = begin => break routes?,
                 signal = signals.next() => match signal {
-                    Signal::Reload if self.config.is_some() => {}
-                    _ => return Ok(ExitCode::SUCCESS),
+                    Signal::Reload => {}
+                    Signal::Stop => return Ok(ExitCode::SUCCESS),
                 },
             }
         };
@@ -167,7 +171,7 @@ impl Serve {
         reader: &Arc<Reader>,
         output: &Output,
     ) {
-        // Without a file there is nothing to reload: the terminal of the command was closed.
+        // Without a file there is nothing to reload, and every signal stops.
         let Some(file) = &self.config else {
             signals.next().await;
             return;
@@ -288,65 +292,48 @@ impl Settings {
 /// What a signal asks for.
 enum Signal {
     Stop,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has SIGHUP"))]
     Reload,
 }
 
 /// The signals that end the endpoint or reload its file.
 struct Signals {
+    stop: StopSignals,
     #[cfg(unix)]
-    stop: [tokio::signal::unix::Signal; 2],
-    /// `None` if the signal stays ignored.
-    #[cfg(unix)]
-    hangup: Option<tokio::signal::unix::Signal>,
+    reload: Option<tokio::signal::unix::Signal>,
 }
 
-#[cfg(unix)]
 impl Signals {
-    /// `reloads` is `true` if SIGHUP reads a file again. If it would stop the endpoint, `nohup` is
-    /// honoured.
+    /// `reloads` is `true` if SIGHUP reads a file again. It stops the endpoint otherwise.
+    #[cfg(unix)]
     fn install(reloads: bool) -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
+        use tokio::signal::unix::SignalKind;
 
-        use crate::signals::is_ignored;
-
-        let install = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::operation(format!("cannot handle signals: {error}")))
-        };
-        let hangup = SignalKind::hangup();
-        let is_caught = reloads || !is_ignored(hangup.as_raw_value());
-        let hangup = is_caught.then(|| install(hangup)).transpose()?;
-        let stop = [install(SignalKind::terminate())?, install(SignalKind::interrupt())?];
-        Ok(Self { stop, hangup })
+        Ok(match reloads {
+            true => Self {
+                stop: StopSignals::install_without_hangup()?,
+                reload: Some(signals::listen(SignalKind::hangup())?),
+            },
+            false => Self { stop: StopSignals::install()?, reload: None },
+        })
     }
 
-    async fn next(&mut self) -> Signal {
-        let [terminate, interrupt] = &mut self.stop;
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = terminate.recv() => Signal::Stop,
-            _ = interrupt.recv() => Signal::Stop,
-            _ = hangup => Signal::Reload,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
+    #[cfg(not(unix))]
     fn install(_reloads: bool) -> Result<Self, Failure> {
-        Ok(Self {})
+        Ok(Self { stop: StopSignals::install()? })
     }
 
+    #[cfg(unix)]
     async fn next(&mut self) -> Signal {
-        // An error says that there is no console to press Ctrl-C on.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            () = self.stop.recv() => Signal::Stop,
+            () = signals::recv(&mut self.reload) => Signal::Reload,
         }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> Signal {
+        self.stop.recv().await;
         Signal::Stop
     }
 }
