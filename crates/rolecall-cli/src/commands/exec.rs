@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::store::{self, StoreArgs};
-use crate::{identity_variables, runtime, shell};
+use crate::{identity_variables, runtime, shell, stderr};
 
 /// Run a program with a session of a role in its environment
 ///
@@ -87,6 +87,7 @@ impl Exec {
 
     async fn run_with_endpoint(self, output: &Output) -> Result<ExitCode, Failure> {
         let mut command = self.command()?;
+        stderr::detach()?;
         let role = ServedRole::of_arguments(&self.roles)?;
         progress::show(output, "assuming the role", role.prepare()).await?;
         // Before there are files and a program: a signal must not end this process alone.

@@ -14,6 +14,7 @@ use crate::input::Input;
 use crate::output::{Output, printable};
 use crate::sandbox::{Event, SAMPLE, Sandbox as Running, Settings};
 use crate::shell::{self, Syntax};
+use crate::stderr;
 use crate::time::timestamp;
 
 /// Size limit of a configuration in bytes.
@@ -89,6 +90,7 @@ impl Sandbox {
             return Err(Failure::usage("--format and --output json exclude each other")
                 .with_hint("remove one of them"));
         }
+        stderr::detach()?;
         let (config, origin) = match &self.config {
             Some(path) => {
                 let input = Input::from(path.as_path());

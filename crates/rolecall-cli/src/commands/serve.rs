@@ -11,16 +11,16 @@ use clap::Args;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::cli::OutputFormat;
+use crate::cli::{GlobalArgs, OutputFormat};
 use crate::endpoint::{self, DEFAULT_ADDRESS, Reader, Routes, ServedRole, Server};
 use crate::error::{Failure, report};
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
-use crate::runtime;
 use crate::shell::{self, Syntax};
 #[cfg(unix)]
 use crate::signals;
 use crate::signals::StopSignals;
+use crate::{runtime, stderr};
 
 /// Time limit of a read of the roles, and of the files that they name.
 const READ_LIMIT: Duration = Duration::from_secs(10);
@@ -107,6 +107,7 @@ impl Serve {
     }
 
     async fn serve(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        stderr::detach()?;
         // Before anything is there that a signal would have to remove.
         let mut signals = Signals::install(self.config.is_some())?;
         let reader = Arc::new(Reader::new(READ_LIMIT));
@@ -114,6 +115,9 @@ impl Serve {
             let begin = async {
                 let routes = self.read_routes(&reader, Arc::default()).await?;
                 self.prepare(&routes, output).await?;
+                // On a terminal, the variables stand below the warnings. A failed task is a fault
+                // of the runtime, and these are written all the same.
+                let _ = tokio::task::spawn_blocking(stderr::flush).await;
                 Ok::<_, Failure>(routes)
             };
             tokio::select! {
@@ -125,12 +129,13 @@ impl Serve {
             }
         };
         let server = Server::start(self.listen, self.directory.as_deref(), routes).await?;
-        let printed = self.print(&server, output);
-        if printed.is_ok() {
-            self.wait(&mut signals, &server, &reader, output).await;
-        }
+        let served = tokio::select! {
+            () = self.wait(&mut signals, &server, &reader, output) => Ok(()),
+            // The endpoint is of no use if clients cannot know of it.
+            Err(failure) = self.print(&server, *output.global()) => Err(failure),
+        };
         let stopped = server.stop().await;
-        printed.and(stopped).map(|()| ExitCode::SUCCESS)
+        served.and(stopped).map(|()| ExitCode::SUCCESS)
     }
 
     /// Reads the roles of the file or of the arguments, and the files that they name.
@@ -210,21 +215,26 @@ impl Serve {
         }
     }
 
-    fn print(&self, server: &Server, output: &mut Output) -> Result<(), Failure> {
+    /// Prints what clients have to be told, on a thread: what reads it may pause, and must delay
+    /// neither other clients nor a signal.
+    async fn print(&self, server: &Server, global: GlobalArgs) -> Result<(), Failure> {
         let routes = server.routes();
-        match (self.format, routes.iter().next()) {
-            (Some(syntax), Some(role)) => {
-                output.require(&[OutputFormat::Table])?;
-                let variables = server.variables(role);
-                shell::print(output, syntax, &variables)?;
+        let (format, settings) = (self.format, Settings::new(server, &routes));
+        let print = move || {
+            let mut output = Output::new(&global);
+            match (format, settings.roles.first()) {
+                (Some(syntax), Some(role)) => {
+                    output.require(&[OutputFormat::Table])?;
+                    let variables: Vec<_> = role.environment.clone().into_iter().collect();
+                    shell::print(&mut output, syntax, &variables)?;
+                }
+                _ => output.record(&settings, &settings.rows())?,
             }
-            _ => {
-                let settings = Settings::new(server, &routes);
-                output.record(&settings, &settings.rows())?;
-            }
-        }
-        // The reader must not have to wait for the end of the endpoint.
-        output.finish()
+            output.finish()
+        };
+        let printed = tokio::task::spawn_blocking(print).await;
+        printed
+            .map_err(|error| Failure::operation(format!("cannot print the variables: {error}")))?
     }
 }
 

@@ -45,6 +45,8 @@ mod store_faults;
 #[cfg(unix)]
 mod terminal;
 mod token;
+#[cfg(unix)]
+mod unread;
 #[cfg(target_os = "linux")]
 mod watched;
 mod whoami;
