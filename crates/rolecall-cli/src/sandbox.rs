@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use self::config::{Config, ServiceAccount};
 use crate::error::Failure;
+use crate::files::path_text;
 use crate::signals::StopSignals;
 use crate::{private_files, runtime};
 
@@ -100,25 +101,25 @@ async fn serve(
     let issuer = OidcIssuer::start().await.map_err(failed)?;
     let config = Config::parse(&settings.config, &issuer)
         .map_err(|error| Failure::operation(format!("{}: {error}", settings.origin)))?;
+    let pod = config.service_account.as_ref().filter(|_| settings.user.is_none());
+    let token_file = folder.join("token");
+    let token_path = pod.map(|_| path_text(&token_file)).transpose()?;
     let mut builder = LocalAws::builder().port(settings.port).on_call(forward(events.clone()));
     for account in config.accounts(&issuer, &settings.region) {
         builder = builder.account(account);
     }
     let aws = builder.start().await.map_err(failed)?;
-    let token_file = folder.join("token");
     let mut variables = vec![
         ("AWS_ENDPOINT_URL", aws.endpoint_url().to_owned()),
         ("AWS_REGION", settings.region.clone()),
         // Some SDKs read only this one.
         ("AWS_DEFAULT_REGION", settings.region.clone()),
     ];
-    let pod = config.service_account.as_ref().filter(|_| settings.user.is_none());
-    match pod {
-        Some(pod) => {
+    match pod.zip(token_path) {
+        Some((pod, path)) => {
             renew_token(&issuer, pod, &token_file).await?;
             variables.push(("AWS_ROLE_ARN", pod.role.to_string()));
-            let path = token_file.to_string_lossy().into_owned();
-            variables.push(("AWS_WEB_IDENTITY_TOKEN_FILE", path));
+            variables.push(("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_owned()));
         }
         None => variables.extend(access_key(&aws, &config, settings.user.as_deref())?),
     }

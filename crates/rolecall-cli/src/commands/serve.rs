@@ -107,6 +107,8 @@ impl Serve {
     }
 
     async fn serve(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        // The variables are printed below, when the roles are assumed.
+        endpoint::check_folder(self.directory.as_deref())?;
         stderr::detach()?;
         // Before anything is there that a signal would have to remove.
         let mut signals = Signals::install(self.config.is_some())?;
@@ -219,7 +221,7 @@ impl Serve {
     /// neither other clients nor a signal.
     async fn print(&self, server: &Server, global: GlobalArgs) -> Result<(), Failure> {
         let routes = server.routes();
-        let (format, settings) = (self.format, Settings::new(server, &routes));
+        let (format, settings) = (self.format, Settings::new(server, &routes)?);
         let print = move || {
             let mut output = Output::new(&global);
             match (format, settings.roles.first()) {
@@ -277,13 +279,14 @@ struct RoleSettings {
 }
 
 impl Settings {
-    fn new(server: &Server, routes: &Routes) -> Self {
-        let roles = routes.iter().map(|role| RoleSettings {
-            path: role.path().to_string(),
-            role: role.role().to_owned(),
-            environment: server.variables(role).into_iter().collect(),
-        });
-        Self { url: server.url(), token_file: server.token_file(), roles: roles.collect() }
+    fn new(server: &Server, routes: &Routes) -> Result<Self, Failure> {
+        let settings = |role: &Arc<ServedRole>| {
+            let environment = server.printed_variables(role)?.into_iter().collect();
+            let (path, role) = (role.path().to_string(), role.role().to_owned());
+            Ok(RoleSettings { path, role, environment })
+        };
+        let roles = routes.iter().map(settings).collect::<Result<_, Failure>>()?;
+        Ok(Self { url: server.url(), token_file: server.token_file(), roles })
     }
 
     fn rows(&self) -> Vec<(&str, String)> {
