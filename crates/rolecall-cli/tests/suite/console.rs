@@ -319,3 +319,25 @@ async fn signal_removes_the_page() {
         assert_eq!(std::fs::read_dir(&pages).unwrap().count(), 0, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_of_another_sts_is_not_sent_to_aws() {
+    let setup = Setup::start().await;
+    let url = setup.world.aws.endpoint_url();
+    let keys: Vec<_> =
+        setup.user().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT_URL").collect();
+    let text = format!("[default]\nendpoint_url = {url}\nregion = eu-west-1\n");
+    let file = setup.write("config", &text);
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ENDPOINT_URL_STS", url),
+        ("AWS_CONFIG_FILE", file.as_str()),
+    ] {
+        let mut variables = keys.clone();
+        variables.push((name.to_owned(), value.to_owned()));
+        let error = setup.run(&variables, &["console", HUB]).await.failed(1);
+        assert!(error.starts_with(&format!("error: the STS endpoint {url} is not one")), "{error}");
+        assert!(error.contains("\nhint: pass ") && error.contains("--federation-endpoint"));
+    }
+    assert_eq!(setup.world.aws.calls().len(), 0);
+}
