@@ -11,8 +11,8 @@ mod unix {
 
     use crate::error::Failure;
 
-    /// The signals that end a command which has to remove something before: SIGINT, SIGTERM, and the
-    /// SIGHUP of a terminal that is closed.
+    /// The signals that end a command which has to remove something before: SIGINT, SIGTERM, and
+    /// the SIGHUP of a terminal that is closed.
     #[derive(Debug)]
     pub(crate) struct StopSignals {
         interrupt: Signal,

@@ -72,7 +72,8 @@ pub(super) fn require_aws(sts: &Endpoint) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!(
-        "the STS endpoint {} is not one of AWS, and AWS's federation endpoint would get its session",
+        "the STS endpoint {} is not one of AWS, and AWS's federation endpoint would get its \
+         session",
         sts.url()?
     );
     Err(Failure::operation(message)
