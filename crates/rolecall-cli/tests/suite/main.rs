@@ -17,6 +17,8 @@ mod folder;
 mod frozen_sts;
 mod help;
 mod hints;
+#[cfg(target_os = "linux")]
+mod paths;
 mod policy_account;
 mod policy_check;
 mod policy_documents;
@@ -45,6 +47,8 @@ mod store_faults;
 #[cfg(unix)]
 mod terminal;
 mod token;
+#[cfg(unix)]
+mod unread;
 #[cfg(target_os = "linux")]
 mod watched;
 mod whoami;
