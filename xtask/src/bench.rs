@@ -4,6 +4,7 @@ mod build;
 mod first_byte;
 mod page;
 mod policy;
+mod store;
 
 use std::thread::available_parallelism;
 
@@ -28,7 +29,8 @@ pub(crate) struct Arguments {
     /// Measure the CPU time of a build as well, which takes about twelve minutes
     #[arg(long)]
     build: bool,
-    /// Measure only the time of `rolecall whoami` to its first byte, and print its lines
+    /// Measure only the command: the time of `rolecall whoami` to its first byte, and that of
+    /// `rolecall credential-process` with its store. Prints the lines
     #[arg(long, conflicts_with_all = ["json", "build"])]
     first_byte: bool,
 }
@@ -37,12 +39,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Outcome {
     let shell = &workspace.shell;
     if arguments.first_byte {
-        println!("{}", first_byte::measure(workspace)?);
+        println!("{}", measure_command(workspace)?);
         return Ok(());
     }
     let mut lines = run_programs(workspace)?;
     lines = [lines, policy::measure(workspace)?].join("\n");
-    lines = [lines, first_byte::measure(workspace)?].join("\n");
+    lines = [lines, measure_command(workspace)?].join("\n");
     lines = [lines, build::count_crates(workspace)?].join("\n");
     if arguments.build {
         lines = [lines, build::compare_builds(workspace)?].join("\n");
@@ -79,6 +81,28 @@ fn run_programs(workspace: &Workspace) -> Outcome<String> {
     Ok([cmd!(shell, "{cache}").read()?, cmd!(shell, "{cold_start}").read()?].join("\n"))
 }
 
+/// Returns the lines of the command `rolecall`.
+fn measure_command(workspace: &Workspace) -> Outcome<String> {
+    let shell = &workspace.shell;
+    cmd!(shell, "cargo build --release --locked --package rolecall-cli").run()?;
+    let rolecall = workspace.target().join("release/rolecall");
+    let first_byte = first_byte::measure(workspace, &rolecall)?;
+    Ok([first_byte, store::measure(workspace, &rolecall)?].join("\n"))
+}
+
+/// Returns the row of a program whose times are milliseconds: median, quartiles and number.
+fn write_times(table: &str, program: &str, times: Vec<f64>) -> String {
+    let count = times.len().to_string();
+    let [low, median, high] = quartiles(times).map(|time| format!("{time:.1}"));
+    let cells = [program, &median, &format!("{low} to {high}"), &count];
+    json!({"table": table, "cells": cells}).to_string()
+}
+
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|number| values[(values.len() - 1) * number / 4])
+}
+
 /// Returns the line of a figure, in the format of the benchmark programs.
 fn write_figure(name: &str, value: f64, most: f64) -> String {
     // The rounded value is compared, so that a figure never seems to meet a goal that it missed.
@@ -91,6 +115,14 @@ fn write_figure(name: &str, value: f64, most: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn row_of_times_has_quartiles_of_the_list() {
+        assert_eq!(quartiles(vec![7.0]), [7.0; 3]);
+        let times = vec![5.0, 1.0, 4.04, 2.0, 3.0];
+        let row = r#"{"cells":["a","3.0","2.0 to 4.0","5"],"table":"t"}"#;
+        assert_eq!(write_times("t", "a", times), row);
+    }
 
     #[test]
     fn figure_line_compares_the_rounded_value() {

@@ -22,6 +22,7 @@ mod service;
 mod token;
 
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,11 +36,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) use config::read as read_config;
+pub(crate) use files::check_folder;
 pub(crate) use reader::Reader;
 pub(crate) use role::ServedRole;
 pub(crate) use routes::Routes;
 
 use crate::error::Failure;
+use crate::files::path_text;
 use connections::Registered;
 use files::ClientFiles;
 use peer::{Ends, Peers};
@@ -114,19 +117,29 @@ impl Server {
     /// The SDKs rank profiles before the endpoint, so that the configuration files are empty ones,
     /// and no profile of the user is found. The Region would be one of their settings; boto3 reads
     /// it only from AWS_DEFAULT_REGION.
-    pub(crate) fn variables(&self, role: &ServedRole) -> Vec<(&'static str, String)> {
-        let file = |path: PathBuf| path.to_string_lossy().into_owned();
+    pub(crate) fn variables(&self, role: &ServedRole) -> Vec<(&'static str, OsString)> {
+        let uri = format!("{}{}", self.url(), role.path());
         let mut variables = vec![
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}{}", self.url(), role.path())),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(self.files.token())),
-            ("AWS_CONFIG_FILE", file(self.files.config())),
-            ("AWS_SHARED_CREDENTIALS_FILE", file(self.files.credentials())),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.into()),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", self.files.token().into()),
+            ("AWS_CONFIG_FILE", self.files.config().into()),
+            ("AWS_SHARED_CREDENTIALS_FILE", self.files.credentials().into()),
         ];
         if let Some(region) = role.region() {
             let names = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-            variables.extend(names.map(|name| (name, region.to_owned())));
+            variables.extend(names.map(|name| (name, region.into())));
         }
         variables
+    }
+
+    /// Returns the variables as text, which not every path is.
+    pub(crate) fn printed_variables(
+        &self,
+        role: &ServedRole,
+    ) -> Result<Vec<(&'static str, String)>, Failure> {
+        let variables = self.variables(role).into_iter();
+        let text = |(name, value): (_, OsString)| Ok((name, path_text(value.as_ref())?.to_owned()));
+        variables.map(text).collect()
     }
 
     /// Stops: removes the files, accepts no connection, and lets running requests finish.

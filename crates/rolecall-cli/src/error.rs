@@ -1,14 +1,14 @@
 //! The errors of the command, and their exit codes.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use rolecall::provider::Remedy;
 use rolecall::{ErrorKind, SessionError};
 
 use crate::cli::GlobalArgs;
-use crate::output;
+use crate::{output, stderr};
 
 /// Why a command ends without its result.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Failure {
             text.push_str(&format!("{note}hint:{note:#} {}\n", output::message(&hint)));
         }
         // Standard error may be closed, too. The exit code still reports the failure.
-        let _ = output::stderr(global.color).write_all(text.as_bytes());
+        stderr::write(text, output::choice(global.color));
         ExitCode::from(code)
     }
 }

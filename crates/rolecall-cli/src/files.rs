@@ -56,6 +56,15 @@ pub(crate) fn write_all(
     })
 }
 
+/// Returns a path that is printed for programs, which would not find the file by another text.
+pub(crate) fn path_text(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| {
+        let message =
+            format!("the path {} is not UTF-8 text and cannot be printed", path.display());
+        Failure::operation(message).with_hint("use a folder whose path is UTF-8 text")
+    })
+}
+
 fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::operation(format!("cannot {what} {}: {error}", path.display()))
 }

@@ -27,8 +27,8 @@ mod reference;
 mod runtime;
 mod sandbox;
 mod shell;
-#[cfg(unix)]
 mod signals;
+mod stderr;
 mod store;
 mod time;
 
@@ -45,5 +45,7 @@ fn main() -> ExitCode {
     logging::install(global.verbose);
     let mut output = Output::new(&global);
     let result = command.run(&mut output).and_then(|code| output.finish().map(|()| code));
-    result.unwrap_or_else(|failure| failure.report(&global))
+    let code = result.unwrap_or_else(|failure| failure.report(&global));
+    stderr::flush();
+    code
 }

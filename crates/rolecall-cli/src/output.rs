@@ -8,7 +8,7 @@ mod terminal;
 pub(crate) mod wrap;
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use anstream::AutoStream;
 use anstyle::Style;
@@ -17,10 +17,11 @@ use rolecall::params::{redact, shown};
 use serde::Serialize;
 
 use self::pipe::Pipe;
-pub(crate) use self::terminal::stderr;
-use self::terminal::{choice, width};
+pub(crate) use self::terminal::choice;
+use self::terminal::width;
 use crate::cli::{GlobalArgs, OutputFormat};
 use crate::error::Failure;
+use crate::stderr;
 
 /// The bytes that are written at once, if nothing waits for them.
 const BUFFER: usize = 64 * 1024;
@@ -28,12 +29,13 @@ const BUFFER: usize = 64 * 1024;
 /// Standard output, in the format that the global options select.
 pub(crate) struct Output {
     global: GlobalArgs,
-    out: BufWriter<Pipe<AutoStream<StdoutLock<'static>>>>,
+    // Not locked: the thread of another value may be waiting for the reader.
+    out: BufWriter<Pipe<AutoStream<Stdout>>>,
 }
 
 impl Output {
     pub(crate) fn new(global: &GlobalArgs) -> Self {
-        let out = AutoStream::new(io::stdout().lock(), choice(global.color));
+        let out = AutoStream::new(io::stdout(), choice(global.color));
         Self { global: *global, out: BufWriter::with_capacity(BUFFER, Pipe::new(out)) }
     }
 
@@ -152,16 +154,20 @@ impl Output {
         if self.global.quiet {
             return;
         }
-        let (note, plain) = (style::HINT, anstyle::Reset);
-        // Notes are no results: a closed standard error does not fail the command.
-        let _ = writeln!(stderr(self.global.color), "{note}note:{plain} {}", message(text));
+        self.remark(style::HINT, "note:", text);
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warning(&self, text: &str) {
-        let (warning, plain) = (style::WARNING, anstyle::Reset);
-        // As for notes, a closed standard error does not fail the command.
-        let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {}", message(text));
+        self.remark(style::WARNING, "warning:", text);
+    }
+
+    fn remark(&self, style: Style, mark: &str, text: &str) {
+        let plain = anstyle::Reset;
+        stderr::write(
+            format!("{style}{mark}{plain} {}\n", message(text)),
+            choice(self.global.color),
+        );
     }
 
     /// Lets the command continue if the reader of the output is gone. It calls this if its exit

@@ -1,6 +1,8 @@
 //! Short secrets that a person enters at the terminal, or a program on standard input.
 
 #[cfg(unix)]
+mod ending;
+#[cfg(unix)]
 mod terminal;
 
 use std::fs::File;

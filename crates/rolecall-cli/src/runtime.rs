@@ -1,4 +1,4 @@
-//! The runtime of a command's asynchronous part.
+//! The runtime of a command's asynchronous part, and its threads.
 
 use std::future::Future;
 
@@ -14,4 +14,12 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     // server answers.
     runtime.shutdown_background();
     result
+}
+
+/// Starts a thread that ends with the process at the latest.
+pub(crate) fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started
+        .map(|_| ())
+        .map_err(|error| Failure::operation(format!("cannot start a thread: {error}")))
 }

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 use self::config::{Config, ServiceAccount};
 use crate::error::Failure;
+use crate::files::path_text;
+use crate::signals::StopSignals;
 use crate::{private_files, runtime};
 
 /// A world with two accounts, as a configuration.
@@ -55,7 +57,7 @@ pub(crate) enum Event {
         call: Call,
         missed: u64,
     },
-    /// A signal has stopped the sandbox.
+    /// A signal has stopped the sandbox, or the reader of standard output is gone.
     Stopped,
     Failed(Failure),
 }
@@ -84,10 +86,7 @@ impl Sandbox {
             std::thread::sleep(GRACE);
             std::process::exit(0);
         };
-        std::thread::Builder::new()
-            .name("sandbox".to_owned())
-            .spawn(run)
-            .map_err(|error| Failure::operation(format!("cannot start a thread: {error}")))?;
+        runtime::start_thread("sandbox", run)?;
         Ok(Self { events, _folder: folder })
     }
 }
@@ -98,40 +97,47 @@ async fn serve(
     events: &SyncSender<Event>,
 ) -> Result<(), Failure> {
     // Before the sandbox is ready: a client may stop it at once.
-    let stop = stop_signal()
-        .map_err(|error| Failure::operation(format!("cannot receive signals: {error}")))?;
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = StopSignals::install()?;
     let issuer = OidcIssuer::start().await.map_err(failed)?;
     let config = Config::parse(&settings.config, &issuer)
         .map_err(|error| Failure::operation(format!("{}: {error}", settings.origin)))?;
+    let pod = config.service_account.as_ref().filter(|_| settings.user.is_none());
+    let token_file = folder.join("token");
+    let token_path = pod.map(|_| path_text(&token_file)).transpose()?;
     let mut builder = LocalAws::builder().port(settings.port).on_call(forward(events.clone()));
     for account in config.accounts(&issuer, &settings.region) {
         builder = builder.account(account);
     }
     let aws = builder.start().await.map_err(failed)?;
-    let token_file = folder.join("token");
     let mut variables = vec![
         ("AWS_ENDPOINT_URL", aws.endpoint_url().to_owned()),
         ("AWS_REGION", settings.region.clone()),
         // Some SDKs read only this one.
         ("AWS_DEFAULT_REGION", settings.region.clone()),
     ];
-    let pod = config.service_account.as_ref().filter(|_| settings.user.is_none());
-    match pod {
-        Some(pod) => {
+    match pod.zip(token_path) {
+        Some((pod, path)) => {
             renew_token(&issuer, pod, &token_file).await?;
             variables.push(("AWS_ROLE_ARN", pod.role.to_string()));
-            let path = token_file.to_string_lossy().into_owned();
-            variables.push(("AWS_WEB_IDENTITY_TOKEN_FILE", path));
+            variables.push(("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_owned()));
         }
         None => variables.extend(access_key(&aws, &config, settings.user.as_deref())?),
     }
     let ready = Event::Ready { endpoint: aws.endpoint_url().to_owned(), variables };
     // The channel is empty or holds calls, which the main thread is about to print.
     let _ = events.send(ready);
+    #[cfg(unix)]
+    {
+        let events = events.clone();
+        runtime::start_thread("reader", move || {
+            wait_for_reader_to_leave();
+            // If the channel is full, the main thread is about to write, which fails.
+            let _ = events.try_send(Event::Stopped);
+        })?;
+    }
     loop {
         tokio::select! {
-            () = &mut stop => break,
+            () = stop.recv() => break,
             () = tokio::time::sleep(RENEWAL) => {
                 if let Some(pod) = pod {
                     renew_token(&issuer, pod, &token_file).await?;
@@ -206,28 +212,14 @@ fn failed(error: SetupError) -> Failure {
     Failure::operation(format!("cannot start the local AWS: {error}{}", reason.unwrap_or_default()))
 }
 
+/// Waits until standard output has no reader, as after `head`. That of a file never ends.
 #[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    // Of a terminal that is closed.
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
-}
+fn wait_for_reader_to_leave() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
 
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // Without a handler, the system ends the process.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
+    // Errors and the end of the other side are reported without a flag that asks for them.
+    let stdout = io::stdout();
+    let mut stdout = [PollFd::new(&stdout, PollFlags::empty())];
+    while let Ok(0) | Err(Errno::INTR | Errno::AGAIN) = poll(&mut stdout, None) {}
 }

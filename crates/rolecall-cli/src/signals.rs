@@ -1,104 +1,117 @@
-//! Signals that this process was started to ignore, and the end of the process by a signal.
+//! The signals that end a command, and those that this process was started to ignore.
 
-use std::future::poll_fn;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-use std::task::Poll;
-use std::{fs, io, process, thread};
+#[cfg(unix)]
+pub(crate) use self::unix::{StopSignals, is_ignored, listen, recv};
 
-use rustix::process::Signal;
-use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
-use tokio::sync::{OnceCell, oneshot};
+#[cfg(unix)]
+mod unix {
+    use std::fs;
 
-/// Returns `true` if the process that started this one made it ignore a signal, as `nohup` does
-/// with SIGHUP. A handler would end that, for this process and for the programs that it runs.
-///
-/// Only Linux tells. On other systems, the answer is `false`.
-pub(crate) fn is_ignored(signal: i32) -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in_mask(&status, signal))
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use crate::error::Failure;
+
+    /// The signals that end a command which has to remove something before: SIGINT, SIGTERM, and
+    /// the SIGHUP of a terminal that is closed.
+    #[derive(Debug)]
+    pub(crate) struct StopSignals {
+        interrupt: Signal,
+        terminate: Signal,
+        /// `None` if the signal has another meaning, or stays ignored.
+        hangup: Option<Signal>,
+    }
+
+    impl StopSignals {
+        /// Receives the signals from now on. A SIGHUP that `nohup` ignores stays ignored.
+        pub(crate) fn install() -> Result<Self, Failure> {
+            let hangup = SignalKind::hangup();
+            let is_caught = !is_ignored(hangup.as_raw_value());
+            let hangup = is_caught.then(|| listen(hangup)).transpose()?;
+            Ok(Self { hangup, ..Self::install_without_hangup()? })
+        }
+
+        /// Receives SIGINT and SIGTERM from now on.
+        pub(crate) fn install_without_hangup() -> Result<Self, Failure> {
+            let interrupt = listen(SignalKind::interrupt())?;
+            Ok(Self { interrupt, terminate: listen(SignalKind::terminate())?, hangup: None })
+        }
+
+        /// Waits for one of the signals.
+        pub(crate) async fn recv(&mut self) {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+                () = recv(&mut self.hangup) => {}
+            }
+        }
+    }
+
+    /// Receives a signal from now on, in place of what it does by default.
+    pub(crate) fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+        signal(kind).map_err(|error| Failure::operation(format!("cannot handle signals: {error}")))
+    }
+
+    /// Waits for a signal, or forever if it is not received.
+    pub(crate) async fn recv(signal: &mut Option<Signal>) {
+        match signal {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Returns `true` if the process that started this one made it ignore a signal, as `nohup` does
+    /// with SIGHUP. A handler would end that, for this process and for the programs that it runs.
+    ///
+    /// Only Linux tells. On other systems, the answer is `false`.
+    pub(crate) fn is_ignored(signal: i32) -> bool {
+        fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in_mask(&status, signal))
+    }
+
+    fn is_in_mask(status: &str, signal: i32) -> bool {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        let bit = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
+        bit.and_then(|bit| 1_u64.checked_shl(bit)).is_some_and(|bit| mask & bit != 0)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn mask_counts_signals_from_one() {
+            let status = "SigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\tffff\n";
+            let ignored: Vec<i32> = (-1..70).filter(|signal| is_in_mask(status, *signal)).collect();
+            assert_eq!(ignored, [1, 13]);
+            assert!(!is_in_mask("", 1));
+        }
+    }
 }
 
-fn is_in_mask(status: &str, signal: i32) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    let bit = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
-    bit.and_then(|bit| 1_u64.checked_shl(bit)).is_some_and(|bit| mask & bit != 0)
-}
+#[cfg(not(unix))]
+pub(crate) use self::other::StopSignals;
 
-/// The signals that end a process and that it can catch: those of the keys and of the end of a
-/// terminal, and that of `kill`.
-const ENDS: [(Signal, &str); 4] =
-    [(Signal::HUP, "HUP"), (Signal::INT, "INT"), (Signal::QUIT, "QUIT"), (Signal::TERM, "TERM")];
+#[cfg(not(unix))]
+mod other {
+    use crate::error::Failure;
 
-/// Calls this function before a signal ends the process, from the first call on.
-///
-/// The signals still end the process. It must not be called by a command that has a use of its own
-/// for them.
-pub(crate) async fn clean_up_before_end(clean_up: fn()) -> io::Result<()> {
-    static LISTENS: OnceCell<()> = OnceCell::const_new();
-    let start = async || {
-        let (ready, is_ready) = oneshot::channel();
-        // A caught signal stays so, and has to be waited for when the runtime of the command has
-        // ended.
-        thread::Builder::new().name("signals".to_owned()).spawn(move || listen(ready, clean_up))?;
-        is_ready.await.map_err(io::Error::other)?
-    };
-    LISTENS.get_or_try_init(start).await.copied()
-}
+    /// Ctrl-C.
+    #[derive(Debug)]
+    pub(crate) struct StopSignals;
 
-fn listen(ready: oneshot::Sender<io::Result<()>>, clean_up: fn()) {
-    let result = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match result {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(ready.send(Err(error))),
-    };
-    runtime.block_on(async {
-        let caught = ENDS.iter().filter(|(signal, _)| !is_ignored(signal.as_raw()));
-        let listener = |(kind, name): (Signal, _)| {
-            Ok((signal(SignalKind::from_raw(kind.as_raw()))?, kind, name))
-        };
-        let listeners: io::Result<Vec<(Listener, Signal, &str)>> =
-            caught.copied().map(listener).collect();
-        let mut listeners = match listeners {
-            Ok(listeners) => listeners,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
-        let _ = ready.send(Ok(()));
-        let (signal, name) = poll_fn(|context| {
-            let arrived = listeners.iter_mut().find_map(|(listener, signal, name)| {
-                listener.poll_recv(context).is_ready().then_some((*signal, *name))
-            });
-            arrived.map_or(Poll::Pending, Poll::Ready)
-        })
-        .await;
-        clean_up();
-        end_by(signal, name);
-    });
-}
+    impl StopSignals {
+        pub(crate) fn install() -> Result<Self, Failure> {
+            Ok(Self)
+        }
 
-/// Ends the process by a signal that it catches.
-///
-/// A shell that runs a loop ends it if SIGINT ended its command, and not if the command only
-/// returned the status of that. The standard library cannot catch a signal no longer, while the
-/// start of another program in this process does that. It then sends the signal to itself.
-fn end_by(signal: Signal, name: &str) -> ! {
-    let status = 128 + signal.as_raw();
-    let mut shell = Command::new("/bin/sh");
-    shell.env_clear().args(["-c", r#"kill -s "$1" "$$"; exit "$2""#, "sh", name]);
-    // There may be no shell.
-    let _ = shell.arg(status.to_string()).exec();
-    process::exit(status)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mask_counts_signals_from_one() {
-        let status = "SigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\tffff\n";
-        let ignored: Vec<i32> = (-1..70).filter(|signal| is_in_mask(status, *signal)).collect();
-        assert_eq!(ignored, [1, 13]);
-        assert!(!is_in_mask("", 1));
+        pub(crate) async fn recv(&mut self) {
+            // An error says that there is no console to press Ctrl-C on. The system ends the
+            // process then.
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }

@@ -27,7 +27,8 @@ const MAX_FILE_SIZE: usize = 64 * 1024;
 /// Number of times that a missing file is opened again, without a pause.
 const MISSING_RETRIES: usize = 2;
 
-/// The hints name no setting of the path: [`TokenFile`](crate::TokenFile) adds the one that it knows.
+/// The hints name no setting of the path: [`TokenFile`](crate::TokenFile) adds the one that it
+/// knows.
 const CHECK_FILE: &str = "check that the path is that of a file which contains one token";
 const MISSING_FILE: &str = "check the path, and that the token is there (in a pod, that of the service account is mounted)";
 

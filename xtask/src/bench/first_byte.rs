@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use xshell::cmd;
 
-use super::write_figure;
+use super::{quartiles, write_figure, write_times};
 use crate::python;
 use crate::workspace::{Outcome, Workspace};
 
@@ -31,10 +31,8 @@ const ANSWER: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.c
      </GetCallerIdentityResponse>";
 
 /// Returns the lines of the figure `whoami_first_byte_ratio_to_aws_cli` and its table.
-pub(super) fn measure(workspace: &Workspace) -> Outcome<String> {
+pub(super) fn measure(workspace: &Workspace, rolecall: &Path) -> Outcome<String> {
     let shell = &workspace.shell;
-    cmd!(shell, "cargo build --release --locked --package rolecall-cli").run()?;
-    let rolecall = workspace.target().join("release/rolecall");
     let aws = python::prepare(workspace, python::TESTS)?.with_file_name("aws");
     // As `aws-cli/1.45.1 Python/3.12.1 ..`.
     let version = cmd!(shell, "{aws} --version").read()?;
@@ -44,7 +42,7 @@ pub(super) fn measure(workspace: &Workspace) -> Outcome<String> {
     shell.remove_path(&home)?;
     shell.create_dir(&home)?;
     let setup = Setup { sts: Sts::start()?, home };
-    let whoami = || setup.time(&rolecall, &["whoami"]);
+    let whoami = || setup.time(rolecall, &["whoami"]);
     let get_caller_identity = || setup.time(&aws, &["sts", "get-caller-identity"]);
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..=PAIRS {
@@ -66,25 +64,15 @@ pub(super) fn measure(workspace: &Workspace) -> Outcome<String> {
             ratios.push(rolecall.as_secs_f64() / aws.as_secs_f64());
         }
     }
-    let row = |program: &str, values: Vec<f64>, digits| {
-        let [low, median, high] = quartiles(values).map(|value| format!("{value:.digits$}"));
-        let cells = json!([program, median, format!("{low} to {high}"), PAIRS.to_string()]);
-        json!({"table": TABLE, "cells": cells}).to_string()
-    };
     let heads = ["program", "ms from its start (median)", "quartiles", "pairs"];
     let [_, median, _] = quartiles(ratios);
     Ok([
         write_figure("whoami_first_byte_ratio_to_aws_cli", median, MOST),
         json!({"table": TABLE, "heads": heads}).to_string(),
-        row("`rolecall whoami`", ours, 1),
-        row(&format!("`aws sts get-caller-identity`, {version}"), theirs, 1),
+        write_times(TABLE, "`rolecall whoami`", ours),
+        write_times(TABLE, &format!("`aws sts get-caller-identity`, {version}"), theirs),
     ]
     .join("\n"))
-}
-
-fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|number| values[(values.len() - 1) * number / 4])
 }
 
 /// What the programs run with: a server, and a home directory without a configuration.
@@ -189,11 +177,5 @@ mod tests {
         assert!(answer.ends_with("</GetCallerIdentityResponse>"), "{answer}");
         assert!(sts.requests.try_recv().unwrap() >= start);
         assert!(sts.requests.try_recv().is_err(), "one request");
-    }
-
-    #[test]
-    fn quartiles_are_values_of_the_list() {
-        assert_eq!(quartiles(vec![5.0, 1.0, 4.0, 2.0, 3.0]), [2.0, 3.0, 4.0]);
-        assert_eq!(quartiles(vec![7.0]), [7.0; 3]);
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::OutputFormat;
 use crate::completion;
 use crate::error::Failure;
+use crate::files::path_text;
 use crate::output::Output;
 
 /// Print a script that completes command lines in a shell
@@ -47,18 +48,17 @@ impl Completions {
             Shell::Powershell => "powershell",
             Shell::Elvish => "elvish",
         };
-        output.line(&completion::script(shell, &program())?)?;
+        output.line(&completion::script(shell, path_text(&program())?)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Returns how the shell calls this program: by its name if PATH has found it, else by its path.
-fn program() -> String {
+fn program() -> PathBuf {
     let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    let path = match called.components().count() {
+    match called.components().count() {
         0 | 1 => PathBuf::from("rolecall"),
         // The shell changes its folder later.
         _ => std::path::absolute(&called).unwrap_or(called),
-    };
-    path.to_string_lossy().into_owned()
+    }
 }

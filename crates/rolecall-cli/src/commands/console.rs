@@ -20,6 +20,7 @@ use crate::error::Failure;
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::runtime;
+use crate::signals::StopSignals;
 use crate::time::{duration, timestamp};
 
 /// The time for which AWS accepts a sign-in link.
@@ -54,8 +55,8 @@ pub(crate) struct Console {
     /// TMPDIR to a folder in your home directory if the browser is sandboxed and cannot read it.
     #[arg(long, help_heading = "Console")]
     open: bool,
-    /// URL of the federation endpoint, for tests
-    #[arg(long, value_name = "URL", hide = true)]
+    /// URL of the federation endpoint; required for an STS endpoint that is not one of AWS
+    #[arg(long, value_name = "URL", help_heading = "Console")]
     federation_endpoint: Option<FederationUrl>,
     /// Time until the page of --open is removed
     #[arg(long, value_name = "SECONDS", hide = true, default_value_t = 10)]
@@ -82,13 +83,14 @@ impl Console {
         let duration = self.roles.duration.take();
         let environment = Environment::process();
         let (base, first) = self.roles.base_chain()?;
-        let region = match base.sts_client() {
-            Ok(client) => client.endpoint().region().clone(),
-            Err(error) => return Err(error.into()),
-        };
-        let federation = Federation::new(&region, self.federation_endpoint.as_ref(), &environment)?;
-        let destination = destination::url(self.destination.as_deref(), &region)?;
+        let sts = base.sts_client()?.endpoint().clone();
+        let region = sts.region();
+        let federation = Federation::new(region, self.federation_endpoint.as_ref(), &environment)?;
+        let destination = destination::url(self.destination.as_deref(), region)?;
         let issuer = self.issuer.as_deref().map(destination::issuer).transpose()?;
+        if self.federation_endpoint.is_none() {
+            federation::require_aws(&sts)?;
+        }
         let commands = if self.open { browser::commands(&environment)? } else { Vec::new() };
         runtime::block_on(async {
             let parent = self.parent(base, first)?;
@@ -119,8 +121,10 @@ impl Console {
             };
             if self.open {
                 let lifetime = Duration::from_secs(self.page_lifetime);
+                // Before there is a page, which a signal would leave.
+                let mut signals = StopSignals::install()?;
                 let page = page::Page::write(&federation.login_form(&link))?;
-                let work = browser::open(&commands, &page, lifetime);
+                let work = browser::open(&commands, &page, lifetime, &mut signals);
                 progress::show(output, "opening the browser", work).await?;
             }
             self.print(output, &opened, ends, now)

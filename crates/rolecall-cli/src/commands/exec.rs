@@ -14,7 +14,7 @@ use crate::error::Failure;
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
 use crate::store::{self, StoreArgs};
-use crate::{identity_variables, runtime, shell};
+use crate::{identity_variables, runtime, shell, stderr};
 
 /// Run a program with a session of a role in its environment
 ///
@@ -30,6 +30,9 @@ use crate::{identity_variables, runtime, shell};
 /// refreshes the session for as long as the program runs. Its configuration files are empty ones,
 /// since SDKs would prefer a profile. This command stays, forwards signals and returns the exit
 /// status of the program. A signal that the terminal's keys send reaches the program directly.
+/// SIGKILL of this command alone ends the endpoint and not the program, which has no new session
+/// from then on, and leaves the folder with the endpoint's files in TMPDIR, or else in /tmp. The
+/// token in it is of no use without the endpoint.
 ///
 /// Exit status: that of the program, 128 plus the signal that ended it, 127 if it was not found,
 /// 126 if it cannot be run, and 1 or 2 if this command failed before it.
@@ -84,13 +87,16 @@ impl Exec {
 
     async fn run_with_endpoint(self, output: &Output) -> Result<ExitCode, Failure> {
         let mut command = self.command()?;
+        stderr::detach()?;
         let role = ServedRole::of_arguments(&self.roles)?;
         progress::show(output, "assuming the role", role.prepare()).await?;
+        // Before there are files and a program: a signal must not end this process alone.
+        let signals = child::Signals::install()?;
         let server = Server::start(DEFAULT_ADDRESS, None, Routes::single(role)).await?;
         for role in server.routes().iter() {
             command.envs(server.variables(role));
         }
-        let ended = child::run(command).await;
+        let ended = child::run(command, signals).await;
         let stopped = server.stop().await;
         // The status of the program is worth more than a folder that was not removed.
         match ended {

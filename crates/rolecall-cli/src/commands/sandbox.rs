@@ -14,6 +14,7 @@ use crate::input::Input;
 use crate::output::{Output, printable};
 use crate::sandbox::{Event, SAMPLE, Sandbox as Running, Settings};
 use crate::shell::{self, Syntax};
+use crate::stderr;
 use crate::time::timestamp;
 
 /// Size limit of a configuration in bytes.
@@ -21,11 +22,12 @@ const MAX_CONFIG: u64 = 4 * 1024 * 1024;
 
 /// Run a local AWS: STS, S3, Secrets Manager and ECR
 ///
-/// It verifies signatures, tokens and policies as AWS does, listens on 127.0.0.1 until Ctrl-C or
-/// SIGTERM, and keeps everything in memory. The command prints the environment to use, then each
-/// call as a comment of that environment: time, operation, caller and outcome. The environment
-/// removes the variables of other identities, except in the formats nushell and dotenv, which
-/// cannot. With --output json, both are JSON lines, and remove nothing.
+/// It verifies signatures, tokens and policies as AWS does, listens on 127.0.0.1, and keeps
+/// everything in memory. It ends by Ctrl-C or SIGTERM, or when what reads its output has ended. The
+/// command prints the environment to use, then each call as a comment of that environment: time,
+/// operation, caller and outcome. The environment removes the variables of other identities, except
+/// in the formats nushell and dotenv, which cannot. With --output json, both are JSON lines, and
+/// remove nothing.
 ///
 /// Without --config, there are two accounts: 111122223333 with an OIDC issuer, the user ann and the
 /// roles checkout and deploy, and 444455556666 with the role orders (external id shop-4711), the
@@ -88,6 +90,7 @@ impl Sandbox {
             return Err(Failure::usage("--format and --output json exclude each other")
                 .with_hint("remove one of them"));
         }
+        stderr::detach()?;
         let (config, origin) = match &self.config {
             Some(path) => {
                 let input = Input::from(path.as_path());

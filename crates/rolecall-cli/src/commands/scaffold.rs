@@ -127,6 +127,8 @@ impl Scaffold {
         ];
         let folder = self.out.clone().unwrap_or_else(|| PathBuf::from(&self.project));
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
+        // Before a file is written whose path cannot be printed.
+        files::path_text(&folder)?;
         files::write_all(&folder, &files, existing)?;
         let paths = files.iter().map(|(name, _)| folder.join(name).display().to_string());
         let written = Written {

@@ -11,13 +11,16 @@ use clap::Args;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::cli::OutputFormat;
+use crate::cli::{GlobalArgs, OutputFormat};
 use crate::endpoint::{self, DEFAULT_ADDRESS, Reader, Routes, ServedRole, Server};
 use crate::error::{Failure, report};
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
-use crate::runtime;
 use crate::shell::{self, Syntax};
+#[cfg(unix)]
+use crate::signals;
+use crate::signals::StopSignals;
+use crate::{runtime, stderr};
 
 /// Time limit of a read of the roles, and of the files that they name.
 const READ_LIMIT: Duration = Duration::from_secs(10);
@@ -26,7 +29,8 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// Listens on the loopback address, and prints the variables that make an AWS SDK use the endpoint.
 /// The sessions are refreshed before they expire, so that programs neither end with their session
-/// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. `/` is a status page,
+/// nor wait for STS. Stops on SIGTERM and SIGINT, and removes its files. Without --config, it also
+/// stops on SIGHUP, when its terminal is closed, unless `nohup` started it. `/` is a status page,
 /// `/healthz` and `/metrics` are for monitoring.
 ///
 /// The SDKs prefer access keys, profiles, web identities and the endpoint of a container's agent.
@@ -45,11 +49,11 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// and `policy_arns`, as the options of `assume`. Roles with the same base, Region, token file and
 /// session name share the session of that base.
 ///
-/// SIGHUP reads the file, the policies and the configuration files of AWS again. A role keeps its
-/// session if nothing changed in its entry, its policy and the configuration files. Tokens, the
-/// results of a `credential_process` and the caches of SSO are not compared: they are read when a
-/// session is refreshed. Environment variables stay as they were at the start. Pipes cannot be read
-/// again, and are refused.
+/// With --config, SIGHUP reads the file, the policies and the configuration files of AWS again. A
+/// role keeps its session if nothing changed in its entry, its policy and the configuration files.
+/// Tokens, the results of a `credential_process` and the caches of SSO are not compared: they are
+/// read when a session is refreshed. Environment variables stay as they were at the start. Pipes
+/// cannot be read again, and are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rolecall serve arn:aws:iam::111122223333:role/deploy
@@ -103,6 +107,9 @@ impl Serve {
     }
 
     async fn serve(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        // The variables are printed below, when the roles are assumed.
+        endpoint::check_folder(self.directory.as_deref())?;
+        stderr::detach()?;
         // Before anything is there that a signal would have to remove.
         let mut signals = Signals::install(self.config.is_some())?;
         let reader = Arc::new(Reader::new(READ_LIMIT));
@@ -110,23 +117,27 @@ impl Serve {
             let begin = async {
                 let routes = self.read_routes(&reader, Arc::default()).await?;
                 self.prepare(&routes, output).await?;
+                // On a terminal, the variables stand below the warnings. A failed task is a fault
+                // of the runtime, and these are written all the same.
+                let _ = tokio::task::spawn_blocking(stderr::flush).await;
                 Ok::<_, Failure>(routes)
             };
             tokio::select! {
                 routes = begin => break routes?,
                 signal = signals.next() => match signal {
-                    Signal::Reload if self.config.is_some() => {}
-                    _ => return Ok(ExitCode::SUCCESS),
+                    Signal::Reload => {}
+                    Signal::Stop => return Ok(ExitCode::SUCCESS),
                 },
             }
         };
         let server = Server::start(self.listen, self.directory.as_deref(), routes).await?;
-        let printed = self.print(&server, output);
-        if printed.is_ok() {
-            self.wait(&mut signals, &server, &reader, output).await;
-        }
+        let served = tokio::select! {
+            () = self.wait(&mut signals, &server, &reader, output) => Ok(()),
+            // The endpoint is of no use if clients cannot know of it.
+            Err(failure) = self.print(&server, *output.global()) => Err(failure),
+        };
         let stopped = server.stop().await;
-        printed.and(stopped).map(|()| ExitCode::SUCCESS)
+        served.and(stopped).map(|()| ExitCode::SUCCESS)
     }
 
     /// Reads the roles of the file or of the arguments, and the files that they name.
@@ -167,7 +178,7 @@ impl Serve {
         reader: &Arc<Reader>,
         output: &Output,
     ) {
-        // Without a file there is nothing to reload: the terminal of the command was closed.
+        // Without a file there is nothing to reload, and every signal stops.
         let Some(file) = &self.config else {
             signals.next().await;
             return;
@@ -206,21 +217,26 @@ impl Serve {
         }
     }
 
-    fn print(&self, server: &Server, output: &mut Output) -> Result<(), Failure> {
+    /// Prints what clients have to be told, on a thread: what reads it may pause, and must delay
+    /// neither other clients nor a signal.
+    async fn print(&self, server: &Server, global: GlobalArgs) -> Result<(), Failure> {
         let routes = server.routes();
-        match (self.format, routes.iter().next()) {
-            (Some(syntax), Some(role)) => {
-                output.require(&[OutputFormat::Table])?;
-                let variables = server.variables(role);
-                shell::print(output, syntax, &variables)?;
+        let (format, settings) = (self.format, Settings::new(server, &routes)?);
+        let print = move || {
+            let mut output = Output::new(&global);
+            match (format, settings.roles.first()) {
+                (Some(syntax), Some(role)) => {
+                    output.require(&[OutputFormat::Table])?;
+                    let variables: Vec<_> = role.environment.clone().into_iter().collect();
+                    shell::print(&mut output, syntax, &variables)?;
+                }
+                _ => output.record(&settings, &settings.rows())?,
             }
-            _ => {
-                let settings = Settings::new(server, &routes);
-                output.record(&settings, &settings.rows())?;
-            }
-        }
-        // The reader must not have to wait for the end of the endpoint.
-        output.finish()
+            output.finish()
+        };
+        let printed = tokio::task::spawn_blocking(print).await;
+        printed
+            .map_err(|error| Failure::operation(format!("cannot print the variables: {error}")))?
     }
 }
 
@@ -263,13 +279,14 @@ struct RoleSettings {
 }
 
 impl Settings {
-    fn new(server: &Server, routes: &Routes) -> Self {
-        let roles = routes.iter().map(|role| RoleSettings {
-            path: role.path().to_string(),
-            role: role.role().to_owned(),
-            environment: server.variables(role).into_iter().collect(),
-        });
-        Self { url: server.url(), token_file: server.token_file(), roles: roles.collect() }
+    fn new(server: &Server, routes: &Routes) -> Result<Self, Failure> {
+        let settings = |role: &Arc<ServedRole>| {
+            let environment = server.printed_variables(role)?.into_iter().collect();
+            let (path, role) = (role.path().to_string(), role.role().to_owned());
+            Ok(RoleSettings { path, role, environment })
+        };
+        let roles = routes.iter().map(settings).collect::<Result<_, Failure>>()?;
+        Ok(Self { url: server.url(), token_file: server.token_file(), roles })
     }
 
     fn rows(&self) -> Vec<(&str, String)> {
@@ -288,65 +305,48 @@ impl Settings {
 /// What a signal asks for.
 enum Signal {
     Stop,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has SIGHUP"))]
     Reload,
 }
 
 /// The signals that end the endpoint or reload its file.
 struct Signals {
+    stop: StopSignals,
     #[cfg(unix)]
-    stop: [tokio::signal::unix::Signal; 2],
-    /// `None` if the signal stays ignored.
-    #[cfg(unix)]
-    hangup: Option<tokio::signal::unix::Signal>,
+    reload: Option<tokio::signal::unix::Signal>,
 }
 
-#[cfg(unix)]
 impl Signals {
-    /// `reloads` is `true` if SIGHUP reads a file again. If it would stop the endpoint, `nohup` is
-    /// honoured.
+    /// `reloads` is `true` if SIGHUP reads a file again. It stops the endpoint otherwise.
+    #[cfg(unix)]
     fn install(reloads: bool) -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
+        use tokio::signal::unix::SignalKind;
 
-        use crate::signals::is_ignored;
-
-        let install = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::operation(format!("cannot handle signals: {error}")))
-        };
-        let hangup = SignalKind::hangup();
-        let is_caught = reloads || !is_ignored(hangup.as_raw_value());
-        let hangup = is_caught.then(|| install(hangup)).transpose()?;
-        let stop = [install(SignalKind::terminate())?, install(SignalKind::interrupt())?];
-        Ok(Self { stop, hangup })
+        Ok(match reloads {
+            true => Self {
+                stop: StopSignals::install_without_hangup()?,
+                reload: Some(signals::listen(SignalKind::hangup())?),
+            },
+            false => Self { stop: StopSignals::install()?, reload: None },
+        })
     }
 
-    async fn next(&mut self) -> Signal {
-        let [terminate, interrupt] = &mut self.stop;
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = terminate.recv() => Signal::Stop,
-            _ = interrupt.recv() => Signal::Stop,
-            _ = hangup => Signal::Reload,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
+    #[cfg(not(unix))]
     fn install(_reloads: bool) -> Result<Self, Failure> {
-        Ok(Self {})
+        Ok(Self { stop: StopSignals::install()? })
     }
 
+    #[cfg(unix)]
     async fn next(&mut self) -> Signal {
-        // An error says that there is no console to press Ctrl-C on.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            () = self.stop.recv() => Signal::Stop,
+            () = signals::recv(&mut self.reload) => Signal::Reload,
         }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> Signal {
+        self.stop.recv().await;
         Signal::Stop
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::token::AuthToken;
 use crate::error::Failure;
+use crate::files::path_text;
 use crate::lock::{Lock, LockError};
 use crate::private_files::{self, is_at};
 
@@ -27,6 +28,18 @@ const LOCK: &str = "rolecall-lock";
 const LOCK_LIMIT: Duration = Duration::from_secs(1);
 /// Size limit of a file that this program may have created. The token is the largest.
 const MAX_FILE: usize = 1024;
+
+/// Refuses a folder whose path cannot be printed, before anything is in it. `None` is a temporary
+/// one.
+pub(crate) fn check_folder(folder: Option<&Path>) -> Result<(), Failure> {
+    let path = match folder {
+        // It is created later if it does not exist.
+        Some(folder) => fs::canonicalize(folder).or_else(|_| std::path::absolute(folder)),
+        None => std::path::absolute(std::env::temp_dir()),
+    };
+    // A folder that has no such path cannot be created, and is reported then.
+    path.map_or(Ok(()), |path| path_text(&path).map(|_| ()))
+}
 
 /// The folder with the files. Dropping it removes the files, and the folder if it is temporary.
 #[derive(Debug)]

@@ -12,11 +12,14 @@ pub(super) struct Pipe<W> {
     /// Whether the command continues without a reader.
     pub(super) goes_on: bool,
     pub(super) is_closed: bool,
+    /// Whether there is something to flush. Without it, a flush would wait for another thread that
+    /// writes to the same output.
+    is_written: bool,
 }
 
 impl<W: Write> Pipe<W> {
     pub(super) fn new(inner: W) -> Self {
-        Self { inner, goes_on: false, is_closed: false }
+        Self { inner, goes_on: false, is_closed: false, is_written: false }
     }
 
     fn or_discard<T>(&mut self, result: io::Result<T>, discarded: T) -> io::Result<T> {
@@ -35,15 +38,17 @@ impl<W: Write> Write for Pipe<W> {
         if self.is_closed {
             return Ok(bytes.len());
         }
+        self.is_written = true;
         let result = self.inner.write(bytes);
         self.or_discard(result, bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.is_closed {
+        if self.is_closed || !self.is_written {
             return Ok(());
         }
         let result = self.inner.flush();
+        self.is_written = result.is_err();
         self.or_discard(result, ())
     }
 }

@@ -1,20 +1,16 @@
 //! What is known of the terminal: its width, and whether it has colors.
 
-use std::io::{self, IsTerminal, StderrLock};
+use std::io::{self, IsTerminal};
 
-use anstream::{AutoStream, ColorChoice};
+use anstream::ColorChoice;
 
 use crate::cli::Color;
 
 /// The width of tables that no terminal limits.
 const DEFAULT_WIDTH: usize = 100;
 
-/// Standard error, with colors if the options and the terminal permit them.
-pub(crate) fn stderr(color: Color) -> AutoStream<StderrLock<'static>> {
-    AutoStream::new(io::stderr().lock(), choice(color))
-}
-
-pub(super) fn choice(color: Color) -> ColorChoice {
+/// Returns when a stream has colors: if the option and, by default, the terminal permit them.
+pub(crate) fn choice(color: Color) -> ColorChoice {
     match color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,

@@ -13,9 +13,8 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
-use super::MAX_ANSWER;
+use super::{MAX_ANSWER, ending};
 use crate::output::progress;
-use crate::signals;
 
 /// How often the terminal is asked for the answer. A person does not notice the delay.
 const POLL: Duration = Duration::from_millis(30);
@@ -23,7 +22,8 @@ const POLL: Duration = Duration::from_millis(30);
 const DISABLED: u8 = if cfg!(any(target_os = "linux", target_os = "android")) { 0 } else { 0xff };
 
 pub(super) async fn ask(question: &str) -> io::Result<Zeroizing<String>> {
-    signals::clean_up_before_end(restore_for_good).await?;
+    let prepared = ending::clean_up_before_end(restore_for_good).await;
+    prepared.map_err(|failure| io::Error::other(failure.to_string()))?;
     ask_at(Path::new("/dev/tty"), question).await
 }
 

@@ -349,7 +349,7 @@ impl Attack {
             let mut open: Vec<TcpStream> = (0..ATTACKERS).map(|_| connect()).collect();
             let guess =
                 format!("GET /role HTTP/1.1\r\nHost: {address}\r\nAuthorization: x\r\n\r\n");
-            // Replaces its connections again and again: most were closed by the endpoint.
+            // Replaces its connections as fast as it can: most were closed by the endpoint.
             for index in (0..ATTACKERS).cycle() {
                 if stopped.load(Ordering::Relaxed) {
                     return;
@@ -361,7 +361,6 @@ impl Attack {
                     _ => guess.as_bytes(),
                 };
                 let _ = open[index].write_all(bytes);
-                std::thread::sleep(Duration::from_millis(2));
             }
         });
         Self { stop, thread: Some(thread) }

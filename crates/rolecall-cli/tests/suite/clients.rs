@@ -152,6 +152,7 @@ pub(crate) fn backend_s3(endpoint_url: &str, profile: Option<&str>) -> String {
     key                     = "shop/terraform.tfstate"
     region                  = "eu-west-1"
     use_path_style          = true
+    use_lockfile            = true
     skip_metadata_api_check = true
     endpoints               = {{ s3 = "{endpoint_url}", sts = "{endpoint_url}" }}
 {profile}  }}

@@ -87,8 +87,17 @@ pub(crate) async fn run_alone(arguments: &[&str]) -> Finished {
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs a command with this standard input to its end. It is killed if the test ends before.
-pub(crate) async fn finish(mut command: Command, input: &str) -> Finished {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+pub(crate) async fn finish(command: Command, input: &str) -> Finished {
+    finish_with(command, input, Stdio::piped()).await
+}
+
+/// Runs a command as [`finish()`] does, with this standard error.
+pub(crate) async fn finish_with(
+    mut command: Command,
+    input: &str,
+    errors: impl Into<Stdio>,
+) -> Finished {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
     let program = command.get_program().to_owned();
     let mut command = tokio::process::Command::from(command);
     let started = command.kill_on_drop(true).spawn();

@@ -1,6 +1,8 @@
 //! `rolecall console`, with a federation endpoint on this machine.
 
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rolecall_tests::{CHECKOUT, HUB, ORDERS};
@@ -9,6 +11,8 @@ use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::command::{Finished, Setup};
+#[cfg(target_os = "linux")]
+use crate::endpoint::{signal, wait_for_end, wait_until};
 
 const TOKEN: &str = "VCQgs5qZZt3Q6fn8Tr5EXAMPLE+mLnwB7/JjUc=";
 const ENCODED_TOKEN: &str = "VCQgs5qZZt3Q6fn8Tr5EXAMPLE%2BmLnwB7%2FJjUc%3D";
@@ -279,4 +283,61 @@ async fn failed_browser_fails_and_leaves_no_page() {
         assert!(error.contains(message) && error.contains("set BROWSER"), "{error}");
         assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
     }
+}
+
+/// A page of a command that a signal ends, by what that does to the command.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn signal_removes_the_page() {
+    let console = Console::start().await;
+    let folder = console.setup.home.path();
+    let pages = folder.join("tmp");
+    std::fs::create_dir(&pages).unwrap();
+    let mut variables = console.setup.user();
+    variables.push(("BROWSER".to_owned(), browser(folder, "")));
+    variables.push(("TMPDIR".to_owned(), pages.to_str().unwrap().to_owned()));
+    for (name, ignored, code) in [
+        ("INT", "", 1),
+        ("TERM", "", 1),
+        ("HUP", "", 1),
+        // As `nohup` does. The page stays for its lifetime.
+        ("HUP", "trap '' HUP; ", 0),
+    ] {
+        let lifetime = if code == 0 { "3" } else { "300" };
+        let _ = std::fs::remove_file(folder.join("page"));
+        let rolecall = console.setup.command(&variables);
+        let mut command = rolecall_tests::clean(std::process::Command::new("sh"));
+        command.envs(rolecall.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["-c", &format!("{ignored}exec \"$@\""), "sh"]).arg(rolecall.get_program());
+        command.args(["console", "--federation-endpoint", &console.url, HUB, "--open"]);
+        command.args(["--page-lifetime", lifetime]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        wait_until(|| "the browser".to_owned(), || folder.join("page").exists());
+        signal(child.id(), name);
+        assert_eq!(wait_for_end(&mut child).code(), Some(code), "{name}");
+        assert_eq!(std::fs::read_dir(&pages).unwrap().count(), 0, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_of_another_sts_is_not_sent_to_aws() {
+    let setup = Setup::start().await;
+    let url = setup.world.aws.endpoint_url();
+    let keys: Vec<_> =
+        setup.user().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT_URL").collect();
+    let text = format!("[default]\nendpoint_url = {url}\nregion = eu-west-1\n");
+    let file = setup.write("config", &text);
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ENDPOINT_URL_STS", url),
+        ("AWS_CONFIG_FILE", file.as_str()),
+    ] {
+        let mut variables = keys.clone();
+        variables.push((name.to_owned(), value.to_owned()));
+        let error = setup.run(&variables, &["console", HUB]).await.failed(1);
+        assert!(error.starts_with(&format!("error: the STS endpoint {url} is not one")), "{error}");
+        assert!(error.contains("\nhint: pass ") && error.contains("--federation-endpoint"));
+    }
+    assert_eq!(setup.world.aws.calls().len(), 0);
 }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rolecall_testkit::IamRole;
 use rolecall_tests::{CHECKOUT, HUB, ORDERS};
@@ -529,16 +529,23 @@ async fn tls_server(name: &str) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn clock_an_hour_off_is_named() {
     let setup = Setup::start().await;
-    for (by, status, message) in [
-        (10, "warning", "this machine's clock is 10 minutes"),
-        (50, "error", "this machine's clock is 1 hour"),
+    for (minutes, side, status, message) in [
+        (10, "behind", "warning", "this machine's clock is 10 minutes"),
+        (60, "behind", "error", "this machine's clock is 1 hour"),
+        (10, "ahead of", "warning", "this machine's clock is 10 minutes"),
+        (60, "ahead of", "error", "this machine's clock is 1 hour"),
     ] {
-        setup.world.clock.advance(Duration::from_secs(by * 60 + 2));
+        let by = Duration::from_secs(minutes * 60 + 2);
+        let time = match side {
+            "behind" => SystemTime::now() + by,
+            _ => SystemTime::now() - by,
+        };
+        setup.world.clock.set_wall(time);
         let run = doctor(&setup, &setup.user(), &[HUB]).await;
         let checks = Checks::of(&run, i32::from(status == "error"));
         let hint = "services reject signatures that are more than 15 minutes off";
         checks.assert("clock", status, message, hint);
-        checks.assert("clock", status, "behind the time of STS", "");
+        checks.assert("clock", status, &format!("{side} the time of STS"), "");
         // rolecall signs by the time of STS, so that its own calls succeed.
         checks.assert("role 1", "ok", HUB, "");
     }

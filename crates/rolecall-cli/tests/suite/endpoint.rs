@@ -1,6 +1,6 @@
 //! `rolecall serve` as a process, and a client that sends bytes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,30 +25,51 @@ pub(crate) struct Served {
 
 impl Served {
     /// Runs a command whose arguments begin with `serve`, until it prints its settings as JSON.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        Self::start_with(command, writer, Some(reader))
+    }
+
+    /// Starts the command as [`start()`](Self::start) does. Its standard error is this pipe, which
+    /// is not read without a reader.
+    pub(crate) fn start_with(
+        mut command: Command,
+        errors: PipeWriter,
+        reader: Option<PipeReader>,
+    ) -> Self {
         command.args(["--output", "json"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
-        let errors = Arc::<Mutex<String>>::default();
-        let (mut stderr, target) = (child.stderr.take().unwrap(), Arc::clone(&errors));
-        let reader = std::thread::spawn(move || {
-            let mut bytes = [0; 1024];
-            while let Ok(length @ 1..) = stderr.read(&mut bytes) {
-                target.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
-            }
-        });
+        // It has a copy of the end that is written to.
+        drop(command);
+        let stdout = child.stdout.take().unwrap();
+        let (settings, errors) = (Value::Null, Arc::default());
+        let mut served = Self { child, settings, errors, reader: None };
+        if let Some(reader) = reader {
+            served.read_errors(reader);
+        }
         let mut text = String::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        for line in BufReader::new(stdout).lines() {
             let line = line.unwrap();
             text.push_str(&line);
             if line == "}" {
                 break;
             }
         }
-        let settings = serde_json::from_str(&text).unwrap_or_else(|error| {
-            panic!("{error}: {text:?}, {}", errors.lock().unwrap());
-        });
-        Self { child, settings, errors, reader: Some(reader) }
+        served.settings = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text:?}, {}", served.errors()));
+        served
+    }
+
+    /// Begins to read what the command writes to standard error.
+    pub(crate) fn read_errors(&mut self, mut reader: PipeReader) {
+        let target = Arc::clone(&self.errors);
+        self.reader = Some(std::thread::spawn(move || {
+            let mut bytes = [0; 1024];
+            while let Ok(length @ 1..) = reader.read(&mut bytes) {
+                target.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
+            }
+        }));
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -128,8 +149,10 @@ impl Served {
     /// Sends a signal, and waits for the end of the command.
     pub(crate) fn stop(mut self, name: &str) -> (ExitStatus, String) {
         self.signal(name);
-        let status = self.child.wait().unwrap();
-        self.reader.take().unwrap().join().unwrap();
+        let status = wait_for_end(&mut self.child);
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         (status, self.errors())
     }
 }
@@ -167,6 +190,18 @@ pub(crate) fn wait_until(what: impl Fn() -> String, mut condition: impl FnMut() 
         // The endpoint limits requests for its pages.
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Waits for the end of a process.
+#[track_caller]
+pub(crate) fn wait_for_end(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    let mut has_ended = || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    };
+    wait_until(|| "the end of the process".to_owned(), &mut has_ended);
+    status.unwrap()
 }
 
 /// Sends bytes to an address, and returns everything that arrives.

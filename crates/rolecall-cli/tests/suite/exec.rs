@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rolecall_tests::python::is_left_out;
@@ -194,6 +195,24 @@ async fn signals_are_forwarded() {
         assert_eq!(lines.next().unwrap().unwrap(), name);
     }
     assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_removed_after_signals() {
+    for (name, code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
+        let setup = Setup::start().await;
+        let mut command = setup.command(&setup.user());
+        command.args(["exec", "--refresh", HUB, "--", "sh", "-c"]).process_group(0);
+        command.arg("echo \"$AWS_CONFIG_FILE\"; exec sleep 60");
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let file = PathBuf::from(lines.next().unwrap().unwrap());
+        assert!(file.exists());
+        signal(child.id(), name);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert!(!file.parent().unwrap().exists(), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

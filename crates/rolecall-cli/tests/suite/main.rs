@@ -21,6 +21,8 @@ mod hints;
 mod mfa_prompt;
 #[cfg(unix)]
 mod pasted;
+#[cfg(target_os = "linux")]
+mod paths;
 mod policy_account;
 mod policy_check;
 mod policy_documents;
@@ -49,6 +51,8 @@ mod store_faults;
 #[cfg(unix)]
 mod terminal;
 mod token;
+#[cfg(unix)]
+mod unread;
 #[cfg(target_os = "linux")]
 mod watched;
 mod whoami;

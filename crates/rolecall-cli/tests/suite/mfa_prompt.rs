@@ -147,7 +147,9 @@ async fn progress_does_not_erase_question() {
     let (mut exec, mut assume) = (with("exec"), with("assume"));
     exec.args(["--", "true"]);
     assume.arg("--no-store");
-    let mut all = [assume, exec, with("console"), with("doctor")].map(|it| AtTerminal::start(&it));
+    let mut console = with("console");
+    console.args(["--federation-endpoint", "http://127.0.0.1:1"]);
+    let mut all = [assume, exec, console, with("doctor")].map(|it| AtTerminal::start(&it));
     for command in &mut all {
         command.wait_for_question().await;
         assert!(!command.echoes());

@@ -20,7 +20,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["exec", "--refresh", HUB, "--", "echo", "started"],
     &["serve", HUB],
     &["serve", "--config", "CONFIG"],
-    &["console", HUB],
+    &["console", HUB, "--federation-endpoint", "http://127.0.0.1:1/federation"],
     &["doctor"],
     &["doctor", HUB],
 ];

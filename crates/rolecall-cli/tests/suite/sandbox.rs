@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{Finished, finish, run_alone};
+use crate::endpoint::{signal, wait_for_end, wait_until};
 
 const ORDERS: &str = "arn:aws:iam::444455556666:role/orders";
 
@@ -20,16 +21,26 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, Stdio::piped())
+    }
+
+    /// Starts a sandbox with this standard error.
+    pub(crate) fn start_with(arguments: &[&str], errors: Stdio) -> Self {
+        let command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
+        Self::start_by(command, arguments, errors)
+    }
+
+    /// Starts a sandbox by a command that runs its arguments.
+    fn start_by(mut command: Command, arguments: &[&str], errors: Stdio) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut command = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
         command.arg("sandbox").args(arguments).env("TMPDIR", temporary.path());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out, temporary }
     }
 
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
@@ -41,7 +52,7 @@ impl Running {
     }
 
     /// Reads the assignments, and returns them as the lines to evaluate.
-    fn environment(&mut self, last: &str) -> String {
+    pub(crate) fn environment(&mut self, last: &str) -> String {
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line: &String| !line.contains(last)) {
             lines.push(self.line());
@@ -51,7 +62,7 @@ impl Running {
     }
 
     /// Evaluates the assignments in a shell, and runs the command there.
-    async fn run(&self, environment: &str, arguments: &str) -> Finished {
+    pub(crate) async fn run(&self, environment: &str, arguments: &str) -> Finished {
         let script = format!("{environment}\n\"$0\" {arguments}");
         let mut command = rolecall_tests::clean(Command::new("sh"));
         command.env("HOME", self.temporary.path()).args(["-euc", &script]);
@@ -69,7 +80,7 @@ impl Running {
     }
 
     /// Stops the sandbox, and returns what it has printed since.
-    fn stop(mut self, signal: rustix::process::Signal) -> String {
+    pub(crate) fn stop(mut self, signal: rustix::process::Signal) -> String {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, signal).unwrap();
         let mut rest = String::new();
@@ -194,12 +205,11 @@ async fn port_in_use_is_an_error() {
     assert!(error.contains("exclude each other"), "{error}");
 }
 
-/// `rolecall sandbox | head -n 1` ends with the next call, and leaves nothing behind.
+/// `rolecall sandbox | head -n 1` ends without another call, and leaves nothing behind.
 #[tokio::test]
 async fn reader_that_is_gone_ends_the_sandbox() {
     let mut sandbox = Running::start(&["--output", "json"]);
-    let ready = sandbox.json();
-    let endpoint = ready["endpoint"].as_str().unwrap().to_owned();
+    sandbox.json();
     let none = Command::new("true")
         .stdout(Stdio::piped())
         .spawn()
@@ -207,10 +217,39 @@ async fn reader_that_is_gone_ends_the_sandbox() {
         .stdout
         .unwrap_or_else(|| panic!("the program has an output"));
     drop(std::mem::replace(&mut sandbox.out, BufReader::new(none)));
-    let environment = format!(
-        "unset AWS_PROFILE\nexport AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-west-1 AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b"
-    );
-    assert_eq!(sandbox.run(&environment, "whoami").await.code, Some(1));
-    assert_eq!(sandbox.child.wait().unwrap().code(), Some(0));
+    assert_eq!(wait_for_end(&mut sandbox.child).code(), Some(0));
     assert_eq!(sandbox.entries(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn files_and_pipes_that_are_read_keep_the_sandbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("aws.env");
+    let mut command = rolecall_tests::clean(Command::new("sh"));
+    command.env("OUT", &path).args(["-c", "exec \"$@\" >\"$OUT\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_rolecall"));
+    let mut sandbox = Running::start_by(command, &[], Stdio::piped());
+    let read = || std::fs::read_to_string(&path).unwrap_or_default();
+    wait_until(read, || read().contains("AWS_WEB_IDENTITY_TOKEN_FILE="));
+    sandbox.run(&read(), "whoami").await.ok();
+    assert!(sandbox.child.try_wait().unwrap().is_none());
+    sandbox.stop(rustix::process::Signal::TERM);
+}
+
+/// As `nohup` does.
+#[tokio::test]
+async fn ignored_hangup_keeps_the_sandbox() {
+    for (script, is_kept) in [("exec \"$@\"", false), ("trap '' HUP; exec \"$@\"", true)] {
+        let mut command = rolecall_tests::clean(Command::new("sh"));
+        command.args(["-c", script, "sh"]).arg(env!("CARGO_BIN_EXE_rolecall"));
+        let mut sandbox = Running::start_by(command, &[], Stdio::piped());
+        let environment = sandbox.environment("AWS_WEB_IDENTITY_TOKEN_FILE=");
+        if is_kept {
+            signal(sandbox.child.id(), "HUP");
+            sandbox.run(&environment, "whoami").await.ok();
+            sandbox.stop(rustix::process::Signal::TERM);
+        } else {
+            sandbox.stop(rustix::process::Signal::HUP);
+        }
+    }
 }

@@ -17,7 +17,7 @@ use s3s::dto::{
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::store::{Headers, MAX_OBJECT_BYTES, Object};
+use super::store::{Existing, Headers, MAX_OBJECT_BYTES, Object};
 use super::{Call, bucket_arn};
 use crate::iam;
 use crate::server::Shared;
@@ -112,7 +112,10 @@ impl S3 for Objects {
             ("Content-MD5", input.content_md5.is_some()),
             ("Expires", input.expires.is_some()),
             ("If-Match", input.if_match.is_some()),
-            ("If-None-Match", input.if_none_match.is_some()),
+            (
+                "If-None-Match other than *",
+                input.if_none_match.as_ref().is_some_and(|tag| !tag.is_any()),
+            ),
         ])?;
         self.check_owner(&input.bucket, input.expected_bucket_owner.as_ref())?;
         let bytes = collect(input.body).await?;
@@ -155,7 +158,11 @@ impl S3 for Objects {
         let modified = self.0.clock.wall();
         let object = Object { bytes, modified, headers, checksum: given.clone() };
         let e_tag = Some(ETag::Strong(object.e_tag()));
-        self.0.s3().put(&input.bucket, input.key, object)?;
+        let existing = match input.if_none_match {
+            Some(_) => Existing::Refuse,
+            None => Existing::Replace,
+        };
+        self.0.s3().put(&input.bucket, input.key, object, existing)?;
         Ok(S3Response::new(PutObjectOutput {
             e_tag,
             checksum_crc32: given.checksum_crc32,

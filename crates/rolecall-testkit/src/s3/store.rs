@@ -63,6 +63,13 @@ impl Object {
     }
 }
 
+/// What happens to an object that has the key of one that is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    Refuse,
+    Replace,
+}
+
 /// A page of a listing.
 #[derive(Default)]
 pub(super) struct Page {
@@ -109,8 +116,17 @@ impl Store {
         self.bucket(bucket).map(|bucket| bucket.objects.get(key).cloned())
     }
 
-    pub(super) fn put(&mut self, bucket: &str, key: String, object: Object) -> S3Result<()> {
+    pub(super) fn put(
+        &mut self,
+        bucket: &str,
+        key: String,
+        object: Object,
+        existing: Existing,
+    ) -> S3Result<()> {
         let held = self.object(bucket, &key)?;
+        if held.is_some() && existing == Existing::Refuse {
+            return Err(S3ErrorCode::PreconditionFailed.into());
+        }
         let bytes =
             self.bytes - held.as_ref().map_or(0, |held| held.bytes.len()) + object.bytes.len();
         let objects = self.objects + usize::from(held.is_none());
@@ -199,7 +215,7 @@ mod tests {
                 headers: Headers::default(),
                 checksum: Checksum::default(),
             };
-            store.put("shop", (*key).to_owned(), object).unwrap();
+            store.put("shop", (*key).to_owned(), object, Existing::Replace).unwrap();
         }
         store
     }

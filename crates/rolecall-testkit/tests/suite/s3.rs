@@ -450,3 +450,21 @@ async fn tampered_request_is_refused() {
     assert_eq!(code(checksum), "BadDigest");
     assert!(got_none(&ann).await, "nothing was kept");
 }
+
+#[tokio::test]
+async fn conditional_put_replaces_nothing() {
+    let world = World::new().await;
+    let s3 = client(&world, "ann");
+    let lock = |condition: &'static str| {
+        let put = s3.put_object().bucket(BUCKET).key("lock").if_none_match(condition);
+        put.body(ByteStream::from_static(b"1")).send()
+    };
+    lock("*").await.unwrap();
+    assert_eq!(code(lock("*").await), "PreconditionFailed");
+    assert_eq!(code(lock("\"0123\"").await), "NotImplemented");
+    put(&s3, "lock", b"2".to_vec()).await;
+    assert_eq!(code(lock("*").await), "PreconditionFailed");
+    assert_eq!(got(&s3, "lock").await, b"2");
+    s3.delete_object().bucket(BUCKET).key("lock").send().await.unwrap();
+    lock("*").await.unwrap();
+}

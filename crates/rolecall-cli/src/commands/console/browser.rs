@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::page::Page;
 use crate::error::Failure;
+use crate::signals::StopSignals;
 
 /// The command that opens a file by the settings of the desktop.
 const DEFAULT: &str = if cfg!(target_os = "macos") {
@@ -59,11 +60,12 @@ fn arguments(command: &[String], page: &Path) -> Vec<OsString> {
 }
 
 /// Opens the page, and returns when its lifetime is over: the browser may read it after the command
-/// has ended.
+/// has ended. A signal ends the wait, so that the caller removes the page.
 pub(super) async fn open(
     commands: &[BrowserCommand],
     page: &Page,
     lifetime: Duration,
+    signals: &mut StopSignals,
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + lifetime;
     let mut child = start(commands, page.path())?;
@@ -75,11 +77,11 @@ pub(super) async fn open(
         },
         // The command may be the browser itself, which runs until a person closes it.
         () = sleep_until(deadline) => return Ok(()),
-        () = interrupted() => return Err(Failure::operation("interrupted")),
+        () = signals.recv() => return Err(Failure::operation("interrupted")),
     }
     tokio::select! {
         () = sleep_until(deadline) => Ok(()),
-        () = interrupted() => Err(Failure::operation("interrupted")),
+        () = signals.recv() => Err(Failure::operation("interrupted")),
     }
 }
 
@@ -104,28 +106,6 @@ fn start(commands: &[BrowserCommand], page: &Path) -> Result<Child, Failure> {
 fn failed(message: String) -> Failure {
     Failure::operation(message)
         .with_hint("set BROWSER to the command of a browser, or print the link without --open")
-}
-
-/// Waits for a signal that ends the process. The page is removed before.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_ok() {
-        return;
-    }
-    std::future::pending().await
 }
 
 #[cfg(test)]

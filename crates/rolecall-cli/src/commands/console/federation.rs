@@ -19,6 +19,9 @@ pub(super) struct Partition {
     name: &'static str,
     federation: &'static str,
     pub(super) console: &'static str,
+    /// The domains of AWS's endpoints: those of IPv4, and of dual-stack endpoints. From the
+    /// partitions metadata of the AWS SDKs.
+    domains: [&'static str; 2],
 }
 
 /// From "Enable custom identity broker access to the AWS console" in the IAM User Guide, in its
@@ -28,21 +31,25 @@ const PARTITIONS: [Partition; 4] = [
         name: "aws",
         federation: "https://signin.aws.amazon.com/federation",
         console: "console.aws.amazon.com",
+        domains: ["amazonaws.com", "api.aws"],
     },
     Partition {
         name: "aws-cn",
         federation: "https://signin.amazonaws.cn/federation",
         console: "console.amazonaws.cn",
+        domains: ["amazonaws.com.cn", "api.amazonwebservices.com.cn"],
     },
     Partition {
         name: "aws-us-gov",
         federation: "https://signin.amazonaws-us-gov.com/federation",
         console: "console.amazonaws-us-gov.com",
+        domains: ["amazonaws.com", "api.aws"],
     },
     Partition {
         name: "aws-eusc",
         federation: "https://signin.amazonaws-eusc.eu/federation",
         console: "console.amazonaws-eusc.eu",
+        domains: ["amazonaws.eu", "api.amazonwebservices.eu"],
     },
 ];
 
@@ -52,6 +59,25 @@ pub(super) fn partition(region: &Region) -> Result<&'static Partition, Failure> 
     PARTITIONS.iter().find(|partition| partition.name == name).ok_or_else(|| {
         Failure::operation(format!("the partition {name} has no known federation endpoint"))
     })
+}
+
+/// Refuses an STS endpoint that is not one of AWS. Its sessions are of no use at AWS's federation
+/// endpoint, which would receive the keys of another service.
+pub(super) fn require_aws(sts: &Endpoint) -> Result<(), Failure> {
+    let host = Target::of(sts)?.host.to_ascii_lowercase();
+    let is_in = |domain: &str| {
+        host.trim_end_matches('.').strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+    };
+    if PARTITIONS.iter().flat_map(|partition| partition.domains).any(is_in) {
+        return Ok(());
+    }
+    let message = format!(
+        "the STS endpoint {} is not one of AWS, and AWS's federation endpoint would get its \
+         session",
+        sts.url()?
+    );
+    Err(Failure::operation(message)
+        .with_hint("pass the URL of the federation endpoint for it with --federation-endpoint"))
 }
 
 /// A URL of a federation endpoint that is not AWS's: with TLS, or on this machine.
@@ -259,6 +285,27 @@ mod tests {
             ("us-gov-west-1", "https://signin.amazonaws-us-gov.com/federation?"),
         ] {
             assert!(federation(region).login_url(&link).starts_with(host));
+        }
+    }
+
+    #[test]
+    fn only_hosts_of_aws_are_endpoints_of_aws() {
+        for (url, is_aws) in [
+            ("https://sts.amazonaws.com", true),
+            ("https://STS.eu-west-1.amazonaws.com./", true),
+            ("https://sts-fips.us-east-1.api.aws", true),
+            ("https://vpce-0123-abc.sts.us-east-1.vpce.amazonaws.com", true),
+            ("https://vpce-0123-abc.sts.cn-north-1.vpce.amazonaws.com.cn:443/", true),
+            ("https://sts.eusc-de-east-1.amazonaws.eu", true),
+            ("http://127.0.0.1:4000", false),
+            ("http://localhost:4566", false),
+            ("http://sts.localhost.localstack.cloud:4566", false),
+            ("https://sts.amazonaws.com.example.com", false),
+            ("https://notamazonaws.com", false),
+            ("https://amazonaws.com", false),
+        ] {
+            let endpoint = Endpoint::custom(url, Region::parse("eu-west-1").unwrap()).unwrap();
+            assert_eq!(require_aws(&endpoint).is_ok(), is_aws, "{url}");
         }
     }
 

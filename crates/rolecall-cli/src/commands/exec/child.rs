@@ -3,6 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode, ExitStatus};
 
+pub(super) use self::signals::Signals;
 use crate::error::Failure;
 
 /// Exit statuses of shells for programs that cannot be run.
@@ -24,9 +25,7 @@ pub(super) fn replace(mut command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// Runs the program to its end, and forwards signals to it.
-pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
-    // Before the program starts: a signal that arrives in between must not end this process alone.
-    let mut signals = signals::Signals::install()?;
+pub(super) async fn run(command: Command, mut signals: Signals) -> Result<ExitCode, Failure> {
     let mut command = tokio::process::Command::from(command);
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -75,11 +74,11 @@ mod signals {
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
     use rustix::termios::tcgetpgrp;
     use tokio::process::Child;
-    use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
+    use tokio::signal::unix::{Signal as Listener, SignalKind};
     use tokio::sync::mpsc;
 
     use crate::error::Failure;
-    use crate::signals::is_ignored;
+    use crate::signals::{is_ignored, listen};
 
     /// The signals that one process sends to another. SIGTSTP and SIGCONT are missing: they stop
     /// and continue this process as well.
@@ -94,18 +93,16 @@ mod signals {
     ];
 
     /// The signals that arrive at this process.
-    pub(super) struct Signals(mpsc::Receiver<Signal>);
+    pub(in super::super) struct Signals(mpsc::Receiver<Signal>);
 
     impl Signals {
-        pub(super) fn install() -> Result<Self, Failure> {
+        pub(in super::super) fn install() -> Result<Self, Failure> {
             // One of each kind can wait. More of the same are one, as in the kernel.
             let (sender, receiver) = mpsc::channel(FORWARDED.len());
             let caught = FORWARDED.into_iter().filter(|kind| !is_ignored(kind.as_raw()));
             for kind in caught {
-                let listener = signal(SignalKind::from_raw(kind.as_raw())).map_err(|error| {
-                    Failure::operation(format!("cannot handle signals: {error}"))
-                })?;
-                tokio::spawn(listen(listener, kind, sender.clone()));
+                let listener = listen(SignalKind::from_raw(kind.as_raw()))?;
+                tokio::spawn(pass_on(listener, kind, sender.clone()));
             }
             Ok(Self(receiver))
         }
@@ -119,7 +116,7 @@ mod signals {
         }
     }
 
-    async fn listen(mut listener: Listener, kind: Signal, sender: mpsc::Sender<Signal>) {
+    async fn pass_on(mut listener: Listener, kind: Signal, sender: mpsc::Sender<Signal>) {
         while listener.recv().await.is_some() {
             if sender.send(kind).await.is_err() {
                 return;
@@ -155,19 +152,18 @@ mod signals {
     use tokio::process::Child;
 
     use crate::error::Failure;
+    use crate::signals::StopSignals;
 
-    pub(super) struct Signals;
+    pub(in super::super) struct Signals(StopSignals);
 
     impl Signals {
-        pub(super) fn install() -> Result<Self, Failure> {
-            Ok(Self)
+        pub(in super::super) fn install() -> Result<Self, Failure> {
+            StopSignals::install().map(Self)
         }
 
         /// Waits for Ctrl-C, which the console sends to the program as well.
         pub(super) async fn next(&mut self) {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            self.0.recv().await;
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::OutputFormat;
 use crate::error::Failure;
+use crate::files::path_text;
 use crate::input::Input;
 use crate::lints::excerpt::excerpt;
 use crate::lints::kind::Kind;
@@ -90,7 +91,12 @@ impl Check {
                 Unknown::Suggestion => Severity::Suggestion,
             });
         let findings = lint_document(options, &text);
-        Ok(Checked { file: path.display().to_string(), kind, text, findings })
+        // A program that reads the result opens the file.
+        let file = match output.is_table() {
+            true => path.display().to_string(),
+            false => path_text(path)?.to_owned(),
+        };
+        Ok(Checked { file, kind, text, findings })
     }
 }
 
