@@ -22,11 +22,11 @@ type Variables = Vec<(String, String)>;
 
 /// The checks of a run.
 #[derive(Debug)]
-struct Checks(Vec<Value>);
+pub(crate) struct Checks(Vec<Value>);
 
 impl Checks {
     #[track_caller]
-    fn of(run: &Finished, code: i32) -> Self {
+    pub(crate) fn of(run: &Finished, code: i32) -> Self {
         assert_eq!((run.code, run.err.as_str()), (Some(code), ""), "{}", run.out);
         Self(serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}", run.out)))
     }
@@ -39,7 +39,7 @@ impl Checks {
 
     /// Asserts the status of a check, and that its message and its hint contain these texts.
     #[track_caller]
-    fn assert(&self, name: &str, status: &str, message: &str, hint: &str) {
+    pub(crate) fn assert(&self, name: &str, status: &str, message: &str, hint: &str) {
         let check = self.find(name);
         let text = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
         assert_eq!(check["status"], status, "{self:#?}");
@@ -157,36 +157,16 @@ async fn unreadable_token_is_named() {
     }
 }
 
-/// Runs the command as another user than root, since root can read every file.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn token_without_permission_is_named() {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::process::CommandExt;
+    use std::os::unix::fs::PermissionsExt;
 
-    const NOBODY: u32 = 65534;
     let setup = Setup::start().await;
     let variables = setup.pod();
-    let set_mode = |path: &std::path::Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
     let token = setup.home.path().join("token");
-    set_mode(&token, 0);
-    set_mode(setup.home.path(), 0o755);
-    let is_root = token.metadata().unwrap().uid() == 0;
-    let mut command = setup.command(&variables);
-    // The folder of the build may be closed to other users.
-    let copy = setup.home.path().join("rolecall");
-    if is_root {
-        std::fs::copy(command.get_program(), &copy).unwrap();
-        set_mode(&copy, 0o755);
-        let environment: Vec<_> = command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
-        command = std::process::Command::new(&copy);
-        command.env_clear().envs(environment).uid(NOBODY).gid(NOBODY);
-    }
+    std::fs::set_permissions(token, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = setup.command_of_other_user(&variables);
     command.args(["doctor", "--output", "json"]);
     let checks = Checks::of(&finish(command, "").await, 1);
     let hint = "check the owner of the file and the user of this process";

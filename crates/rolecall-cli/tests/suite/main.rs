@@ -48,3 +48,5 @@ mod token;
 #[cfg(target_os = "linux")]
 mod watched;
 mod whoami;
+#[cfg(unix)]
+mod unreadable_config;
