@@ -232,15 +232,24 @@ async fn wrong_external_id_is_named() {
     let partner = "arn:aws:iam::444455556666:role/partner";
     let run = doctor(&setup, &setup.user(), &["--external-id", "shop-4711", partner]).await;
     Checks::of(&run, 0).assert("role 1", "ok", partner, "");
-    for (arguments, hint) in [
-        (
-            &["--external-id", "shop-4712", partner][..],
-            "check that its sts:ExternalId condition, if any, is \"shop-4712\"",
-        ),
-        (&[partner], "no external id was sent"),
-    ] {
-        let checks = Checks::of(&doctor(&setup, &setup.user(), arguments).await, 1);
-        checks.assert("role 1", "error", "AccessDenied", hint);
+    let user = setup.user();
+    let key = &user.iter().find(|(name, _)| name == "AWS_ACCESS_KEY_ID").unwrap().1;
+    let others = "allow sts:AssumeRole on the role in the caller's own policies; check that the \
+                  role exists";
+    let wrong = format!(
+        "check that the sts:ExternalId condition of {partner}, if any, is \"shop-4712\"; allow the \
+         owner of access key {key} in its trust policy; {others}"
+    );
+    let absent = format!(
+        "allow the owner of access key {key} in the trust policy of {partner}; check that it has \
+         no sts:ExternalId condition (no external id was sent); {others}"
+    );
+    for (arguments, hint) in
+        [(&["--external-id", "shop-4712", partner][..], wrong), (&[partner], absent)]
+    {
+        let checks = Checks::of(&doctor(&setup, &user, arguments).await, 1);
+        checks.assert("role 1", "error", "AccessDenied", "");
+        assert_eq!(checks.find("role 1")["hint"], hint);
         checks.assert("base credentials", "ok", "user/ann", "");
     }
 }
@@ -251,9 +260,25 @@ async fn missing_role_is_named_and_later_roles_not_run() {
     let missing = "arn:aws:iam::444455556666:role/missing";
     let checks = Checks::of(&doctor(&setup, &setup.user(), &[HUB, missing, ORDERS]).await, 1);
     checks.assert("role 1", "ok", HUB, "");
-    checks.assert("role 2", "error", "AccessDenied", "check that the role exists");
+    checks.assert("role 2", "error", "AccessDenied", "");
     checks.assert("role 2", "error", missing, "");
     checks.assert("role 3", "not-run", "the role before it failed", "");
+    // STS answers as for a wrong external id: what was sent decides which causes are left.
+    let caller = "arn:aws:sts::444455556666:assumed-role/hub/suite";
+    let others = "unless the trust policy names the caller, allow sts:AssumeRole on the role in the \
+                  caller's own policies; check that the role exists";
+    let hint = format!(
+        "allow {caller} in the trust policy of {missing}; check that it has no sts:ExternalId \
+         condition (no external id was sent); {others}"
+    );
+    assert_eq!(checks.find("role 2")["hint"], hint);
+    let arguments = [HUB, missing, "--external-id", "shop-4711"];
+    let checks = Checks::of(&doctor(&setup, &setup.user(), &arguments).await, 1);
+    let hint = format!(
+        "check that the sts:ExternalId condition of {missing}, if any, is \"shop-4711\"; allow \
+         {caller} in its trust policy; {others}"
+    );
+    assert_eq!(checks.find("role 2")["hint"], hint);
 }
 
 #[tokio::test(flavor = "multi_thread")]
