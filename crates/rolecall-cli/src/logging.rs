@@ -2,6 +2,8 @@
 
 use tracing_subscriber::EnvFilter;
 
+use crate::output::Printable;
+
 /// Installs a log that writes to standard error. `verbose` counts `-v`.
 ///
 /// The crates of rolecall never log secrets. Those of the SDK and of HTTP stay at the level of
@@ -24,7 +26,7 @@ pub(crate) fn install(verbose: u8) {
     let filter = crates.iter().fold("warn".to_owned(), |all, name| format!("{all},{name}={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        .with_writer(|| Printable(std::io::stderr()))
         .with_target(verbose > 1)
         .with_ansi(false);
     // A second subscriber cannot be installed: this is the only place that installs one.

@@ -44,5 +44,5 @@ fn main() -> ExitCode {
     logging::install(global.verbose);
     let mut output = Output::new(&global);
     let result = command.run(&mut output).and_then(|code| output.finish().map(|()| code));
-    result.unwrap_or_else(|failure| failure.report(&global))
+    result.unwrap_or_else(|failure| failure.report(global.color))
 }

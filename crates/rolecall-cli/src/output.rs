@@ -1,6 +1,7 @@
 //! Results on standard output: tables and JSON, colors, and the width of the terminal.
 
 mod pipe;
+mod printable;
 pub(crate) mod progress;
 pub(crate) mod style;
 mod table;
@@ -15,8 +16,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use self::pipe::Pipe;
+use self::printable::printable_json;
+pub(crate) use self::printable::{Printable, is_unprintable, printable};
 pub(crate) use self::terminal::stderr;
-use self::terminal::{choice, width};
+use self::terminal::{choice, stderr_width, width};
 use crate::cli::{GlobalArgs, OutputFormat};
 use crate::error::Failure;
 
@@ -68,18 +71,10 @@ impl Output {
 
     /// Prints a JSON text.
     ///
-    /// JSON lets the control characters from U+007F to U+009F stand in a string. They could control
-    /// a terminal, and what removes colors from the output would remove the first of them.
+    /// JSON lets unprintable characters such as those from U+007F to U+009F stand in a string. They could
+    /// control a terminal, and what removes colors from the output would remove the first of them.
     pub(crate) fn json_text(&mut self, text: &str) -> Result<(), Failure> {
-        let is_raw = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-        if !text.contains(is_raw) {
-            return self.line(text);
-        }
-        let escape = |c: char| match is_raw(c) {
-            true => format!("\\u{:04x}", u32::from(c)),
-            false => c.to_string(),
-        };
-        self.line(&text.chars().map(escape).collect::<String>())
+        self.line(&printable_json(text))
     }
 
     /// Prints a line as it is.
@@ -123,21 +118,10 @@ impl Output {
     pub(crate) fn paragraph(
         &mut self,
         indent: usize,
-        (style, mark): (Style, &str),
+        mark: (Style, &str),
         text: &str,
     ) -> Result<(), Failure> {
-        let whole =
-            printable(&if mark.is_empty() { text.to_owned() } else { format!("{mark} {text}") });
-        for (index, line) in wrap::wrap(&whole, indent, width()).iter().enumerate() {
-            match line.trim_start().strip_prefix(mark) {
-                Some(rest) if index == 0 && !mark.is_empty() => {
-                    let plain = anstyle::Reset;
-                    writeln!(self.out, "{:indent$}{style}{mark}{plain}{rest}", "")?;
-                }
-                _ => writeln!(self.out, "{line}")?,
-            }
-        }
-        Ok(())
+        wrapped(indent, mark, text, width()).iter().try_for_each(|line| self.line(line))
     }
 
     /// Returns the width of the table in columns.
@@ -150,16 +134,16 @@ impl Output {
         if self.global.quiet {
             return;
         }
-        let (note, plain) = (style::HINT, anstyle::Reset);
+        let note = message_lines((style::HINT, "note:"), text);
         // Notes are no results: a closed standard error does not fail the command.
-        let _ = writeln!(stderr(self.global.color), "{note}note:{plain} {text}");
+        let _ = stderr(self.global.color).write_all(note.as_bytes());
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warning(&self, text: &str) {
-        let (warning, plain) = (style::WARNING, anstyle::Reset);
+        let warning = message_lines((style::WARNING, "warning:"), text);
         // As for notes, a closed standard error does not fail the command.
-        let _ = writeln!(stderr(self.global.color), "{warning}warning:{plain} {text}");
+        let _ = stderr(self.global.color).write_all(warning.as_bytes());
     }
 
     /// Lets the command continue if the reader of the output is gone. It calls this if its exit
@@ -179,7 +163,28 @@ impl Output {
     }
 }
 
-/// Replaces control characters. A server's text could otherwise control the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+/// Returns the lines of a text for standard error: an error, a hint, a note or a warning, after its
+/// mark. Unlike a result, it is wrapped only for a person: on a terminal, or if COLUMNS is set.
+pub(crate) fn message_lines((style, mark): (Style, &str), text: &str) -> String {
+    let lines = match stderr_width() {
+        Some(width) => wrapped(0, (style, mark), text, width),
+        None => vec![format!("{style}{mark}{style:#} {}", printable(text))],
+    };
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// Returns the lines of a paragraph.
+fn wrapped(indent: usize, (style, mark): (Style, &str), text: &str, width: usize) -> Vec<String> {
+    let whole = match mark.is_empty() {
+        true => printable(text),
+        false => printable(&format!("{mark} {text}")),
+    };
+    let mut lines = wrap::wrap(&whole, indent, width);
+    if let Some(first) = lines.first_mut()
+        && let Some(rest) = first.trim_start().strip_prefix(mark)
+        && !mark.is_empty()
+    {
+        *first = format!("{:indent$}{style}{mark}{}{rest}", "", anstyle::Reset);
+    }
+    lines
 }

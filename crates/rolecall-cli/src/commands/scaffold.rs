@@ -185,7 +185,7 @@ impl Scaffold {
         output.record(&written, &rows)?;
         // A relative path that begins with a dash would be an option.
         let folder = fs::canonicalize(&folder).unwrap_or(folder);
-        output.note(&format!("next: terraform -chdir={} init", folder.display()));
+        output.note(&format!("next: `terraform -chdir={} init`", folder.display()));
         Ok(ExitCode::SUCCESS)
     }
 

@@ -11,7 +11,8 @@ pub(crate) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
 
 /// Breaks a text at its spaces, so that its lines have at most `width` characters.
 ///
-/// A word that is longer, such as an ARN, stays whole: a person may want to copy it.
+/// What a person may want to copy stays whole, even if it is longer: a word such as an ARN, a
+/// command in backquotes, and an option with its value.
 pub(super) fn column(text: &str, width: usize) -> Vec<String> {
     break_lines(text, 0, 0, width)
 }
@@ -20,7 +21,7 @@ fn break_lines(text: &str, indent: usize, hanging: usize, width: usize) -> Vec<S
     let mut lines = Vec::new();
     for part in text.lines() {
         let mut line = String::new();
-        for word in part.split(' ').filter(|word| !word.is_empty()) {
+        for word in units(part) {
             let length = line.chars().count();
             if !line.trim().is_empty() && length + 1 + word.chars().count() > width {
                 lines.push(std::mem::take(&mut line));
@@ -31,11 +32,37 @@ fn break_lines(text: &str, indent: usize, hanging: usize, width: usize) -> Vec<S
             } else {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
         }
         lines.push(line);
     }
     lines
+}
+
+/// Divides a line at the spaces where it may be broken.
+fn units(line: &str) -> Vec<String> {
+    let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+    // A backquote that is not closed, in a text from elsewhere, opens nothing.
+    let last_backquote = words.iter().rposition(|word| word.contains('`'));
+    let (mut units, mut is_quoted, mut is_joined) = (Vec::<String>::new(), false, false);
+    for (index, word) in words.into_iter().enumerate() {
+        match units.last_mut() {
+            Some(unit) if is_joined => {
+                unit.push(' ');
+                unit.push_str(word);
+            }
+            _ => units.push(word.to_owned()),
+        }
+        if word.matches('`').count() % 2 == 1 {
+            is_quoted = !is_quoted && last_backquote > Some(index);
+        }
+        let is_option = word.len() > 1
+            && word.starts_with('-')
+            && !word.contains('=')
+            && word.ends_with(|c: char| c.is_alphanumeric());
+        is_joined = is_quoted || is_option;
+    }
+    units
 }
 
 #[cfg(test)]
@@ -59,5 +86,23 @@ mod tests {
         assert_eq!(wrap("a\nb", 0, 80), ["a", "  b"]);
         assert_eq!(wrap("", 2, 80), Vec::<String>::new());
         assert_eq!(column(&format!("of {arn} in"), 20), ["of", arn, "in"]);
+    }
+
+    #[test]
+    fn commands_and_options_stay_whole() {
+        let text = "run `chmod 600 token`, or use --base env, --quiet, or -v 1 - see `it";
+        let lines = column(text, 10);
+        let expected = [
+            "run",
+            "`chmod 600 token`,",
+            "or use",
+            "--base env,",
+            "--quiet,",
+            "or -v 1 -",
+            "see `it",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(column("a `b c` d `e f", 3), ["a", "`b c`", "d", "`e", "f"]);
+        assert_eq!(column("--a=b c", 3), ["--a=b", "c"]);
     }
 }

@@ -17,6 +17,7 @@ mod folder;
 mod frozen_sts;
 mod help;
 mod hints;
+mod messages;
 mod policy_account;
 mod policy_check;
 mod policy_documents;
@@ -45,8 +46,8 @@ mod store_faults;
 #[cfg(unix)]
 mod terminal;
 mod token;
+#[cfg(unix)]
+mod unreadable_config;
 #[cfg(target_os = "linux")]
 mod watched;
 mod whoami;
-#[cfg(unix)]
-mod unreadable_config;

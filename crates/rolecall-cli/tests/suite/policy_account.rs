@@ -246,14 +246,14 @@ async fn files_of_one_account_are_its_pages() {
     for (files, message) in [
         (
             &["1.json"][..],
-            "error: 1.json: description: this is one page of several\nhint: run aws iam \
-             get-account-authorization-details without --filter, --query and --max-items, or pass \
+            "error: 1.json: description: this is one page of several\nhint: run `aws iam \
+             get-account-authorization-details` without --filter, --query and --max-items, or pass \
              all pages\n",
         ),
         (
             &["1.json", "continued.json"],
             "error: 1.json, continued.json: description: a page is missing, since each says that \
-             more follow\nhint: run aws",
+             more follow\nhint: run `aws",
         ),
         (&["1.json", "broken.json"], "error: broken.json: RoleDetailList[1].RoleName at line 1 "),
         (

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::folder::Folder;
 
-const ARGUMENTS: [&str; 11] = [
+pub(crate) const ARGUMENTS: [&str; 11] = [
     "scaffold",
     "--project",
     "shop",
@@ -31,7 +31,7 @@ async fn folder_has_arrangement_and_settings() {
     let folder = Folder::new();
     let run = folder.run(&with(&["--external-id", "shop-4711"])).await;
     assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(run.err.starts_with("note: next: terraform -chdir="), "{}", run.err);
+    assert!(run.err.starts_with("note: next: `terraform -chdir="), "{}", run.err);
     let files = FILES.map(|name| format!("== {name}\n{}", folder.read(&format!("shop/{name}"))));
     insta::assert_snapshot!("scaffold", format!("{}{}", run.out, files.concat()));
 }
