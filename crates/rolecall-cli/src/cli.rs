@@ -1,6 +1,7 @@
 //! The arguments of the command.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
@@ -32,16 +33,29 @@ pub(crate) struct Cli {
 
 impl Cli {
     /// Parses the arguments of the process. If they are invalid, or ask for help, prints a text and
-    /// exits.
-    pub(crate) fn of_process() -> Self {
+    /// returns the exit code.
+    pub(crate) fn of_process() -> Result<Self, ExitCode> {
         // The help and the errors of the parser have colors as well, and are printed before the
         // option is known.
         let color = Color::find(std::env::args_os()).unwrap_or(Color::Auto);
-        let matches = Self::command().color(color.into()).get_matches();
-        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let source = matches.value_source("output");
-        cli.global.is_output_set = source == Some(ValueSource::CommandLine);
-        cli
+        let parsed = Self::command().color(color.into()).try_get_matches().and_then(|matches| {
+            let mut cli = Self::from_arg_matches(&matches)?;
+            let source = matches.value_source("output");
+            cli.global.is_output_set = source == Some(ValueSource::CommandLine);
+            Ok(cli)
+        });
+        parsed.map_err(|error| print(&error, color))
+    }
+}
+
+/// Prints what the parser returns instead of arguments: the help, the version, or an error. Returns
+/// the exit code.
+fn print(error: &clap::Error, color: Color) -> ExitCode {
+    match error.print().and_then(|()| io::stdout().flush()) {
+        // The help and the version are results, which must not get lost, for example on a full
+        // disk.
+        Err(fault) if !error.use_stderr() => Failure::from(fault).report(color),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
     }
 }
 

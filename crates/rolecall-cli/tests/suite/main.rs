@@ -17,6 +17,8 @@ mod folder;
 mod frozen_sts;
 mod help;
 mod hints;
+#[cfg(target_os = "linux")]
+mod lost_output;
 mod messages;
 mod policy_account;
 mod policy_check;
