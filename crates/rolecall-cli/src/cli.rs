@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::ContextValue;
 use clap::parser::ValueSource;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -12,7 +13,7 @@ use crate::commands::{
     scaffold, serve, token, whoami,
 };
 use crate::error::Failure;
-use crate::output::Output;
+use crate::output::{self, Output, printable};
 
 /// AWS sessions, tokens and IAM policies from a shell.
 ///
@@ -44,19 +45,43 @@ impl Cli {
             cli.global.is_output_set = source == Some(ValueSource::CommandLine);
             Ok(cli)
         });
-        parsed.map_err(|error| print(&error, color))
+        parsed.map_err(|error| print(error, color))
     }
 }
 
 /// Prints what the parser returns instead of arguments: the help, the version, or an error. Returns
 /// the exit code.
-fn print(error: &clap::Error, color: Color) -> ExitCode {
+fn print(error: clap::Error, color: Color) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    if error.use_stderr() {
+        let text = with_printable_values(error).render().ansi().to_string();
+        // Standard error may be closed. The exit code still reports the failure.
+        let _ = output::stderr(color).write_all(output::parser_message(&text).as_bytes());
+        return code;
+    }
     match error.print().and_then(|()| io::stdout().flush()) {
+        Ok(()) => code,
         // The help and the version are results, which must not get lost, for example on a full
         // disk.
-        Err(fault) if !error.use_stderr() => Failure::from(fault).report(color),
-        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+        Err(fault) => Failure::from(fault).report(color),
     }
+}
+
+/// Escapes what a terminal would obey in the arguments that the error shows. The text as a whole has
+/// colors.
+fn with_printable_values(mut error: clap::Error) -> clap::Error {
+    let shown: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in shown {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(printable(&text)),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| printable(text)).collect())
+            }
+            _ => continue,
+        };
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Options of every command.

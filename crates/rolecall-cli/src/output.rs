@@ -173,6 +173,14 @@ pub(crate) fn message_lines((style, mark): (Style, &str), text: &str) -> String 
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
+/// Returns an error of the parser, in lines as [`message_lines`] has them.
+pub(crate) fn parser_message(text: &str) -> String {
+    match stderr_width() {
+        Some(width) => wrap::parser_text(text, width),
+        None => text.to_owned(),
+    }
+}
+
 /// Returns the lines of a paragraph.
 fn wrapped(indent: usize, (style, mark): (Style, &str), text: &str, width: usize) -> Vec<String> {
     let whole = match mark.is_empty() {

@@ -17,13 +17,34 @@ pub(super) fn column(text: &str, width: usize) -> Vec<String> {
     break_lines(text, 0, 0, width)
 }
 
+/// Breaks the lines of a text of the parser, which may have colors, that are wider than `width`. The
+/// usage is a command and stays whole.
+pub(super) fn parser_text(text: &str, width: usize) -> String {
+    let mut lines = Vec::new();
+    let mut is_usage = false;
+    for line in text.lines() {
+        let visible = anstream::adapter::strip_str(line).to_string();
+        let indent = visible.chars().take_while(|c| *c == ' ').count();
+        is_usage = visible.starts_with("Usage:") || is_usage && !visible.is_empty();
+        match is_usage || visible.chars().count() <= width {
+            true => lines.push(line.to_owned()),
+            false => lines.extend(wrap(line, indent, width)),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Returns the width of a text without its colors.
+fn width_of(text: &str) -> usize {
+    anstream::adapter::strip_str(text).map(|part| part.chars().count()).sum()
+}
+
 fn break_lines(text: &str, indent: usize, hanging: usize, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for part in text.lines() {
         let mut line = String::new();
         for word in units(part) {
-            let length = line.chars().count();
-            if !line.trim().is_empty() && length + 1 + word.chars().count() > width {
+            if !line.trim().is_empty() && width_of(&line) + 1 + width_of(&word) > width {
                 lines.push(std::mem::take(&mut line));
             }
             if line.is_empty() {
@@ -86,6 +107,16 @@ mod tests {
         assert_eq!(wrap("a\nb", 0, 80), ["a", "  b"]);
         assert_eq!(wrap("", 2, 80), Vec::<String>::new());
         assert_eq!(column(&format!("of {arn} in"), 20), ["of", arn, "in"]);
+    }
+
+    #[test]
+    fn text_of_the_parser_keeps_colors_and_usage() {
+        let text = "\u{1b}[31merror:\u{1b}[0m value \u{1b}[33mx\u{1b}[0m is bad\n\n  tip: one two\n\n\
+                    Usage: a b c d e f\n       g h i j k l\n\nFor more, see m\n";
+        let expected = "\u{1b}[31merror:\u{1b}[0m value\n  \u{1b}[33mx\u{1b}[0m is bad\n\n  tip: one\n    two\n\n\
+                        Usage: a b c d e f\n       g h i j k l\n\nFor more,\n  see m\n";
+        assert_eq!(parser_text(text, 12), expected);
+        assert_eq!(parser_text(text, 80), text);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Errors, hints and notes: their lines, and characters that a terminal would obey.
 
+use regex::Regex;
 use serde_json::json;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -25,6 +26,20 @@ async fn errors_are_wrapped_for_a_person_alone() {
     let expected =
         format!("error: cannot read\n  {PATH}:\n  No such file or directory (os error 2)\n");
     assert_eq!(wrapped, expected);
+}
+
+#[tokio::test]
+async fn errors_of_the_parser_are_wrapped() {
+    let folder = Folder::new();
+    let plain = folder.run(&["assume", "x"]).await.failed(2);
+    let narrow = folder.run_narrow(&["assume", "x"]).await.failed(2);
+    assert_eq!(words(&narrow), words(&plain));
+    assert!(plain.lines().any(|line| line.chars().count() > 100), "{plain}");
+    for line in narrow.lines() {
+        let is_one_word = line.split_whitespace().count() == 1;
+        assert!(line.chars().count() <= 60 || is_one_word, "{narrow}");
+    }
+    assert!(narrow.ends_with("\n\nFor more information, try '--help'.\n"), "{narrow}");
 }
 
 /// Every line fits, but for words, commands and options with their values.
@@ -100,15 +115,21 @@ async fn hostile_characters_are_escaped() {
     let folder = Folder::new()
         .with("policy.json", &policy.to_string())
         .with("account.json", &account.to_string());
+    let colors = Regex::new(r"\x1b\[[0-9;]*m").unwrap();
     for (arguments, code) in [
         (&["policy", "check", "policy.json"][..], 1),
         (&["policy", "who-can", "s3:GetObject", "*", "--account", "account.json"], 1),
         (&["policy", "who-can", "s3:GetObject", HOSTILE, "--account", "account.json"], 1),
         (&["policy", "who-can", "s3:GetObject", "*", "--account", HOSTILE], 1),
         (&["scaffold", "--out", HOSTILE], 2),
+        (&[HOSTILE], 2),
+        (&["assume", HOSTILE], 2),
+        (&["whoami", "--base", HOSTILE, "--color", "always"], 2),
     ] {
-        let run = folder.run(arguments).await;
+        let mut run = folder.run(arguments).await;
         assert_eq!(run.code, Some(code), "{arguments:?}: {}{}", run.out, run.err);
+        // The colors of the parser.
+        run.err = colors.replace_all(&run.err, "").into_owned();
         assert_printable(&run.out);
         assert_printable(&run.err);
     }
