@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use rolecall::params::SessionName;
-use rolecall::provider::FetchContext;
+use rolecall::provider::{FetchContext, FileFault};
 use rolecall::{Chain, Environment, ErrorKind, ProvideSession, Role, SessionError};
 use rolecall_tests::{CHECKOUT, HUB, SHOP, World};
 
@@ -182,6 +182,117 @@ fn invalid_configuration_is_never_skipped() {
         assert_eq!(error.kind(), *kind, "{variables:?}: {error}");
         assert!(error.to_string().contains(text), "{variables:?}: {error}");
     }
+}
+
+/// The identity of a case about a file that cannot be read.
+#[derive(Clone, Copy, Debug)]
+enum Identity {
+    Keys,
+    Pod,
+    Instance,
+    None,
+    /// `AWS_PROFILE` names a profile, beside access keys.
+    Profile,
+    /// The code names a profile.
+    ProfileInCode,
+}
+
+/// The variables of containers often have all that is needed, and `HOME=/root` with another user.
+#[test]
+fn unreadable_default_path_is_skipped_unless_needed() {
+    use Identity::{Instance, Keys, None, Pod, Profile, ProfileInCode};
+    const CONFIG_PATH: &str = "/home/ann/.aws/config";
+    const CREDENTIALS_PATH: &str = "/home/ann/.aws/credentials";
+    let build = |faults: &[(&str, FileFault)], variables: Variables<'_>, identity: Identity| {
+        let more: Variables<'_> = match identity {
+            Keys => &[KEY, SECRET],
+            Pod => &[ROLE, TOKEN],
+            Instance | ProfileInCode => &[],
+            None => &[METADATA_DISABLED],
+            Profile => &[KEY, SECRET, SHOP_PROFILE],
+        };
+        let variables = [&[HOME, REGION], variables, more].concat();
+        let environment =
+            faults.iter().fold(Environment::fixed(variables), |env, (path, fault)| {
+                env.with_file_fault(path, fault.clone())
+            });
+        let builder = Chain::builder().environment(environment);
+        let chain = match identity {
+            ProfileInCode => builder.from_profile("shop"),
+            _ => builder.from_env(),
+        };
+        match chain {
+            Ok(chain) => Ok(chain.description().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let denied = || FileFault::PermissionDenied;
+    let permissions =
+        "check the file, and the owner and the permissions of the file and its folders";
+    let keys = "environment keys (AWS_ACCESS_KEY_ID is set)";
+    let web = format!(
+        "web identity as {CHECKOUT} (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set)"
+    );
+    for (faults, unreadable) in [
+        (&[(CONFIG_PATH, FileFault::Missing)][..], String::new()),
+        (
+            &[(CONFIG_PATH, denied())],
+            format!(", and {CONFIG_PATH} cannot be read: permission denied"),
+        ),
+        // The folder of both files.
+        (
+            &[(CONFIG_PATH, denied()), (CREDENTIALS_PATH, denied())],
+            format!(", and {CONFIG_PATH} and {CREDENTIALS_PATH} cannot be read: permission denied"),
+        ),
+    ] {
+        let of = |identity| build(faults, &[], identity);
+        assert_eq!(of(Keys).as_deref(), Ok(keys), "{faults:?}");
+        assert_eq!(of(Pod).as_deref(), Ok(web.as_str()), "{faults:?}");
+        let instance =
+            format!("EC2 instance metadata (no other identity is configured{unreadable})");
+        assert_eq!(of(Instance), Ok(instance), "{faults:?}");
+        let message = format!("the environment configures no identity{unreadable}; hint: ");
+        let error = of(None).unwrap_err();
+        assert!(error.starts_with(&message), "{error}");
+        if unreadable.is_empty() {
+            let message = "AWS_PROFILE names the profile \"shop\", which does not exist; hint: ";
+            let error = of(Profile).unwrap_err();
+            assert!(error.starts_with(message), "{error}");
+            continue;
+        }
+        let message = format!(
+            "the configuration file {CONFIG_PATH} cannot be read: permission denied; hint: \
+             {permissions}, or "
+        );
+        assert_eq!(of(Profile), Err(format!("{message}unset AWS_PROFILE")));
+        assert_eq!(of(ProfileInCode), Err(format!("{message}set AWS_CONFIG_FILE")));
+    }
+    // A path that a variable sets is meant to be read, whatever else there is.
+    for (variable, path) in
+        [("AWS_CONFIG_FILE", "/etc/config"), ("AWS_SHARED_CREDENTIALS_FILE", "/etc/keys")]
+    {
+        for identity in [Keys, Pod, Instance, None, Profile, ProfileInCode] {
+            let error = build(&[(path, denied())], &[(variable, path)], identity);
+            let message = format!(
+                "the configuration file {path} cannot be read: permission denied; hint: \
+                 {permissions}, or correct {variable}"
+            );
+            assert_eq!(error, Err(message), "{identity:?}");
+        }
+        let missing = build(&[(path, FileFault::Missing)], &[(variable, path)], Keys);
+        assert_eq!(missing.as_deref(), Ok(keys));
+    }
+    // Another fault is no matter of permissions.
+    let fault = FileFault::Unreadable("input/output error".to_owned());
+    let error = build(&[(CONFIG_PATH, fault)], &[], Keys).unwrap_err();
+    assert!(error.contains("/config cannot be read: input/output error; hint: "), "{error}");
+    // The Region may be in the file, too.
+    let environment =
+        Environment::fixed([HOME, ROLE, TOKEN]).with_file_fault(CONFIG_PATH, denied());
+    let error = Chain::builder().environment(environment).from_env().unwrap_err();
+    let message =
+        format!("no Region is set for the STS endpoint, and {CONFIG_PATH} cannot be read");
+    assert!(error.to_string().starts_with(&message), "{error}");
 }
 
 #[test]

@@ -219,14 +219,6 @@ impl AssumeRoleProvider {
             Some(role) => role.arn().to_owned(),
             None => format!("the owner of access key {}", signer.access_key_id()),
         };
-        let external_id = match self.role.get_external_id() {
-            Some(id) => {
-                format!("check that its sts:ExternalId condition, if any, is {:?}", id.as_str())
-            }
-            None => {
-                "check that it has no sts:ExternalId condition (no external id was sent)".into()
-            }
-        };
         // Within an account, a trust policy that names the caller is enough. Across accounts, the
         // caller's own policies must allow the call as well.
         let identity = match signer.account() {
@@ -239,9 +231,22 @@ impl AssumeRoleProvider {
             ASSUME_ROLE => String::new(),
             other => format!(" {other}"),
         };
+        // The likely cause is the first: a role that is assumed with an external id usually requires
+        // one, and its value is an argument that can be misspelled.
+        let trust = match self.role.get_external_id() {
+            Some(id) => format!(
+                "check that the sts:ExternalId condition of {role}, if any, is {:?}; \
+                 allow {caller}{allow} in its trust policy",
+                id.as_str()
+            ),
+            None => format!(
+                "allow {caller}{allow} in the trust policy of {role}; check that it has no \
+                 sts:ExternalId condition (no external id was sent)"
+            ),
+        };
         format!(
-            "allow {caller}{allow} in the trust policy of {role}; {external_id}; {identity} {action} on the role in \
-             the caller's own policies; check that the role exists{}",
+            "{trust}; {identity} {action} on the role in the caller's own policies; check that the \
+             role exists{}",
             mfa.map(|mfa| format!("; {mfa}")).unwrap_or_default()
         )
     }

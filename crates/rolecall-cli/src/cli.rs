@@ -1,6 +1,7 @@
 //! The arguments of the command.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
@@ -13,7 +14,8 @@ use crate::commands::{
     scaffold, serve, token, whoami,
 };
 use crate::error::Failure;
-use crate::output::Output;
+use crate::output::{self, Output, printable};
+use crate::stderr;
 
 /// AWS sessions, tokens and IAM policies from a shell.
 ///
@@ -34,19 +36,53 @@ pub(crate) struct Cli {
 
 impl Cli {
     /// Parses the arguments of the process. If they are invalid, or ask for help, prints a text and
-    /// exits.
-    pub(crate) fn of_process() -> Self {
+    /// returns the exit code.
+    pub(crate) fn of_process() -> Result<Self, ExitCode> {
         // The help and the errors of the parser have colors as well, and are printed before the
         // option is known.
         let color = Color::find(std::env::args_os()).unwrap_or(Color::Auto);
-        let exit = |error| -> ! { shorten_values(error).exit() };
-        let matches = Self::command().color(color.into()).try_get_matches();
-        let matches = matches.unwrap_or_else(|error| exit(error));
-        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| exit(error));
-        let source = matches.value_source("output");
-        cli.global.is_output_set = source == Some(ValueSource::CommandLine);
-        cli
+        let parsed = Self::command().color(color.into()).try_get_matches().and_then(|matches| {
+            let mut cli = Self::from_arg_matches(&matches)?;
+            let source = matches.value_source("output");
+            cli.global.is_output_set = source == Some(ValueSource::CommandLine);
+            Ok(cli)
+        });
+        parsed.map_err(|error| print(error, color))
     }
+}
+
+/// Prints what the parser returns instead of arguments: the help, the version, or an error. Returns
+/// the exit code.
+fn print(error: clap::Error, color: Color) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    if error.use_stderr() {
+        let text = shorten_values(with_printable_values(error)).render().ansi().to_string();
+        stderr::write(output::parser_message(&text), output::choice(color));
+        return code;
+    }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Ok(()) => code,
+        // The help and the version are results, which must not get lost, for example on a full
+        // disk.
+        Err(fault) => Failure::from(fault).report(color),
+    }
+}
+
+/// Escapes what a terminal would obey in the arguments that the error shows. The text as a whole has
+/// colors.
+fn with_printable_values(mut error: clap::Error) -> clap::Error {
+    let shown: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in shown {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(printable(&text)),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| printable(text)).collect())
+            }
+            _ => continue,
+        };
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Formats the values in an error of the parser as those in other errors: without secrets, and

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use rolecall::provider::Remedy;
 use rolecall::{ErrorKind, SessionError};
 
-use crate::cli::GlobalArgs;
-use crate::{output, stderr};
+use crate::cli::Color;
+use crate::output::{self, message_lines, style};
+use crate::stderr;
 
 /// Why a command ends without its result.
 #[derive(Debug)]
@@ -76,20 +77,19 @@ impl Failure {
     }
 
     /// Prints the error to standard error, and returns the exit code.
-    pub(crate) fn report(self, global: &GlobalArgs) -> ExitCode {
+    pub(crate) fn report(self, color: Color) -> ExitCode {
         let (message, hint, code) = match self {
             Self::Closed => return ExitCode::SUCCESS,
             Self::Usage { message, hint } => (message, hint, 2),
             Self::Operation { message, hint } => (message, hint, 1),
             Self::Program { message, code } => (message, None, code),
         };
-        let (error, note) = (output::style::ERROR, output::style::HINT);
-        let mut text = format!("{error}error:{error:#} {}\n", output::message(&message));
+        let mut text = message_lines((style::ERROR, "error:"), &message);
         if let Some(hint) = hint {
-            text.push_str(&format!("{note}hint:{note:#} {}\n", output::message(&hint)));
+            text.push_str(&message_lines((style::HINT, "hint:"), &hint));
         }
         // Standard error may be closed, too. The exit code still reports the failure.
-        stderr::write(text, output::choice(global.color));
+        stderr::write(text, output::choice(color));
         ExitCode::from(code)
     }
 }

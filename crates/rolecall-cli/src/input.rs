@@ -27,6 +27,23 @@ impl From<&Path> for Input {
     }
 }
 
+/// Refuses arguments of which more than one is `-`: the first to be read would leave nothing for the
+/// others. Each has the name that the help gives it.
+pub(crate) fn check_stdin<'a>(
+    arguments: impl IntoIterator<Item = (&'static str, &'a Path)>,
+) -> Result<(), Failure> {
+    let is_stdin = |(_, path): &(_, &Path)| Input::from(*path) == Input::Stdin;
+    let mut names = arguments.into_iter().filter(is_stdin).map(|(name, _)| name);
+    let message = match (names.next(), names.next()) {
+        (Some(one), Some(other)) if one == other => {
+            format!("more than one {one} reads standard input")
+        }
+        (Some(one), Some(other)) => format!("{one} and {other} both read standard input"),
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(message).with_hint("pass the path of a file instead of - to all but one"))
+}
+
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,6 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
+use crate::output::Printable;
 use crate::stderr::LogWriter;
 
 /// Installs a log that writes to standard error. `verbose` counts `-v`.
@@ -26,7 +27,7 @@ pub(crate) fn install(verbose: u8) {
     let filter = crates.iter().fold("warn".to_owned(), |all, name| format!("{all},{name}={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(|| LogWriter)
+        .with_writer(|| Printable(LogWriter))
         .with_target(verbose > 1)
         .with_ansi(false);
     // A second subscriber cannot be installed: this is the only place that installs one.

@@ -41,11 +41,14 @@ fn main() -> ExitCode {
     if let Some(code) = completion::answer() {
         return code;
     }
-    let Cli { global, command } = Cli::of_process();
+    let Cli { global, command } = match Cli::of_process() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     logging::install(global.verbose);
     let mut output = Output::new(&global);
     let result = command.run(&mut output).and_then(|code| output.finish().map(|()| code));
-    let code = result.unwrap_or_else(|failure| failure.report(&global));
+    let code = result.unwrap_or_else(|failure| failure.report(global.color));
     stderr::flush();
     code
 }

@@ -1,6 +1,7 @@
 //! Results on standard output: tables and JSON, colors, and the width of the terminal.
 
 mod pipe;
+mod printable;
 pub(crate) mod progress;
 pub(crate) mod style;
 mod table;
@@ -17,8 +18,10 @@ use rolecall::params::{redact, shown};
 use serde::Serialize;
 
 use self::pipe::Pipe;
+use self::printable::printable_json;
+pub(crate) use self::printable::{Printable, is_unprintable, printable};
 pub(crate) use self::terminal::choice;
-use self::terminal::width;
+use self::terminal::{stderr_width, width};
 use crate::cli::{GlobalArgs, OutputFormat};
 use crate::error::Failure;
 use crate::stderr;
@@ -72,18 +75,10 @@ impl Output {
 
     /// Prints a JSON text.
     ///
-    /// JSON lets the control characters from U+007F to U+009F stand in a string. They could control
-    /// a terminal, and what removes colors from the output would remove the first of them.
+    /// JSON lets unprintable characters such as those from U+007F to U+009F stand in a string. They could
+    /// control a terminal, and what removes colors from the output would remove the first of them.
     pub(crate) fn json_text(&mut self, text: &str) -> Result<(), Failure> {
-        let is_raw = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-        if !text.contains(is_raw) {
-            return self.line(text);
-        }
-        let escape = |c: char| match is_raw(c) {
-            true => format!("\\u{:04x}", u32::from(c)),
-            false => c.to_string(),
-        };
-        self.line(&text.chars().map(escape).collect::<String>())
+        self.line(&printable_json(text))
     }
 
     /// Prints a line as it is.
@@ -127,21 +122,10 @@ impl Output {
     pub(crate) fn paragraph(
         &mut self,
         indent: usize,
-        (style, mark): (Style, &str),
+        mark: (Style, &str),
         text: &str,
     ) -> Result<(), Failure> {
-        let whole =
-            printable(&if mark.is_empty() { text.to_owned() } else { format!("{mark} {text}") });
-        for (index, line) in wrap::wrap(&whole, indent, width()).iter().enumerate() {
-            match line.trim_start().strip_prefix(mark) {
-                Some(rest) if index == 0 && !mark.is_empty() => {
-                    let plain = anstyle::Reset;
-                    writeln!(self.out, "{:indent$}{style}{mark}{plain}{rest}", "")?;
-                }
-                _ => writeln!(self.out, "{line}")?,
-            }
-        }
-        Ok(())
+        wrapped(indent, mark, text, width()).iter().try_for_each(|line| self.line(line))
     }
 
     /// Returns the width of the table in columns.
@@ -154,20 +138,14 @@ impl Output {
         if self.global.quiet {
             return;
         }
-        self.remark(style::HINT, "note:", text);
+        let note = message_lines((style::HINT, "note:"), text);
+        stderr::write(note, choice(self.global.color));
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warning(&self, text: &str) {
-        self.remark(style::WARNING, "warning:", text);
-    }
-
-    fn remark(&self, style: Style, mark: &str, text: &str) {
-        let plain = anstyle::Reset;
-        stderr::write(
-            format!("{style}{mark}{plain} {}\n", message(text)),
-            choice(self.global.color),
-        );
+        let warning = message_lines((style::WARNING, "warning:"), text);
+        stderr::write(warning, choice(self.global.color));
     }
 
     /// Lets the command continue if the reader of the output is gone. It calls this if its exit
@@ -210,7 +188,37 @@ pub(crate) fn message(text: &str) -> String {
     }
 }
 
-/// Replaces control characters. A server's text could otherwise control the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+/// Returns the lines of a text for standard error: an error, a hint, a note or a warning, after its
+/// mark. Unlike a result, it is wrapped only for a person: on a terminal, or if COLUMNS is set.
+pub(crate) fn message_lines((style, mark): (Style, &str), text: &str) -> String {
+    let text = &message(text);
+    let lines = match stderr_width() {
+        Some(width) => wrapped(0, (style, mark), text, width),
+        None => vec![format!("{style}{mark}{style:#} {}", printable(text))],
+    };
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// Returns an error of the parser, in lines as [`message_lines`] has them.
+pub(crate) fn parser_message(text: &str) -> String {
+    match stderr_width() {
+        Some(width) => wrap::parser_text(text, width),
+        None => text.to_owned(),
+    }
+}
+
+/// Returns the lines of a paragraph.
+fn wrapped(indent: usize, (style, mark): (Style, &str), text: &str, width: usize) -> Vec<String> {
+    let whole = match mark.is_empty() {
+        true => printable(text),
+        false => printable(&format!("{mark} {text}")),
+    };
+    let mut lines = wrap::wrap(&whole, indent, width);
+    if let Some(first) = lines.first_mut()
+        && let Some(rest) = first.trim_start().strip_prefix(mark)
+        && !mark.is_empty()
+    {
+        *first = format!("{:indent$}{style}{mark}{}{rest}", "", anstyle::Reset);
+    }
+    lines
 }

@@ -44,7 +44,7 @@ enum Kind {
 struct Fixed {
     // Of two variables or files with the same name, the last counts.
     variables: Vec<(OsString, OsString)>,
-    files: Vec<(PathBuf, Vec<u8>)>,
+    files: Vec<(PathBuf, Result<Vec<u8>, FileFault>)>,
 }
 
 impl Fixed {
@@ -52,7 +52,7 @@ impl Fixed {
         self.variables.iter().rfind(|(other, _)| other == name).map(|(_, value)| value)
     }
 
-    fn file(&self, path: &Path) -> Option<&Vec<u8>> {
+    fn file(&self, path: &Path) -> Option<&Result<Vec<u8>, FileFault>> {
         self.files.iter().rfind(|(other, _)| other == path).map(|(_, contents)| contents)
     }
 }
@@ -77,11 +77,34 @@ impl Environment {
     /// time of the call, and no later changes.
     #[must_use]
     pub fn with_file(self, path: impl Into<PathBuf>, contents: impl Into<Vec<u8>>) -> Self {
+        self.with(path.into(), Ok(contents.into()))
+    }
+
+    /// Adds a file that cannot be read, for tests: permissions do not apply to the user root.
+    ///
+    /// Of [`Environment::process`], the result contains the variables as described at
+    /// [`with_file`](Self::with_file).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall_core::{Environment, FileFault};
+    /// let environment = Environment::fixed([("HOME", "/home/ann")])
+    ///     .with_file_fault("/home/ann/.aws/config", FileFault::PermissionDenied);
+    /// let error = environment.read_file_now("/home/ann/.aws/config".as_ref(), 100).unwrap_err();
+    /// assert_eq!(error.to_string(), "cannot read /home/ann/.aws/config: permission denied");
+    /// ```
+    #[must_use]
+    pub fn with_file_fault(self, path: impl Into<PathBuf>, fault: FileFault) -> Self {
+        self.with(path.into(), Err(fault))
+    }
+
+    fn with(self, path: PathBuf, contents: Result<Vec<u8>, FileFault>) -> Self {
         let mut fixed = match Arc::unwrap_or_clone(self.0) {
             Kind::Process => Fixed { variables: std::env::vars_os().collect(), ..Fixed::default() },
             Kind::Fixed(fixed) => fixed,
         };
-        fixed.files.push((path.into(), contents.into()));
+        fixed.files.push((path, contents));
         Self(Arc::new(Kind::Fixed(fixed)))
     }
 
@@ -206,10 +229,9 @@ impl Environment {
     /// Returns the contents of a file that was added by [`with_file`](Self::with_file).
     fn read_added_file(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, FileFault>> {
         let Kind::Fixed(fixed) = &*self.0 else { return None };
-        let contents = fixed.file(path)?;
-        Some(match contents.len() > limit {
-            true => Err(FileFault::TooLarge { limit }),
-            false => Ok(contents.clone()),
+        Some(match fixed.file(path)? {
+            Ok(contents) if contents.len() > limit => Err(FileFault::TooLarge { limit }),
+            contents => contents.clone(),
         })
     }
 
@@ -422,7 +444,8 @@ impl std::error::Error for FileFault {}
 impl FileFault {
     fn from_io(error: &std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::NotFound => Self::Missing,
+            // With HOME=/dev/null, for example, no file exists below the home directory.
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Self::Missing,
             std::io::ErrorKind::PermissionDenied => Self::PermissionDenied,
             _ => Self::Unreadable(error.to_string()),
         }

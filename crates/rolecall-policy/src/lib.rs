@@ -108,7 +108,7 @@ pub use error::{PolicyError, Position};
 pub use evaluate::{Decision, Policies, evaluate};
 pub use explain::{Explanation, MismatchedElement, StatementResult};
 pub use limits::PolicyKind;
-pub use lint::{Finding, Lint, LintOptions, Severity, lint_document};
+pub use lint::{Finding, Lint, LintOptions, Severity, lint_document, unknown_action};
 pub use model::{ActionPattern, Document, Effect, OneOf, ResourcePattern, Statement};
 pub use oidc_provider::{OidcProvider, OidcProviderBuilder, Thumbprint};
 pub use pattern::{Pattern, Version};

@@ -1,9 +1,12 @@
+mod lookup;
 mod sdk_defaults;
 mod settings;
 mod shared;
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "default-chain")]
+use std::sync::OnceLock;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
@@ -11,8 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use rolecall_cache::Refresh;
 use rolecall_core::{
-    Clock, Environment, ErrorKind, Observer, ProvideSession, Remedy, SdkProvider, SessionError,
-    SessionName,
+    Clock, Environment, ErrorKind, Observer, ProvideSession, SdkProvider, SessionError, SessionName,
 };
 use rolecall_sts::{EndpointOverrides, RateLimit, StsClient, WebIdentityRequest};
 use rolecall_web_identity::{ProvideWebIdentityToken, WebIdentityConfig, WebIdentityProvider};
@@ -22,6 +24,8 @@ use crate::base::{BaseProvider, environment_keys};
 use crate::chain::Chain;
 #[cfg(feature = "default-chain")]
 use crate::default_chain::{self, FromProfile};
+#[cfg(feature = "default-chain")]
+use crate::profile::ProfileLookup;
 
 /// Creates a chain on the identity that the process's environment configures.
 ///
@@ -35,7 +39,9 @@ use crate::default_chain::{self, FromProfile};
 /// that have expired are used further, since AWS accepts them while the metadata service has an
 /// outage. Endpoint settings that no variable sets are then read from the profile. This function
 /// reads the shared configuration files and blocks the thread meanwhile: call it when the program
-/// starts, or use a [`LazyProvider`](crate::provider::LazyProvider).
+/// starts, or use a [`LazyProvider`](crate::provider::LazyProvider). A file at its default path that
+/// the process may not read is logged at `WARN` and counts as an empty one, unless `AWS_PROFILE` is
+/// set.
 ///
 /// [`Chain::description`] returns which identity was selected, and why.
 ///
@@ -96,6 +102,10 @@ pub struct ChainBuilder {
     /// The profile that is named in code.
     #[cfg(feature = "default-chain")]
     profile: Option<String>,
+    /// The selected profile, once a constructor has read it: the identity and the endpoint come
+    /// from the same contents of the files.
+    #[cfg(feature = "default-chain")]
+    lookup: OnceLock<ProfileLookup>,
     refresh: Refresh,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -113,6 +123,8 @@ impl ChainBuilder {
             session_name: None,
             #[cfg(feature = "default-chain")]
             profile: None,
+            #[cfg(feature = "default-chain")]
+            lookup: OnceLock::new(),
             refresh: Refresh::default(),
             observer: None,
         }
@@ -139,12 +151,15 @@ impl ChainBuilder {
             return self.build_environment_web_identity(config);
         }
         #[cfg(feature = "default-chain")]
-        if let Some((base, reason)) =
-            default_chain::from_metadata(&self.environment, || self.endpoint())?
         {
-            return self.build(base, reason);
+            let unreadable = &self.lookup()?.unreadable;
+            let from_metadata =
+                default_chain::from_metadata(&self.environment, unreadable, || self.endpoint())?;
+            if let Some((base, reason)) = from_metadata {
+                return self.build(base, reason);
+            }
         }
-        Err(no_identity(&self.environment, cfg!(feature = "default-chain")))
+        Err(self.no_identity(cfg!(feature = "default-chain")))
     }
 
     /// Creates a chain on the access keys of the environment: `AWS_ACCESS_KEY_ID`,
@@ -255,7 +270,7 @@ impl ChainBuilder {
     fn select_profile(&self) -> Result<Option<(FromProfile, String)>, SessionError> {
         default_chain::from_profile(
             &self.environment,
-            self.profile.as_deref(),
+            self.lookup()?,
             || self.default_session_name(),
             || self.required_endpoint(),
         )
@@ -442,30 +457,6 @@ fn reject_profile(environment: &Environment) -> Result<(), SessionError> {
         format!("AWS_PROFILE selects the profile {profile:?}, but this build cannot read profiles");
     Err(SessionError::new(ErrorKind::InvalidConfig, message)
         .with_hint("enable the feature default-chain of rolecall, or unset AWS_PROFILE"))
-}
-
-/// Returns the error if no identity was found. `default_chain` is `true` if this build supports the
-/// whole default order.
-fn no_identity(environment: &Environment, default_chain: bool) -> SessionError {
-    const CONTAINER: [&str; 2] =
-        ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    let error =
-        SessionError::new(ErrorKind::NotConfigured, "the environment configures no identity");
-    let is_set = |variable: &&str| matches!(environment.var(variable), Ok(Some(_)));
-    if !default_chain && let Some(variable) = CONTAINER.into_iter().find(|it| is_set(it)) {
-        return error.with_hint(format!(
-            "enable the feature default-chain of rolecall, which reads {variable}"
-        ));
-    }
-    let set = "set AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or AWS_ACCESS_KEY_ID and \
-               AWS_SECRET_ACCESS_KEY, or pass a provider to ChainBuilder::from_sdk_provider";
-    let error = match default_chain {
-        true => error.with_hint(set),
-        false => error.with_hint(format!(
-            "{set}; for profiles, containers and EC2 instances, enable the feature default-chain"
-        )),
-    };
-    error.with_remedy(Remedy::Identity)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rolecall_core::{Environment, FileError, SessionError};
+use rolecall_core::{Environment, FileError, FileFault, SessionError};
 
 /// Size limit of a configuration file in bytes. A larger file is not one, and would be read into
 /// memory as a whole.
@@ -46,7 +46,8 @@ impl ConfigFile {
     /// # Errors
     ///
     /// Returns a [`FileError`] under the conditions of [`Environment::read_file_now`]. A chain
-    /// treats a file that is missing or not regular, such as `/dev/null`, as an empty one.
+    /// treats a file with some of these faults as an empty one; see
+    /// [`counts_as_empty`](Self::counts_as_empty).
     ///
     /// # Examples
     ///
@@ -62,6 +63,37 @@ impl ConfigFile {
     /// ```
     pub fn read(&self, environment: &Environment) -> Result<Vec<u8>, FileError> {
         environment.read_file_now(&self.path, MAX_FILE_SIZE)
+    }
+
+    /// Returns `true` if a chain treats the file as an empty one because of this fault: if it is
+    /// missing or not regular, such as `/dev/null`, or if the process lacks the permission to read
+    /// the default path.
+    ///
+    /// Containers often run as another user than root with `HOME=/root`, and have their identity in
+    /// variables. A path that a variable sets is meant to be read: a chain then returns an error.
+    /// It also does so if a profile is selected by its name, in code or by `AWS_PROFILE`, since the
+    /// profile may be in that file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rolecall::Environment;
+    /// use rolecall::config_files::config_files;
+    /// use rolecall::provider::FileFault;
+    ///
+    /// let env = Environment::fixed([("HOME", "/root"), ("AWS_CONFIG_FILE", "/etc/aws.config")]);
+    /// let files = config_files(&env)?;
+    /// assert!(files[0].counts_as_empty(&FileFault::Missing));
+    /// assert!(!files[0].counts_as_empty(&FileFault::PermissionDenied));
+    /// assert!(files[1].counts_as_empty(&FileFault::PermissionDenied));
+    /// # Ok::<(), rolecall::SessionError>(())
+    /// ```
+    pub fn counts_as_empty(&self, fault: &FileFault) -> bool {
+        match fault {
+            FileFault::Missing | FileFault::NotRegular => true,
+            FileFault::PermissionDenied => !self.is_set,
+            _ => false,
+        }
     }
 }
 

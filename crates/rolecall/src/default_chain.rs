@@ -24,7 +24,7 @@ use tracing::subscriber::NoSubscriber;
 use crate::base::BaseProvider;
 use crate::instance_metadata::StaticStability;
 use crate::metadata_http;
-use crate::profile::{Profile, SelectedBy};
+use crate::profile::{Profile, ProfileLookup, SelectedBy, UnreadableFiles};
 
 /// A provider, and why it was selected.
 type Selected<T> = Option<(T, String)>;
@@ -35,18 +35,17 @@ pub(crate) enum FromProfile {
     Provider(Arc<dyn ProvideSession>),
 }
 
-/// Selects the identity of the profile: the one that is named in code, or that of the environment.
-/// Returns `None` if the profile configures none.
+/// Selects the identity of the profile. Returns `None` if there is no profile, or if it configures
+/// none.
 ///
 /// `session_name` returns the name of a web identity's sessions if the profile sets none.
 pub(crate) fn from_profile(
     environment: &Environment,
-    in_code: Option<&str>,
+    lookup: &ProfileLookup,
     session_name: impl Fn() -> Result<SessionName, SessionError>,
     endpoint: impl FnOnce() -> Result<Endpoint, SessionError>,
 ) -> Result<Selected<FromProfile>, SessionError> {
-    let Some(profile) = Profile::read(environment, in_code)?.filter(Profile::has_credentials)
-    else {
+    let Some(profile) = lookup.profile.as_ref().filter(|profile| profile.has_credentials()) else {
         return Ok(None);
     };
     let name = &profile.name;
@@ -55,7 +54,7 @@ pub(crate) fn from_profile(
         SelectedBy::Variable => format!("the profile {name:?}, which AWS_PROFILE names"),
         SelectedBy::Default => format!("the profile {name:?} has credentials"),
     };
-    let from = match web_identity(&profile, session_name)? {
+    let from = match web_identity(profile, session_name)? {
         Some(config) => FromProfile::WebIdentity(config),
         None => {
             let provider = ProfileFileCredentialsProvider::builder()
@@ -112,6 +111,7 @@ const METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
 /// Identity), then the instance's metadata.
 pub(crate) fn from_metadata(
     environment: &Environment,
+    unreadable: &UnreadableFiles,
     endpoint: impl FnOnce() -> Result<Option<Endpoint>, SessionError>,
 ) -> Result<Selected<Arc<dyn ProvideSession>>, SessionError> {
     for variable in CONTAINER_VARIABLES {
@@ -131,8 +131,8 @@ pub(crate) fn from_metadata(
         .build();
     let provider = StaticStability::new(provider);
     let provider = SdkProvider::new(provider).with_name("EC2 instance metadata");
-    let reason = "EC2 instance metadata (no other identity is configured)";
-    Ok(Some((Arc::new(provider), reason.to_owned())))
+    let reason = format!("EC2 instance metadata (no other identity is configured{unreadable})");
+    Ok(Some((Arc::new(provider), reason)))
 }
 
 /// Returns the configuration of a metadata provider, which never uses a proxy: the request carries

@@ -33,6 +33,7 @@ pub use rolecall_policy::{
     Statement, StatementResult, Thumbprint, TokenCheck, TrustPolicy, TrustPolicyBuilder,
     TrustedGitHubActions, TrustedPodIdentity, TrustedPrincipal, TrustedService,
     TrustedServiceAccount, TrustedWebIdentity, Version, WebIdentityClaims, evaluate, lint_document,
+    unknown_action,
 };
 
 /// Converts a permission policy to a session policy, for [`Role::policy`](crate::Role::policy).

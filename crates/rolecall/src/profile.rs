@@ -1,7 +1,8 @@
 //! The selected profile of the shared configuration files: its identity and endpoint settings.
 
+use std::fmt;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -38,6 +39,7 @@ const CREDENTIAL_KEYS: &[&str] = &[
 ];
 
 /// The selected profile.
+#[derive(Clone)]
 pub(crate) struct Profile {
     pub(crate) name: String,
     /// What names it.
@@ -56,13 +58,40 @@ pub(crate) enum SelectedBy {
     Default,
 }
 
-impl Profile {
+/// What the shared configuration files contain.
+#[derive(Clone)]
+pub(crate) struct ProfileLookup {
+    /// The selected profile, or `None` if nothing names a profile and there is no `default`.
+    pub(crate) profile: Option<Profile>,
+    pub(crate) unreadable: UnreadableFiles,
+}
+
+/// The default paths that were not read, because the process lacks the permission.
+///
+/// `Display` adds them to the text of an error, after which they are a likely cause of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnreadableFiles(Vec<PathBuf>);
+
+impl fmt::Display for UnreadableFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths: Vec<_> = self.0.iter().map(|path| path.display().to_string()).collect();
+        match paths.is_empty() {
+            true => Ok(()),
+            false => {
+                write!(f, ", and {} cannot be read: ", paths.join(" and "))?;
+                FileFault::PermissionDenied.fmt(f)
+            }
+        }
+    }
+}
+
+impl ProfileLookup {
     /// Reads the profile that is named in code, else the one that `AWS_PROFILE` names, else
-    /// `default`. Returns `None` if nothing names a profile and there is no `default`.
+    /// `default`.
     pub(crate) fn read(
         environment: &Environment,
         in_code: Option<&str>,
-    ) -> Result<Option<Self>, SessionError> {
+    ) -> Result<Self, SessionError> {
         let (name, selected_by) = match (in_code, environment.var(PROFILE)?) {
             (Some(name), _) => (name.to_owned(), SelectedBy::Code),
             (None, Some(name)) => (name, SelectedBy::Variable),
@@ -70,10 +99,11 @@ impl Profile {
         };
         let located = config_files(environment)?;
         let mut files = EnvConfigFiles::builder();
+        let mut unreadable = UnreadableFiles::default();
         for (kind, variable) in KINDS {
             let mut text = String::new();
             if let Some(file) = located.iter().find(|file| file.variable == variable) {
-                text = read_text(environment, file)?;
+                text = read_text(environment, file, selected_by, &mut unreadable)?;
                 let alone = EnvConfigFiles::builder().with_contents(kind, text.as_str()).build();
                 parse_sections(&alone).map_err(|fault| invalid_file(&file.path, &fault))?;
             }
@@ -83,7 +113,8 @@ impl Profile {
         let all = parse_sections(&files)
             .map_err(|fault| SessionError::new(ErrorKind::InvalidConfig, fault))?;
         if all.get_profile(&name).is_some() {
-            return Ok(Some(Self { name, selected_by, files, sections: all }));
+            let profile = Profile { name, selected_by, files, sections: all };
+            return Ok(Self { profile: Some(profile), unreadable });
         }
         let paths: Vec<_> = located.iter().map(|file| file.path.display().to_string()).collect();
         let searched = match paths.is_empty() {
@@ -91,7 +122,7 @@ impl Profile {
             false => format!("searched in {}", paths.join(" and ")),
         };
         let (message, hint) = match selected_by {
-            SelectedBy::Default => return Ok(None),
+            SelectedBy::Default => return Ok(Self { profile: None, unreadable }),
             SelectedBy::Variable => (
                 format!("{PROFILE} names the profile {name:?}, which does not exist"),
                 format!("correct the name ({searched}), or unset {PROFILE}"),
@@ -103,7 +134,9 @@ impl Profile {
         };
         Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
     }
+}
 
+impl Profile {
     /// Returns a setting of the profile. An empty setting counts as unset.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let value = self.sections.get_profile(&self.name)?.get(key)?;
@@ -157,19 +190,44 @@ impl Profile {
     }
 }
 
-fn read_text(environment: &Environment, file: &ConfigFile) -> Result<String, SessionError> {
-    match file.read(environment) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(text),
-            Err(_) => Err(invalid_file(&file.path, "it is not UTF-8 text")),
-        },
-        // The SDKs treat a missing file as an empty one. /dev/null, which is not a regular file, is
-        // a common way to disable a file.
-        Err(error) if matches!(error.fault, FileFault::Missing | FileFault::NotRegular) => {
-            Ok(String::new())
+fn read_text(
+    environment: &Environment,
+    file: &ConfigFile,
+    selected_by: SelectedBy,
+    unreadable: &mut UnreadableFiles,
+) -> Result<String, SessionError> {
+    let path = file.path.display();
+    let fault = match file.read(environment) {
+        Ok(bytes) => {
+            return String::from_utf8(bytes)
+                .map_err(|_| invalid_file(&file.path, "it is not UTF-8 text"));
         }
-        Err(error) => Err(invalid_file(&file.path, &error.fault.to_string())),
+        Err(error) => error.fault,
+    };
+    let is_denied = fault == FileFault::PermissionDenied;
+    // A profile that is selected by its name may be in this file. Without the file, its settings
+    // would be missing, or the error would say that it does not exist.
+    let is_needed = is_denied && selected_by != SelectedBy::Default;
+    if file.counts_as_empty(&fault) && !is_needed {
+        if is_denied {
+            tracing::warn!(
+                %path,
+                %fault,
+                "cannot read a shared configuration file; continuing without it"
+            );
+            unreadable.0.push(file.path.clone());
+        }
+        return Ok(String::new());
     }
+    let ways_out = match (file.is_set, selected_by) {
+        (true, _) => format!(", or correct {}", file.variable),
+        (false, SelectedBy::Variable) => format!(", or unset {PROFILE}"),
+        (false, _) => format!(", or set {}", file.variable),
+    };
+    let message = format!("the configuration file {path} cannot be read: {fault}");
+    Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
+        "check the file, and the owner and the permissions of the file and its folders{ways_out}"
+    )))
 }
 
 fn invalid_file(path: &Path, fault: &str) -> SessionError {

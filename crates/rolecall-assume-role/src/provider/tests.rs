@@ -268,9 +268,9 @@ async fn denied_hint_names_caller_role_and_external_id() {
     let role = role().external_id("shop-4711").unwrap();
     let error = fetch(&sts.provider(parent, role)).await.unwrap_err();
     let expected = format!(
-        "allow arn:aws:sts::111122223333:assumed-role/checkout/pod sts:TagSession in the trust policy of {ROLE}; \
-         check that its sts:ExternalId condition, if any, is \"shop-4711\"; unless the trust policy names the \
-         caller, allow sts:TagSession on the role in the caller's own policies; check that the role exists"
+        "check that the sts:ExternalId condition of {ROLE}, if any, is \"shop-4711\"; allow \
+         arn:aws:sts::111122223333:assumed-role/checkout/pod sts:TagSession in its trust policy; unless the trust \
+         policy names the caller, allow sts:TagSession on the role in the caller's own policies; check that the role exists"
     );
     assert_eq!(error.hint(), Some(expected.as_str()));
 }

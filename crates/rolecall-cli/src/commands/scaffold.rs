@@ -1,13 +1,13 @@
 //! `rolecall scaffold`: a Terraform folder for a service in a Kubernetes cluster.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{fmt, fs};
 
 use clap::Args;
 use rolecall::params::ExternalId;
 use rolecall::policy::{
-    OidcProvider, PolicyError, ReferenceArrangement, Thumbprint, TrustedPrincipal,
+    OidcProvider, OneOf, PolicyError, ReferenceArrangement, Statement, Thumbprint, TrustedPrincipal,
 };
 use serde::Serialize;
 
@@ -28,6 +28,12 @@ const TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/toke
 /// The folder has the OIDC provider of the cluster, a role for the service account, a role for the
 /// project, which the former assumes with an external id, policies for a bucket, secrets and
 /// images, and the environment variables of the pod. AWS is not called.
+///
+/// The project's role may list the bucket, read and write its objects, read the secrets below NAME/
+/// and common/, and push images to the repositories below NAME/ and common/, in the Region and in
+/// every account whose own policies allow it. All projects have the prefix common/ in common: where
+/// a project must not push what others run, remove it from the policy "images" in main.tf. The
+/// result lists the actions and their resources.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rolecall scaffold --project shop --account 111122223333 --region eu-west-1 --bucket shop-data \\
@@ -39,8 +45,8 @@ pub(crate) struct Scaffold {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
-    /// Name of the project, after which its roles are named; they may use the secrets and
-    /// repositories below NAME/
+    /// Name of the project, after which its roles are named; the project's role may read the secrets
+    /// and push to the repositories below NAME/ and below common/
     #[arg(long, value_name = "NAME")]
     project: String,
     /// Account of the roles
@@ -94,6 +100,38 @@ struct Written {
     service_account_role: String,
     project_role: String,
     provider: String,
+    /// What the project's role may do.
+    permissions: Vec<Permission>,
+}
+
+/// The actions and the resources of a statement.
+#[derive(Debug, Serialize)]
+struct Permission {
+    actions: Vec<String>,
+    resources: Vec<String>,
+}
+
+impl Permission {
+    /// Returns the permissions of the project's role, as its policies have them.
+    fn of(arrangement: &ReferenceArrangement) -> Vec<Self> {
+        let policies = arrangement.project_permissions().iter();
+        let statements = policies.flat_map(|policy| policy.document().statements());
+        let permission = |statement: &Statement| {
+            let actions = statement.actions().patterns().iter();
+            let resources = statement.resources().into_iter().flat_map(OneOf::patterns);
+            Self {
+                actions: actions.map(|action| action.as_str().to_owned()).collect(),
+                resources: resources.map(|resource| resource.as_str().to_owned()).collect(),
+            }
+        };
+        statements.map(permission).collect()
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.actions.join(", "), self.resources.join(", "))
+    }
 }
 
 impl Scaffold {
@@ -136,6 +174,7 @@ impl Scaffold {
             service_account_role: arrangement.service_account_role().to_owned(),
             project_role: arrangement.project_role().to_owned(),
             provider: arrangement.provider_arn().to_owned(),
+            permissions: Permission::of(&arrangement),
         };
         let mut rows: Vec<_> = written.files.iter().map(|file| ("File", file.clone())).collect();
         rows.extend([
@@ -143,10 +182,12 @@ impl Scaffold {
             ("Project's role", written.project_role.clone()),
             ("Provider", written.provider.clone()),
         ]);
+        let allowed = written.permissions.iter();
+        rows.extend(allowed.map(|permission| ("Allowed", permission.to_string())));
         output.record(&written, &rows)?;
         // A relative path that begins with a dash would be an option.
         let folder = fs::canonicalize(&folder).unwrap_or(folder);
-        output.note(&format!("next: terraform -chdir={} init", folder.display()));
+        output.note(&format!("next: `terraform -chdir={} init`", folder.display()));
         Ok(ExitCode::SUCCESS)
     }
 

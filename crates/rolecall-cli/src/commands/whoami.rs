@@ -31,8 +31,8 @@ struct Identity {
     arn: String,
     user_id: String,
     kind: &'static str,
-    /// The ARN of the role if it is known, else its name.
     role: Option<String>,
+    role_arn: Option<String>,
     session_name: Option<String>,
     expires_at: Option<String>,
     source: String,
@@ -65,11 +65,7 @@ impl Identity {
             CallerPrincipal::Root => ("root", None, None),
             CallerPrincipal::User { .. } => ("user", None, None),
             CallerPrincipal::AssumedRole { role, session, .. } => {
-                let role = match &caller.role_arn {
-                    Some(arn) => arn.to_string(),
-                    None => role.clone(),
-                };
-                ("assumed-role", Some(role), Some(session.clone()))
+                ("assumed-role", Some(role.clone()), Some(session.clone()))
             }
             CallerPrincipal::FederatedUser { .. } => ("federated-user", None, None),
             _ => ("other", None, None),
@@ -81,6 +77,7 @@ impl Identity {
             user_id: caller.user_id.clone(),
             kind,
             role,
+            role_arn: caller.role_arn.as_ref().map(ToString::to_string),
             session_name,
             expires_at: expires_at.map(timestamp),
             source: chain.description().to_owned(),
@@ -100,6 +97,7 @@ impl Identity {
             ("ARN", self.arn.clone()),
         ];
         rows.extend(self.role.clone().map(|role| ("Role", role)));
+        rows.extend(self.role_arn.clone().map(|arn| ("Role ARN", arn)));
         rows.extend(self.session_name.clone().map(|name| ("Session name", name)));
         rows.extend([
             ("User id", self.user_id.clone()),

@@ -1,5 +1,7 @@
 //! The part of a line that a finding is about.
 
+use crate::output::is_unprintable;
+
 /// A part of a line, and the column of a caret in it, from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Excerpt {
@@ -17,8 +19,8 @@ pub(crate) fn excerpt(text: &str, line: u32, column: u32, width: usize) -> Optio
     let number = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
     let line = text.split('\n').nth(number(line)?)?.trim_end_matches('\r');
     let column = number(column)?;
-    // Tabs and control characters have no width that the caret could count on.
-    let line: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Tabs and other unprintable characters have no width that the caret could count on.
+    let line: Vec<char> = line.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let column = column.min(line.len());
     let width = width.max(4 * CUT.len());
     let start = if line.len() <= width { 0 } else { column.saturating_sub(width / 2) };

@@ -22,13 +22,30 @@ pub(crate) fn choice(color: Color) -> ColorChoice {
 /// fixed width otherwise, so that it does not depend on the window of the person that runs the
 /// command.
 pub(super) fn width() -> usize {
-    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<u16>().ok());
-    if let Some(columns) = set.filter(|columns| *columns > 0) {
-        return columns.into();
+    if let Some(columns) = columns() {
+        return columns;
     }
     if !io::stdout().is_terminal() {
         return DEFAULT_WIDTH;
     }
     let size = terminal_size::terminal_size();
     size.map_or(DEFAULT_WIDTH, |(terminal_size::Width(width), _)| width.into())
+}
+
+/// Returns the width of messages: that of COLUMNS, or that of the terminal. Without both, messages
+/// are not wrapped, since they are for a log or a program.
+pub(super) fn stderr_width() -> Option<usize> {
+    let stderr = io::stderr();
+    columns().or_else(|| {
+        stderr.is_terminal().then(|| {
+            let size = terminal_size::terminal_size_of(&stderr);
+            size.map_or(DEFAULT_WIDTH, |(terminal_size::Width(width), _)| width.into())
+        })
+    })
+}
+
+/// Returns the width that COLUMNS sets.
+fn columns() -> Option<usize> {
+    let columns: u16 = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (columns > 0).then_some(columns.into())
 }

@@ -83,7 +83,7 @@ async fn unreadable_policy_file_is_refused() {
     std::fs::write(&binary, b"{}\xff").unwrap();
     for (file, fault) in [
         (&large, "large.json has more than 65536 bytes, the most that is read"),
-        (&missing, "x\u{fffd}[31m: No such file"),
+        (&missing, "x\\u{1b}[31m: No such file"),
         (&binary, "binary.json is not UTF-8 text: see the byte at offset 2"),
     ] {
         let error = setup.run(&setup.user(), &["assume", HUB, "--policy", file]).await.failed(1);

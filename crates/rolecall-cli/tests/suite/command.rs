@@ -68,6 +68,35 @@ impl Setup {
         command
     }
 
+    /// Returns the command as a user to whom permissions apply, since root can read every file.
+    /// That user can read the home folder.
+    #[cfg(unix)]
+    pub(crate) fn command_of_other_user(&self, variables: &[(String, String)]) -> Command {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        use std::os::unix::process::CommandExt;
+
+        const NOBODY: u32 = 65534;
+        let command = self.command(variables);
+        if self.home.path().metadata().unwrap().uid() != 0 {
+            return command;
+        }
+        let readable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.home.path(), readable).unwrap();
+        // The folder of the build may be closed to other users. The copy is not written by this
+        // process: a child that another test starts meanwhile could have the open file, with which
+        // the system refuses to run the copy.
+        let copy = self.home.path().join("rolecall");
+        if !copy.exists() {
+            let mut copying = Command::new("cp");
+            copying.arg("--").arg(command.get_program()).arg(&copy);
+            assert!(copying.status().unwrap().success());
+        }
+        let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let mut other = Command::new(&copy);
+        other.env_clear().envs(environment).uid(NOBODY).gid(NOBODY);
+        other
+    }
+
     /// Runs the command to its end.
     pub(crate) async fn run(&self, variables: &[(String, String)], arguments: &[&str]) -> Finished {
         let mut command = self.command(variables);

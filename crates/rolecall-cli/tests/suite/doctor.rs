@@ -22,11 +22,11 @@ type Variables = Vec<(String, String)>;
 
 /// The checks of a run.
 #[derive(Debug)]
-struct Checks(Vec<Value>);
+pub(crate) struct Checks(Vec<Value>);
 
 impl Checks {
     #[track_caller]
-    fn of(run: &Finished, code: i32) -> Self {
+    pub(crate) fn of(run: &Finished, code: i32) -> Self {
         assert_eq!((run.code, run.err.as_str()), (Some(code), ""), "{}", run.out);
         Self(serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}", run.out)))
     }
@@ -39,7 +39,7 @@ impl Checks {
 
     /// Asserts the status of a check, and that its message and its hint contain these texts.
     #[track_caller]
-    fn assert(&self, name: &str, status: &str, message: &str, hint: &str) {
+    pub(crate) fn assert(&self, name: &str, status: &str, message: &str, hint: &str) {
         let check = self.find(name);
         let text = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
         assert_eq!(check["status"], status, "{self:#?}");
@@ -157,36 +157,16 @@ async fn unreadable_token_is_named() {
     }
 }
 
-/// Runs the command as another user than root, since root can read every file.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn token_without_permission_is_named() {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::process::CommandExt;
+    use std::os::unix::fs::PermissionsExt;
 
-    const NOBODY: u32 = 65534;
     let setup = Setup::start().await;
     let variables = setup.pod();
-    let set_mode = |path: &std::path::Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
     let token = setup.home.path().join("token");
-    set_mode(&token, 0);
-    set_mode(setup.home.path(), 0o755);
-    let is_root = token.metadata().unwrap().uid() == 0;
-    let mut command = setup.command(&variables);
-    // The folder of the build may be closed to other users.
-    let copy = setup.home.path().join("rolecall");
-    if is_root {
-        std::fs::copy(command.get_program(), &copy).unwrap();
-        set_mode(&copy, 0o755);
-        let environment: Vec<_> = command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
-        command = std::process::Command::new(&copy);
-        command.env_clear().envs(environment).uid(NOBODY).gid(NOBODY);
-    }
+    std::fs::set_permissions(token, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = setup.command_of_other_user(&variables);
     command.args(["doctor", "--output", "json"]);
     let checks = Checks::of(&finish(command, "").await, 1);
     let hint = "check the owner of the file and the user of this process";
@@ -252,15 +232,24 @@ async fn wrong_external_id_is_named() {
     let partner = "arn:aws:iam::444455556666:role/partner";
     let run = doctor(&setup, &setup.user(), &["--external-id", "shop-4711", partner]).await;
     Checks::of(&run, 0).assert("role 1", "ok", partner, "");
-    for (arguments, hint) in [
-        (
-            &["--external-id", "shop-4712", partner][..],
-            "check that its sts:ExternalId condition, if any, is \"shop-4712\"",
-        ),
-        (&[partner], "no external id was sent"),
-    ] {
-        let checks = Checks::of(&doctor(&setup, &setup.user(), arguments).await, 1);
-        checks.assert("role 1", "error", "AccessDenied", hint);
+    let user = setup.user();
+    let key = &user.iter().find(|(name, _)| name == "AWS_ACCESS_KEY_ID").unwrap().1;
+    let others = "allow sts:AssumeRole on the role in the caller's own policies; check that the \
+                  role exists";
+    let wrong = format!(
+        "check that the sts:ExternalId condition of {partner}, if any, is \"shop-4712\"; allow the \
+         owner of access key {key} in its trust policy; {others}"
+    );
+    let absent = format!(
+        "allow the owner of access key {key} in the trust policy of {partner}; check that it has \
+         no sts:ExternalId condition (no external id was sent); {others}"
+    );
+    for (arguments, hint) in
+        [(&["--external-id", "shop-4712", partner][..], wrong), (&[partner], absent)]
+    {
+        let checks = Checks::of(&doctor(&setup, &user, arguments).await, 1);
+        checks.assert("role 1", "error", "AccessDenied", "");
+        assert_eq!(checks.find("role 1")["hint"], hint);
         checks.assert("base credentials", "ok", "user/ann", "");
     }
 }
@@ -271,9 +260,25 @@ async fn missing_role_is_named_and_later_roles_not_run() {
     let missing = "arn:aws:iam::444455556666:role/missing";
     let checks = Checks::of(&doctor(&setup, &setup.user(), &[HUB, missing, ORDERS]).await, 1);
     checks.assert("role 1", "ok", HUB, "");
-    checks.assert("role 2", "error", "AccessDenied", "check that the role exists");
+    checks.assert("role 2", "error", "AccessDenied", "");
     checks.assert("role 2", "error", missing, "");
     checks.assert("role 3", "not-run", "the role before it failed", "");
+    // STS answers as for a wrong external id: what was sent decides which causes are left.
+    let caller = "arn:aws:sts::444455556666:assumed-role/hub/suite";
+    let others = "unless the trust policy names the caller, allow sts:AssumeRole on the role in the \
+                  caller's own policies; check that the role exists";
+    let hint = format!(
+        "allow {caller} in the trust policy of {missing}; check that it has no sts:ExternalId \
+         condition (no external id was sent); {others}"
+    );
+    assert_eq!(checks.find("role 2")["hint"], hint);
+    let arguments = [HUB, missing, "--external-id", "shop-4711"];
+    let checks = Checks::of(&doctor(&setup, &setup.user(), &arguments).await, 1);
+    let hint = format!(
+        "check that the sts:ExternalId condition of {missing}, if any, is \"shop-4711\"; allow \
+         {caller} in its trust policy; {others}"
+    );
+    assert_eq!(checks.find("role 2")["hint"], hint);
 }
 
 #[tokio::test(flavor = "multi_thread")]

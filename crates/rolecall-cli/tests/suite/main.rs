@@ -18,6 +18,9 @@ mod frozen_sts;
 mod help;
 mod hints;
 #[cfg(target_os = "linux")]
+mod lost_output;
+mod messages;
+#[cfg(target_os = "linux")]
 mod mfa_prompt;
 #[cfg(unix)]
 mod pasted;
@@ -53,6 +56,8 @@ mod terminal;
 mod token;
 #[cfg(unix)]
 mod unread;
+#[cfg(unix)]
+mod unreadable_config;
 #[cfg(target_os = "linux")]
 mod watched;
 mod whoami;

@@ -95,6 +95,29 @@ async fn answers_have_three_values() {
     assert_eq!(json["access"].as_array().unwrap().len(), 1);
 }
 
+/// A pattern such as `s3:Get*` allows an action that is misspelled, too.
+#[tokio::test]
+async fn unknown_action_has_a_note() {
+    let note = "\"s3:GetObjekt\" is not an action of Amazon S3; hint: write s3:GetObject";
+    let can = ["policy", "can", ANN, "s3:GetObjekt", ORDER];
+    for arguments in [who_can("s3:GetObjekt", ORDER, &[]), [&can[..], &ACCOUNT].concat()] {
+        let text = folder().run(&arguments).await.ok();
+        let lines = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(lines.contains(": allowed") || lines.contains(" allowed:"), "{text}");
+        assert!(lines.contains(&format!(" note: {note}")), "{text}");
+        let json = folder().run(&[&arguments[..], &["--output", "json"]].concat()).await.json();
+        assert_eq!(json["notes"][0], note, "{json:#}");
+    }
+    // An action that exists, and one of a service that is not known.
+    for action in ["s3:GETobject", "example:GetObjekt"] {
+        let can = ["policy", "can", ANN, action, ORDER, "--output", "json"];
+        let run = folder().run(&[&can[..], &ACCOUNT].concat()).await;
+        let json: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!((json.get("notes"), run.err.as_str()), (None, ""), "{json:#}");
+        assert!(json["verdict"].is_string(), "{json:#}");
+    }
+}
+
 #[tokio::test]
 async fn roles_are_reached_through_other_roles() {
     let text = folder().run_narrow(&who_can("sts:AssumeRole", DEPLOY, &[])).await.ok();
@@ -223,14 +246,14 @@ async fn files_of_one_account_are_its_pages() {
     for (files, message) in [
         (
             &["1.json"][..],
-            "error: 1.json: description: this is one page of several\nhint: run aws iam \
-             get-account-authorization-details without --filter, --query and --max-items, or pass \
+            "error: 1.json: description: this is one page of several\nhint: run `aws iam \
+             get-account-authorization-details` without --filter, --query and --max-items, or pass \
              all pages\n",
         ),
         (
             &["1.json", "continued.json"],
             "error: 1.json, continued.json: description: a page is missing, since each says that \
-             more follow\nhint: run aws",
+             more follow\nhint: run `aws",
         ),
         (&["1.json", "broken.json"], "error: broken.json: RoleDetailList[1].RoleName at line 1 "),
         (

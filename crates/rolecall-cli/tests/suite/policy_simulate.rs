@@ -57,6 +57,23 @@ async fn explicit_table_is_text_in_a_pipe() {
     }
 }
 
+/// A pattern such as `s3:Get*` allows an action that is misspelled, too.
+#[tokio::test]
+async fn unknown_action_has_a_note() {
+    let input = line("a", "s3:GetObjekt") + &line("b", "s3:getobject") + &line("c", "example:Get");
+    let note = "\"s3:GetObjekt\" is not an action of Amazon S3; hint: write s3:GetObject";
+    let text = Folder::new().pipe(&["policy", "simulate"], &input).await.ok();
+    let expected = [
+        json!({"id": "a", "decision": "Allowed", "note": note}),
+        json!({"id": "b", "decision": "Allowed"}),
+        json!({"id": "c", "decision": "ImplicitlyDenied"}),
+    ];
+    assert_eq!(answers(&text), expected);
+    let text = Folder::new().pipe(&["policy", "simulate", "--output", "table"], &input).await.ok();
+    let expected = format!("Allowed a\n  note: {note}\nAllowed b\nImplicitlyDenied c\n");
+    assert_eq!(text, expected);
+}
+
 /// The members of the answers are the same for every line, so that a program need not know whether
 /// its requests have ids.
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::folder::Folder;
 
-const ARGUMENTS: [&str; 11] = [
+pub(crate) const ARGUMENTS: [&str; 11] = [
     "scaffold",
     "--project",
     "shop",
@@ -31,7 +31,7 @@ async fn folder_has_arrangement_and_settings() {
     let folder = Folder::new();
     let run = folder.run(&with(&["--external-id", "shop-4711"])).await;
     assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(run.err.starts_with("note: next: terraform -chdir="), "{}", run.err);
+    assert!(run.err.starts_with("note: next: `terraform -chdir="), "{}", run.err);
     let files = FILES.map(|name| format!("== {name}\n{}", folder.read(&format!("shop/{name}"))));
     insta::assert_snapshot!("scaffold", format!("{}{}", run.out, files.concat()));
 }
@@ -91,6 +91,49 @@ async fn options_name_everything() {
     assert!(main.contains("  name = \"shop-data-access\"\n"), "{main}");
     let variables = folder.read("infra/aws/pod.env");
     assert!(variables.contains("\nAWS_ROLE_ARN=arn:aws:iam::111122223333:role/shop-pods\n"));
+}
+
+/// The help and the result name each prefix and action that main.tf grants.
+#[tokio::test]
+async fn granted_access_is_stated() {
+    let folder = Folder::new();
+    let json = folder.run(&with(&["--output", "json", "--quiet"])).await.json();
+    let permissions = json["permissions"].as_array().unwrap();
+    let mut stated: Vec<&str> = permissions
+        .iter()
+        .flat_map(|it| [&it["actions"], &it["resources"]])
+        .flat_map(|list| list.as_array().unwrap())
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    let main = folder.read("shop/main.tf");
+    // The permission to assume the role is that of the other role, and names it.
+    let (_, granted) = main.split_once("resource \"aws_iam_policy\" \"bucket\"").unwrap();
+    let (granted, _) = granted.split_once("resource \"aws_iam_policy\" \"assume_role\"").unwrap();
+    let strings = granted.split('"').skip(1).step_by(2);
+    let is_access = |text: &&str| {
+        *text == "*"
+            || text.starts_with("arn:")
+            || text.starts_with(char::is_lowercase) && text.contains(':')
+    };
+    let mut granted: Vec<&str> = strings.filter(is_access).collect();
+    stated.sort_unstable();
+    granted.sort_unstable();
+    assert_eq!(stated, granted);
+    let table = folder.run(&with(&["--force", "--quiet"])).await.ok();
+    let table = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = "Allowed ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, \
+                ecr:UploadLayerPart, ecr:CompleteLayerUpload, ecr:PutImage, ecr:BatchGetImage on \
+                arn:aws:ecr:eu-west-1:*:repository/shop/*, \
+                arn:aws:ecr:eu-west-1:*:repository/common/*";
+    assert!(table.contains(line), "{table}");
+    let help = folder.run(&["scaffold", "--help"]).await.ok();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [
+        "read the secrets below NAME/ and common/",
+        "push images to the repositories below NAME/ and common/",
+    ] {
+        assert!(help.contains(text), "{help}");
+    }
 }
 
 #[tokio::test]

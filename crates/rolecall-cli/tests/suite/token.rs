@@ -218,6 +218,35 @@ async fn client_ids_of_provider_must_have_the_audience() {
 }
 
 #[tokio::test]
+async fn two_arguments_cannot_read_standard_input() {
+    let folder = Folder::new().with("a.json", "{}");
+    let who_can = ["policy", "who-can", "s3:GetObject", "*", "--account"];
+    let who_can = |more: &[&'static str]| [&who_can[..], more].concat();
+    let can = ["policy", "can", "arn:aws:iam::111122223333:user/ann", "--account", "-"];
+    for (arguments, message) in [
+        (vec!["token", "inspect", "--trust", "-"], "FILE and --trust both read standard input"),
+        (vec!["token", "inspect", "-", "--trust", "-"], "FILE and --trust both read"),
+        (vec!["policy", "check", "-", "a.json", "-"], "more than one FILE reads standard input"),
+        (who_can(&["-", "--account", "-"]), "more than one --account reads standard input"),
+        (who_can(&["-", "--scp", "a.json,-"]), "--account and --scp both read standard input"),
+        (who_can(&["a.json", "--scp", "-", "--rcp", "-"]), "--scp and --rcp both read"),
+        (
+            who_can(&["-", "--resource-policy", "-", "--resource-account", "111122223333"]),
+            "--account and --resource-policy both read standard input",
+        ),
+        ([&can[..], &["--rcp", "-"]].concat(), "--account and --rcp both read standard input"),
+    ] {
+        let error = folder.pipe(&arguments, &pod("checkout")).await.failed(2);
+        assert!(error.starts_with(&format!("error: {message}")), "{arguments:?}: {error}");
+        let hint = "\nhint: pass the path of a file instead of - to all but one\n";
+        assert!(error.ends_with(hint), "{arguments:?}: {error}");
+    }
+    let folder = folder.with("trust.json", &trust("111122223333"));
+    let arguments = ["token", "inspect", "-", "--trust", "trust.json"];
+    folder.pipe(&arguments, &pod("checkout")).await.ok();
+}
+
+#[tokio::test]
 async fn token_in_argument_is_refused_unprinted() {
     let token = pod("checkout");
     let error = Folder::new().run(&["token", "inspect", &token]).await.failed(2);

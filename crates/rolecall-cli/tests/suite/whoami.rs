@@ -1,6 +1,8 @@
 //! `rolecall whoami`.
 
+use rolecall_testkit::IamRole;
 use rolecall_tests::{CHECKOUT, SHOP};
+use serde_json::{Value, json};
 
 use crate::command::Setup;
 
@@ -28,13 +30,43 @@ async fn whoami_as_json_has_all_keys() {
     assert_eq!(json["account"], SHOP);
     assert_eq!(json["arn"], "arn:aws:sts::111122223333:assumed-role/checkout/suite");
     assert_eq!(json["kind"], "assumed-role");
-    assert_eq!(json["role"], CHECKOUT);
+    assert_eq!(json["role"], "checkout");
+    assert_eq!(json["role_arn"], CHECKOUT);
     assert_eq!(json["session_name"], "suite");
     let source = json["source"].as_str().unwrap();
     assert!(source.contains("AWS_WEB_IDENTITY_TOKEN_FILE"), "{source}");
     let expires = json["expires_at"].as_str().unwrap();
     assert!(expires.len() == 20 && expires.ends_with('Z'), "{expires}");
     assert!(json["user_id"].as_str().unwrap().ends_with(":suite"));
+}
+
+/// Credentials whose role rolecall did not assume have the name of the role only, and a role with a
+/// path has the same name in both cases.
+#[tokio::test(flavor = "multi_thread")]
+async fn role_is_a_name_whatever_the_source() {
+    let setup = Setup::start().await;
+    let arn = "arn:aws:iam::111122223333:role/team/deploy";
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": SHOP}, "Action": "sts:AssumeRole",
+    }]});
+    let role = IamRole::new("team/deploy").trust(trust.to_string());
+    setup.world.aws.create_role(SHOP, role).unwrap();
+    let session = setup.run(&setup.user(), &["assume", arn, "--format", "json"]).await.json();
+    let text = |key: &str| session["Credentials"][key].as_str().unwrap().to_owned();
+    let variables = setup.with_endpoint(&[
+        ("AWS_ACCESS_KEY_ID", &text("AccessKeyId")),
+        ("AWS_SECRET_ACCESS_KEY", &text("SecretAccessKey")),
+        ("AWS_SESSION_TOKEN", &text("SessionToken")),
+    ]);
+    let json = setup.run(&variables, &["whoami", "--output", "json"]).await.json();
+    assert_eq!((&json["role"], &json["role_arn"]), (&json!("deploy"), &Value::Null));
+    let table = setup.run(&variables, &["whoami"]).await.ok();
+    assert!(table.lines().any(|line| line == "Role          deploy"), "{table}");
+    assert!(!table.contains("Role ARN"), "{table}");
+    let table = setup.run(&setup.pod(), &["whoami"]).await.ok();
+    for line in ["Role          checkout".to_owned(), format!("Role ARN      {CHECKOUT}")] {
+        assert!(table.lines().any(|it| it == line), "{table}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +93,7 @@ async fn base_selects_identity() {
     }
     let run =
         setup.run(&variables, &["whoami", "--base", "web-identity", "--output", "json"]).await;
-    assert_eq!(run.json()["role"], CHECKOUT);
+    assert_eq!(run.json()["role"], "checkout");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,6 +139,7 @@ fn io_errors_become_file_faults() {
     use std::io::{Error, ErrorKind};
     let fault = |kind: ErrorKind| FileFault::from_io(&Error::new(kind, "text"));
     assert_eq!(fault(ErrorKind::NotFound), FileFault::Missing);
+    assert_eq!(fault(ErrorKind::NotADirectory), FileFault::Missing);
     assert_eq!(fault(ErrorKind::PermissionDenied), FileFault::PermissionDenied);
     assert_eq!(fault(ErrorKind::Other), FileFault::Unreadable("text".into()));
 }

@@ -33,8 +33,8 @@ use crate::policy::{PermissionPolicy, TrustPolicy};
 /// assert_eq!(
 ///     details.unwrap_err().to_string(),
 ///     "GroupDetailList[0].AttachedManagedPolicies[0] at line 9 column 37: the policy \
-///      \"arn:aws:iam::111122223333:policy/ReadShop\" is not in Policies; hint: run aws iam \
-///      get-account-authorization-details without --filter, --query and --max-items",
+///      \"arn:aws:iam::111122223333:policy/ReadShop\" is not in Policies; hint: run `aws iam \
+///      get-account-authorization-details` without --filter, --query and --max-items",
 /// );
 /// ```
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 64 * 1_048_576;
 /// The most users, groups, roles or policies. IAM's quotas are lower by a factor of five at least.
 const MAX_ENTITIES: usize = 50_000;
 
-const EXPORT: &str = "hint: run aws iam get-account-authorization-details without --filter, \
+const EXPORT: &str = "hint: run `aws iam get-account-authorization-details` without --filter, \
                       --query and --max-items";
 
 const KEYS: [&str; 4] = ["Policies", "GroupDetailList", "UserDetailList", "RoleDetailList"];

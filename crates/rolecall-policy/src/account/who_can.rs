@@ -11,6 +11,7 @@ use super::subject::Subject;
 use super::table::Table;
 use crate::context::Context;
 use crate::error::PolicyError;
+use crate::lint::unknown_action;
 use crate::model::Effect;
 
 /// The users and roles that can call an action on a resource.
@@ -47,7 +48,8 @@ pub struct AccessReport {
     /// The users and roles that can, or can if conditions are met, in the order of the
     /// descriptions. A role stands for any session of it.
     pub access: Vec<Access>,
-    /// What the answer leaves out, in sentences.
+    /// What the answer leaves out, and whether the action is [unknown](crate::unknown_action), in
+    /// sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -79,7 +81,8 @@ impl Accounts {
                 access.push(question.access());
             }
         }
-        let mut notes = self.gaps.clone();
+        let mut notes: Vec<_> = unknown_action(action).into_iter().collect();
+        notes.extend(self.gaps.iter().cloned());
         // A resource policy that is not given may let more callers in than the answer lists.
         if matches!(target.guard, Guard::Unknown) && resource != "*" {
             notes.push(format!(

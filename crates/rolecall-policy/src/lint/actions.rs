@@ -1,6 +1,6 @@
 //! The lints of `Action` and `NotAction`.
 
-use super::catalog::nearest_prefix;
+use super::catalog::{Service, nearest_prefix, service};
 use super::cover::covered;
 use super::location::ElementPath;
 use super::registry::{
@@ -9,6 +9,8 @@ use super::registry::{
 };
 use super::view::{ActionView, Report, StatementView};
 use super::{PolicyKind, StatementLint};
+use crate::model::ActionPattern;
+use crate::pattern::Pattern;
 
 pub(super) const STATEMENT: &[StatementLint] =
     &[existence, not_action, full_access, service_wildcard, redundant];
@@ -38,19 +40,52 @@ fn existence(statement: &StatementView<'_>, report: &mut Report) {
             report.add_as(severity, INVALID_SERVICE_IN_ACTION, place, message, fix);
             continue;
         };
-        let (verb, name) = if action.has_wildcard() {
-            ("matches no action", None)
-        } else {
-            let name = action.pattern.name().map(|name| name.as_str());
-            ("is not an action", name.and_then(|name| service.nearest_action(name)))
-        };
-        let message = format!("{text:?} {verb} of {}", service.title());
-        let fix = match name {
-            Some(nearest) => format!("write {}:{nearest}", service.prefix()),
-            None => "check the name in the Service Authorization Reference".to_owned(),
-        };
+        let (message, fix) = no_action(action.pattern, service);
         report.add_as(severity, INVALID_ACTION, place, message, fix);
     }
+}
+
+/// Returns the message and the fix for a pattern that matches no action of its service.
+fn no_action(pattern: &ActionPattern, service: &'static Service) -> (String, String) {
+    let text = pattern.as_str();
+    let (verb, nearest) = if text.contains(['*', '?']) {
+        ("matches no action", None)
+    } else {
+        let name = pattern.name().map(Pattern::as_str);
+        ("is not an action", name.and_then(|name| service.nearest_action(name)))
+    };
+    let message = format!("{text:?} {verb} of {}", service.title());
+    let fix = match nearest {
+        Some(nearest) => format!("write {}:{nearest}", service.prefix()),
+        None => "check the name in the Service Authorization Reference".to_owned(),
+    };
+    (message, fix)
+}
+
+/// Returns a note if the action of a request does not exist, although its service does, or `None`.
+///
+/// A decision about such a request is that of the policies alone: `s3:Get*` allows `s3:Get`, which
+/// is probably misspelled. The actions are those of [`lint_document`](crate::lint_document).
+///
+/// # Examples
+///
+/// ```
+/// use rolecall_policy::unknown_action;
+/// assert_eq!(unknown_action("s3:GetObject"), None);
+/// assert_eq!(
+///     unknown_action("s3:GetObjekt").as_deref(),
+///     Some("\"s3:GetObjekt\" is not an action of Amazon S3; hint: write s3:GetObject"),
+/// );
+/// assert_eq!(unknown_action("example:GetObjekt"), None, "the service is not known");
+/// ```
+pub fn unknown_action(action: &str) -> Option<String> {
+    let pattern: ActionPattern = action.parse().ok()?;
+    let service = service(pattern.service()?)?;
+    if !service.matching_actions(pattern.name()?).is_empty() {
+        return None;
+    }
+    let (message, fix) = no_action(&pattern, service);
+    Some(format!("{message}; hint: {fix}"))
 }
 
 fn not_action(statement: &StatementView<'_>, report: &mut Report) {

@@ -36,6 +36,7 @@ mod values;
 mod variables;
 mod view;
 
+pub use actions::unknown_action;
 pub use document::lint_document;
 pub use finding::{Finding, Severity};
 pub use options::LintOptions;

@@ -3,7 +3,7 @@
 #[cfg(feature = "aws-config")]
 use std::sync::OnceLock;
 
-use rolecall_core::{ErrorKind, Remedy, SessionError, SessionName};
+use rolecall_core::{ErrorKind, SessionError, SessionName};
 #[cfg(feature = "aws-config")]
 use rolecall_sts::Region;
 use rolecall_sts::{Endpoint, StsClient};
@@ -18,7 +18,7 @@ impl ChainBuilder {
             Some(client) => Ok(client.clone()),
             None => match self.endpoint()? {
                 Some(endpoint) => Ok(self.new_sts_client(endpoint)?),
-                None => Err(no_region()),
+                None => Err(self.no_region()),
             },
         };
         #[cfg(feature = "aws-config")]
@@ -109,8 +109,7 @@ impl ChainBuilder {
             return Ok(Some(client.endpoint().clone()));
         }
         #[cfg(feature = "default-chain")]
-        let profile = crate::profile::Profile::read(&self.environment, self.profile.as_deref())?
-            .map(|it| it.sts_settings());
+        let profile = self.lookup()?.profile.as_ref().map(|it| it.sts_settings());
         #[cfg(not(feature = "default-chain"))]
         let profile = None;
         let overrides = self.sdk_defaults.fill(&self.endpoint)?;
@@ -119,18 +118,6 @@ impl ChainBuilder {
 
     #[cfg(feature = "default-chain")]
     pub(super) fn required_endpoint(&self) -> Result<Endpoint, SessionError> {
-        self.endpoint()?.ok_or_else(no_region)
+        self.endpoint()?.ok_or_else(|| self.no_region())
     }
-}
-
-fn no_region() -> SessionError {
-    let hint = if cfg!(feature = "default-chain") {
-        "set AWS_REGION or the profile's region, or call ChainBuilder::region"
-    } else {
-        "set AWS_REGION, or call ChainBuilder::region; the Region of a profile is read with the \
-         feature default-chain"
-    };
-    SessionError::new(ErrorKind::InvalidConfig, "no Region is set for the STS endpoint")
-        .with_hint(hint)
-        .with_remedy(Remedy::Region)
 }

@@ -64,8 +64,8 @@ fn key_with_line_break_is_named_but_not_shown() {
 #[test]
 fn unreadable_container_identity_names_the_feature() {
     let variable = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-    let environment = Environment::fixed([(variable, "http://127.0.0.1/x")]);
-    let hint = |full| no_identity(&environment, full).hint().unwrap().to_owned();
+    let builder = builder(&[(variable, "http://127.0.0.1/x")]);
+    let hint = |full| builder.no_identity(full).hint().unwrap().to_owned();
     assert_eq!(
         hint(false),
         format!("enable the feature default-chain of rolecall, which reads {variable}")

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use rolecall::Environment;
-use rolecall::config_files::config_files;
+use rolecall::config_files::{ConfigFile, config_files};
+use rolecall::provider::FileFault;
 
 use super::report::Report;
 use crate::error::Failure;
@@ -59,59 +60,56 @@ pub(super) fn check(report: &mut Report<'_>, environment: &Environment) -> Resul
         Err(_) => return Ok(()),
     };
     for file in files {
-        let check = match file.variable {
-            "AWS_CONFIG_FILE" => "config file",
-            _ => "credentials file",
-        };
-        let origin = if file.is_set { format!(" ({})", file.variable) } else { String::new() };
-        check_file(report, check, &file.path, &origin, file.is_set)?;
+        check_file(report, environment, &file)?;
     }
     Ok(())
 }
 
 fn check_file(
     report: &mut Report<'_>,
-    check: &str,
-    path: &Path,
-    origin: &str,
-    is_set: bool,
+    environment: &Environment,
+    file: &ConfigFile,
 ) -> Result<(), Failure> {
-    let shown = format!("{}{origin}", path.display());
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let is_config = file.variable == "AWS_CONFIG_FILE";
+    let check = if is_config { "config file" } else { "credentials file" };
+    let origin = if file.is_set { format!(" ({})", file.variable) } else { String::new() };
+    let shown = format!("{}{origin}", file.path.display());
+    match file.read(environment).map_err(|error| error.fault) {
+        Ok(_) if !is_config && is_open_to_others(&file.path) => {
+            let hint = format!("run `chmod 600 {}`", file.path.display());
+            report.warning(check, format!("other users can read or change {shown}"), hint)
+        }
+        // An empty device in place of a file is a common way to disable it.
+        Ok(_) | Err(FileFault::NotRegular) => report.ok(check, shown),
+        Err(FileFault::Missing) => {
             let message = format!("{shown} does not exist");
-            return match is_set {
+            match file.is_set {
                 true => report.warning(check, message, "create the file, or unset the variable"),
                 false => report.ok(check, message),
-            };
+            }
         }
-        Err(error) => {
+        Err(fault) => {
+            let message = format!("cannot read {shown}: {fault}");
             let hint = "check the owner and the permissions of the file and its folders";
-            return report.error(check, format!("{shown}: {error}"), Some(hint.to_owned()));
+            match file.counts_as_empty(&fault) {
+                true => {
+                    let hint = format!("{hint}; no profile is read from it");
+                    report.warning(check, message, hint)
+                }
+                false => report.error(check, message, Some(hint.to_owned())),
+            }
         }
-    };
-    // An empty device in place of a file is a common way to disable it.
-    if metadata.is_file()
-        && let Err(error) = std::fs::File::open(path)
-    {
-        let hint = "check the owner and the permissions of the file";
-        return report.error(check, format!("cannot read {shown}: {error}"), Some(hint.to_owned()));
     }
-    if check == "credentials file" && metadata.is_file() && is_open_to_others(&metadata) {
-        let hint = format!("run chmod 600 {}", path.display());
-        return report.warning(check, format!("other users can read or change {shown}"), hint);
-    }
-    report.ok(check, shown)
 }
 
+/// Returns `true` if another user than the owner has access to the file.
 #[cfg(unix)]
-fn is_open_to_others(metadata: &std::fs::Metadata) -> bool {
+fn is_open_to_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o077 != 0
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_metadata: &std::fs::Metadata) -> bool {
+fn is_open_to_others(_path: &Path) -> bool {
     false
 }

@@ -61,7 +61,7 @@ fn check_file(
     match others(path) {
         Some(mode) if mode & 0o022 != 0 || (mode & 0o004 != 0 && !is_kubernetes) => {
             let message = format!("{message}: other users can read or change it (mode {mode:03o})");
-            report.warning("token file", message, format!("run chmod 600 {}", path.display()))
+            report.warning("token file", message, format!("run `chmod 600 {}`", path.display()))
         }
         _ => report.ok("token file", message),
     }

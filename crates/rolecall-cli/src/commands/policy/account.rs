@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use clap::Args;
-use rolecall::policy::PolicyError;
 use rolecall::policy::account::{
     Access, AccessReport, Assumer, Grant, Permissions, RoleAssumers, Verdict,
 };
+use rolecall::policy::{PolicyError, unknown_action};
+use serde::Serialize;
 use serde_json::json;
 
 use super::accounts::AccountArgs;
@@ -164,6 +165,15 @@ pub(super) struct Can {
     account: AccountArgs,
 }
 
+/// The answer about one action and one resource, as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    access: Access,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
 impl Can {
     pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
         let accounts = self.account.accounts(output, self.resource.as_deref())?;
@@ -172,11 +182,15 @@ impl Can {
             output.go_on_without_reader();
             let access = accounts.can(&self.principal, action, resource, &context);
             let access = access.map_err(|error| refused(&error))?;
-            match output.is_table() {
-                true => print_access(output, &access)?,
-                false => output.json(&access)?,
-            }
             let is_denied = access.verdict == Verdict::NotAllowed;
+            let notes = Vec::from_iter(unknown_action(action));
+            match output.is_table() {
+                true => {
+                    print_access(output, &access)?;
+                    print_notes(output, &notes)?;
+                }
+                false => output.json(&Answer { access, notes })?,
+            }
             return Ok(if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         let permissions = accounts.permissions_of(&self.principal, &context);

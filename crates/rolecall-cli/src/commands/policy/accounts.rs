@@ -1,6 +1,6 @@
 //! The accounts that a question is about, from their files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
@@ -8,7 +8,7 @@ use rolecall::policy::account::{AccountDetails, Accounts};
 use rolecall::policy::{Context, PermissionPolicy, PolicyError, PolicyKind, ResourcePolicy};
 
 use crate::error::Failure;
-use crate::input::Input;
+use crate::input::{Input, check_stdin};
 use crate::output::Output;
 use crate::parameters::Tag;
 
@@ -80,6 +80,7 @@ impl AccountArgs {
         output: &Output,
         resource: Option<&str>,
     ) -> Result<Accounts, Failure> {
+        check_stdin(self.inputs())?;
         let mut accounts = Accounts::new();
         for pages in self.pages(output)? {
             let details = match pages.as_slice() {
@@ -104,6 +105,18 @@ impl AccountArgs {
         let text = input.read(output, "the policy of the resource", MAX_POLICY_FILE)?;
         let policy = ResourcePolicy::parse(&text).map_err(|error| in_file(&input, error))?;
         Ok(accounts.with_resource_policy(resource, owner, policy))
+    }
+
+    /// Returns the files of all options, with the names of the options.
+    fn inputs(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        fn files(levels: &[Level]) -> impl Iterator<Item = &PathBuf> {
+            levels.iter().flat_map(|level| &level.files)
+        }
+        let accounts = self.account.iter().map(|path| ("--account", path.as_path()));
+        let service = files(&self.scp).map(|path| ("--scp", path.as_path()));
+        let resource = files(&self.rcp).map(|path| ("--rcp", path.as_path()));
+        let policy = self.resource_policy.iter().map(|path| ("--resource-policy", path.as_path()));
+        accounts.chain(service).chain(resource).chain(policy)
     }
 
     /// Reads the files, and returns those of each account, in their order.

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::OutputFormat;
 use crate::error::Failure;
 use crate::files::path_text;
-use crate::input::Input;
+use crate::input::{Input, check_stdin};
 use crate::lints::excerpt::excerpt;
 use crate::lints::kind::Kind;
 use crate::lints::{Checked, Summary, sarif};
@@ -53,6 +53,7 @@ enum Unknown {
 
 impl Check {
     pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        check_stdin(self.files.iter().map(|path| ("FILE", path.as_path())))?;
         output.go_on_without_reader();
         let files = self.files.iter().map(|path| self.check(path, output));
         let checked = files.collect::<Result<Vec<_>, _>>()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use rolecall::policy::{Explanation, Outcome, Simulation, SimulationId};
+use rolecall::policy::{Explanation, Outcome, Simulation, SimulationId, unknown_action};
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -23,9 +23,9 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// A line has the members id, request (action, resource, principal, context, resource_account), and
 /// the policies that decide: identity_policies, resource_policy, session_policies,
 /// permission_boundaries, scps and rcps. The answer has id and decision, and the id is null for a
-/// line without one. The answer to a line that cannot be read is an object with id and error; the
-/// others are still evaluated, and the exit status is 1. On a terminal, or with --output table, the
-/// answers are text.
+/// line without one. It also has a note if the action is not one of its service. The answer to a
+/// line that cannot be read is an object with id and error; the others are still evaluated, and the
+/// exit status is 1. On a terminal, or with --output table, the answers are text.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rolecall policy simulate --explain requests.jsonl
@@ -57,6 +57,9 @@ struct Answer {
     explanation: Option<Explanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Whether the action is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 impl Simulate {
@@ -112,11 +115,12 @@ impl Simulate {
                     decision: Some(decision.outcome()),
                     explanation: self.explain.then(|| decision.explain()),
                     error: None,
+                    note: unknown_action(simulation.request().action()),
                 }
             }
             Err(error) => {
                 let (id, error) = (Simulation::find_id(line), Some(error.to_string()));
-                Answer { id, decision: None, explanation: None, error }
+                Answer { id, decision: None, explanation: None, error, note: None }
             }
         }
     }
@@ -130,8 +134,11 @@ fn print(output: &mut Output, answer: &Answer) -> Result<(), Failure> {
     let Some(decision) = answer.decision else { return Ok(()) };
     let mark = if decision.is_allowed() { style::GOOD } else { style::ERROR };
     output.paragraph(0, (mark, decision.as_str()), &id)?;
-    match &answer.explanation {
-        Some(explanation) => output.paragraph(2, (style::PLAIN, ""), &explanation.reason),
+    if let Some(explanation) = &answer.explanation {
+        output.paragraph(2, (style::PLAIN, ""), &explanation.reason)?;
+    }
+    match &answer.note {
+        Some(note) => output.paragraph(2, (style::HINT, "note:"), note),
         None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::trust::{Trust, TrustArgs};
 use crate::error::Failure;
-use crate::input::Input;
+use crate::input::{Input, check_stdin};
 use crate::jwt::kind::Kind;
 use crate::jwt::problems::{self, Problem, Severity};
 use crate::jwt::{self, Jwt};
@@ -66,6 +66,8 @@ impl Inspect {
             )
             .with_hint("pass the name of a file, or the token on standard input"));
         }
+        let trust = self.trust.policy().map(|path| ("--trust", path));
+        check_stdin([("FILE", self.file.as_path())].into_iter().chain(trust))?;
         let text = Input::from(self.file.as_path()).read(output, "the token", MAX_FILE)?;
         let jwt = Jwt::parse(&text)?;
         output.go_on_without_reader();

@@ -67,6 +67,11 @@ impl TrustArgs {
     ///
     /// What the token says can be shown whether or not the check can run, so that only invalid
     /// arguments are errors.
+    /// Returns the path of the policy.
+    pub(super) fn policy(&self) -> Option<&Path> {
+        self.trust.as_deref()
+    }
+
     pub(super) fn check(&self, jwt: &Jwt, output: &Output) -> Result<Option<Trust>, Failure> {
         let Some(file) = &self.trust else { return Ok(None) };
         match self.check_with(file, jwt, output) {

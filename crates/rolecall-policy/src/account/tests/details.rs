@@ -50,10 +50,10 @@ fn faults_name_their_location() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 16] = [
         (|v| v["IsTruncated"] = true.into(), "description: this is one page of several"),
-        (|v| v["NextToken"] = "a".into(), "one page of several; hint: run aws iam"),
+        (|v| v["NextToken"] = "a".into(), "one page of several; hint: run `aws iam"),
         (
             |v| _ = v.as_object_mut().unwrap().remove("GroupDetailList"),
-            "GroupDetailList is missing; hint: run aws iam get-account-authorization-details",
+            "GroupDetailList is missing; hint: run `aws iam get-account-authorization-details`",
         ),
         (
             |v| v["UserDetailList"][1]["GroupList"] = json!(["testers"]),
