@@ -3,8 +3,7 @@
 //! For commands that have no use of their own for these signals.
 
 use std::future::poll_fn;
-use std::os::unix::process::CommandExt;
-use std::process::{self, Command};
+use std::process;
 use std::task::Poll;
 
 use rustix::process::Signal;
@@ -17,8 +16,7 @@ use crate::signals::{is_ignored, listen};
 
 /// The signals that end a process and that it can catch: those of the keys and of the end of a
 /// terminal, and that of `kill`.
-const ENDS: [(Signal, &str); 4] =
-    [(Signal::HUP, "HUP"), (Signal::INT, "INT"), (Signal::QUIT, "QUIT"), (Signal::TERM, "TERM")];
+const ENDS: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
 /// Calls this function before a signal ends the process, from the first call on.
 ///
@@ -41,11 +39,9 @@ async fn wait_for_end(
     ready: oneshot::Sender<Result<(), Failure>>,
     clean_up: fn(),
 ) -> Result<(), Failure> {
-    let caught = ENDS.iter().filter(|(signal, _)| !is_ignored(signal.as_raw()));
-    let listener =
-        |(kind, name): (Signal, _)| Ok((listen(SignalKind::from_raw(kind.as_raw()))?, kind, name));
-    let listeners: Result<Vec<(Listener, Signal, &str)>, Failure> =
-        caught.copied().map(listener).collect();
+    let caught = ENDS.into_iter().filter(|signal| !is_ignored(signal.as_raw()));
+    let listener = |signal: Signal| Ok((listen(SignalKind::from_raw(signal.as_raw()))?, signal));
+    let listeners: Result<Vec<(Listener, Signal)>, Failure> = caught.map(listener).collect();
     let mut listeners = match listeners {
         Ok(listeners) => listeners,
         Err(failure) => {
@@ -54,27 +50,22 @@ async fn wait_for_end(
         }
     };
     let _ = ready.send(Ok(()));
-    let (signal, name) = poll_fn(|context| {
-        let arrived = listeners.iter_mut().find_map(|(listener, signal, name)| {
-            listener.poll_recv(context).is_ready().then_some((*signal, *name))
+    let signal = poll_fn(|context| {
+        let arrived = listeners.iter_mut().find_map(|(listener, signal)| {
+            listener.poll_recv(context).is_ready().then_some(*signal)
         });
         arrived.map_or(Poll::Pending, Poll::Ready)
     })
     .await;
     clean_up();
-    end_by(signal, name)
+    end_by(signal)
 }
 
 /// Ends the process by a signal that it catches.
 ///
 /// A shell that runs a loop ends it if SIGINT ended its command, and not if the command only
-/// returned the status of that. Safe code cannot give the signal its default action again. Another
-/// program in place of this one has it, and sends the signal to itself.
-fn end_by(signal: Signal, name: &str) -> ! {
-    let status = 128 + signal.as_raw();
-    let mut shell = Command::new("/bin/sh");
-    shell.env_clear().args(["-c", r#"kill -s "$1" "$$"; exit "$2""#, "sh", name]);
-    // There may be no shell.
-    let _ = shell.arg(status.to_string()).exec();
-    process::exit(status)
+/// returned the status of that.
+fn end_by(signal: Signal) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal.as_raw());
+    process::exit(128 + signal.as_raw())
 }
