@@ -230,10 +230,10 @@ impl RoleArgs {
             return Err(Failure::usage(message).with_hint("add the ARN of the role"));
         }
         for id in &self.external_id {
-            if id.number.is_some_and(|number| number == 0 || number > count) {
-                let message = format!("--external-id {id} is for a role that is not there");
-                let hint = match id.number {
-                    Some(0) => "the first role has the number 1".to_owned(),
+            if let Some(number) = id.number.filter(|number| *number == 0 || *number > count) {
+                let message = format!("role {number} of --external-id is not there");
+                let hint = match number {
+                    0 => "the first role has the number 1".to_owned(),
                     _ => format!("the last role has the number {count}"),
                 };
                 return Err(Failure::usage(message).with_hint(hint));

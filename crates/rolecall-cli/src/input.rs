@@ -6,7 +6,7 @@ use std::io::{self, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use rolecall::Environment;
-use rolecall::params::{looks_like_token, shown};
+use rolecall::params::{contains_secret, shown};
 
 use crate::error::Failure;
 use crate::output::{Output, printable};
@@ -50,9 +50,8 @@ impl fmt::Display for Input {
             Self::Stdin => f.write_str("standard input"),
             Self::File(path) => {
                 let name = path.display().to_string();
-                // A token in place of a path is a secret.
-                let is_token = looks_like_token(&name);
-                f.write_str(&if is_token { shown(&name) } else { printable(&name) })
+                let is_secret = contains_secret(&name);
+                f.write_str(&if is_secret { shown(&name) } else { printable(&name) })
             }
         }
     }

@@ -9,12 +9,14 @@ mod terminal;
 pub(crate) mod wrap;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::LazyLock;
 
 use anstream::AutoStream;
 use anstyle::Style;
 use clap::ValueEnum;
-use rolecall::params::{redact, shown};
+use rolecall::params::{redact, secret_keys, shown};
 use serde::Serialize;
 
 use self::pipe::Pipe;
@@ -165,15 +167,43 @@ impl Output {
     }
 }
 
+/// The secret access keys among the arguments of this process, which a person has pasted in the
+/// wrong place: no option takes one.
+static PASTED: LazyLock<Vec<String>> = LazyLock::new(|| pasted_keys(std::env::args_os()));
+
+/// Returns the values among arguments that may be secret access keys. An external id can look like
+/// one. It is no secret, and a person compares it with that of a policy.
+fn pasted_keys(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut is_external_id = false;
+    for argument in arguments {
+        let argument = argument.to_string_lossy();
+        if !is_external_id && !argument.starts_with("--external-id=") {
+            keys.extend(secret_keys(&argument).map(str::to_owned));
+        }
+        is_external_id = argument == "--external-id";
+    }
+    keys
+}
+
 /// Formats a text about what went wrong. What a person has pasted in the wrong place can be a part
 /// of it, and can be a secret, or a whole file.
 pub(crate) fn message(text: &str) -> String {
     const LONGEST_WORD: usize = 1_000;
     const LONGEST_END: usize = 1_500;
     let words = redact(text);
+    let words = PASTED.iter().fold(words, |words, key| match words.contains(key) {
+        true => Cow::Owned(words.replace(key, &shown(key))),
+        false => words,
+    });
     let words = words.split_inclusive(char::is_whitespace);
     let shortened = words.map(|word| match word.char_indices().nth(LONGEST_WORD) {
-        Some(_) => Cow::Owned(shown(word)),
+        Some(_) => {
+            // Quotes and spaces behind the value stay.
+            let value = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+            let end = word.get(value.len()..).filter(|end| end.len() < LONGEST_WORD);
+            Cow::Owned(shown(value) + end.unwrap_or_default())
+        }
         None => Cow::Borrowed(word),
     });
     let text: String = shortened.collect();
@@ -221,4 +251,29 @@ fn wrapped(indent: usize, (style, mark): (Style, &str), text: &str, width: usize
         *first = format!("{:indent$}{style}{mark}{}{rest}", "", anstyle::Reset);
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pasted_keys_are_those_of_no_external_id() {
+        let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let pasted = |arguments: &[&str]| pasted_keys(arguments.iter().map(OsString::from));
+        for arguments in [
+            &[key][..],
+            &["--base", "profile:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"],
+            &["--external-id", "shop-4711", key],
+        ] {
+            assert_eq!(pasted(arguments), [key], "{arguments:?}");
+        }
+        for arguments in [
+            &["assume", "arn:aws:iam::111122223333:role/checkout"][..],
+            &["--external-id", key],
+            &["--external-id=2=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"],
+        ] {
+            assert!(pasted(arguments).is_empty(), "{arguments:?}");
+        }
+    }
 }

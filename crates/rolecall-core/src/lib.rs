@@ -67,7 +67,7 @@ pub use params::{
     limits,
 };
 #[doc(hidden)]
-pub use params::{looks_like_token, redact, shown};
+pub use params::{contains_secret, is_unprintable, looks_like_token, redact, secret_keys, shown};
 pub use provider::{FetchContext, FetchMode, ProvideSession, ProvideSessionFn, provide_session_fn};
 pub use sdk::{SdkProvider, SessionCredentials};
 pub use session::{AssumedRole, Lineage, Session, SessionBuilder, VerifiedToken};

@@ -129,7 +129,9 @@ pub mod params {
         SourceIdentity, limits,
     };
     #[doc(hidden)]
-    pub use rolecall_core::{looks_like_token, redact, shown};
+    pub use rolecall_core::{
+        contains_secret, is_unprintable, looks_like_token, redact, secret_keys, shown,
+    };
 }
 
 /// Web identities: providers, tokens and their claims.

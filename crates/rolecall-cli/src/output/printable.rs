@@ -1,22 +1,9 @@
-//! Characters that must not reach a terminal as they are.
+//! Characters that must not reach a terminal as they are: a server, a token or a file could
+//! otherwise control the terminal, or look like another text.
 
 use std::io::{self, Write};
 
-/// Returns `true` for control characters, and for characters that reorder the text around them or
-/// have no width.
-///
-/// A server, a token or a file could otherwise control the terminal, or look like another text.
-pub(crate) fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{feff}'
-        )
-}
+pub(crate) use rolecall::params::is_unprintable;
 
 /// Replaces each unprintable character, such as U+202E, with its escape, such as `\u{202e}`. Line breaks
 /// stay.
@@ -37,8 +24,10 @@ pub(super) fn printable_json(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
     for c in text.chars() {
         match is_unprintable(c) && c != '\n' {
-            // All of them have four digits.
-            true => printed.push_str(&format!("\\u{:04x}", u32::from(c))),
+            // JSON has escapes of UTF-16.
+            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                printed.push_str(&format!("\\u{unit:04x}"));
+            }),
             false => printed.push(c),
         }
     }
@@ -69,19 +58,25 @@ mod tests {
     fn unprintable_characters_are_escaped() {
         for c in
             "\0\t\r\u{1b}\u{7f}\u{85}\u{9b}\u{9f}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{202a}\
-                  \u{202e}\u{2066}\u{2069}\u{feff}"
+                  \u{202e}\u{2060}\u{2066}\u{2069}\u{ad}\u{180e}\u{feff}\u{fffb}"
                 .chars()
         {
             let code = u32::from(c);
             assert_eq!(printable(&format!("a{c}b")), format!("a\\u{{{code:x}}}b"));
             assert_eq!(printable_json(&format!("a{c}b")), format!("a\\u{code:04x}b"));
         }
-        for c in "\n ~\u{a0}\u{ad}\u{e9}\u{200a}\u{2010}\u{2027}\u{202f}\u{2065}\u{206a}\u{4e2d}\u{1f600}"
-            .chars()
-        {
+        for c in "\n ~\u{a0}\u{e9}\u{200a}\u{2010}\u{2027}\u{202f}\u{4e2d}\u{1f600}".chars() {
             let text = c.to_string();
             assert_eq!((printable(&text), printable_json(&text)), (text.clone(), text));
         }
+    }
+
+    #[test]
+    fn characters_beyond_16_bits_are_escaped() {
+        assert_eq!(printable("a\u{e0041}"), "a\\u{e0041}");
+        assert_eq!(printable_json("\"a\u{e0041}\""), "\"a\\udb40\\udc41\"");
+        let parsed: String = serde_json::from_str("\"a\\udb40\\udc41\"").unwrap();
+        assert_eq!(parsed, "a\u{e0041}");
     }
 
     #[test]

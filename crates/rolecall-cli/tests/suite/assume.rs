@@ -49,8 +49,8 @@ async fn contradictory_options_are_refused() {
     let setup = Setup::start().await;
     let file = setup.write("token", "x");
     for (arguments, message) in [
-        (&["--external-id", "3=xx"][..], "--external-id 3=xx is for a role that is not there"),
-        (&["--external-id", "0=xx"], "--external-id 0=xx is for a role that is not there"),
+        (&["--external-id", "3=xx"][..], "role 3 of --external-id is not there"),
+        (&["--external-id", "0=xx"], "role 0 of --external-id is not there"),
         (
             &["--external-id", "xx", "--external-id", "2=yy"],
             "role 2 has more than one --external-id",

@@ -18,7 +18,7 @@ pub use context::ProvidedContext;
 pub use duration::SessionDuration;
 pub use mfa::{MfaCode, MfaSerial};
 pub use policy::{PolicyArn, SessionPolicy};
-pub use shown::{looks_like_token, redact, shown};
+pub use shown::{contains_secret, is_unprintable, looks_like_token, redact, secret_keys, shown};
 pub use tags::SessionTags;
 pub use text::{ExternalId, ProviderId, SessionName, SourceIdentity};
 

@@ -10,8 +10,8 @@ const MAX_SHOWN: usize = 80;
 const TOKEN: &str = "eyJ... (possibly a token)";
 const SECRET: &str = "(possibly a secret)";
 
-/// Formats a value for an error: without secrets, truncated to 80 characters, and with unprintable
-/// characters escaped.
+/// Formats a value that was refused for an error: without secrets, truncated to 80 characters, and
+/// with unprintable characters escaped.
 ///
 /// ```
 /// assert_eq!(rolecall_core::shown("eu west\n1"), "eu west\\n1");
@@ -19,14 +19,13 @@ const SECRET: &str = "(possibly a secret)";
 /// assert_eq!(rolecall_core::shown(pasted), "aws_secret_access_key=(possibly a secret)");
 /// ```
 pub fn shown(value: &str) -> String {
-    let redacted = redact(value);
-    // A token that was configured in the wrong place is still a secret. White space may divide it,
-    // so that what follows its start is not shown.
-    let value = match redacted.split_once(TOKEN) {
-        _ if looks_like_token(value) => Cow::Borrowed(TOKEN),
-        Some((before, _)) => Cow::Owned(format!("{before}{TOKEN}")),
-        None => redacted,
+    // White space may divide a token, so that what follows its start is not shown.
+    let value = match first_token(value) {
+        Some((start, mark)) => Cow::Owned(format!("{}{mark}", value.get(..start).unwrap_or(""))),
+        None => Cow::Borrowed(value),
     };
+    let value =
+        secret_keys(&value).fold(value.to_string(), |value, key| value.replace(key, SECRET));
     let mut shown = String::new();
     for c in value.chars().take(MAX_SHOWN) {
         if is_unprintable(c) {
@@ -43,7 +42,7 @@ pub fn shown(value: &str) -> String {
 
 /// Returns `true` for control and format characters and line separators, which could forge log
 /// lines or reorder the text of an error.
-fn is_unprintable(c: char) -> bool {
+pub fn is_unprintable(c: char) -> bool {
     c.general_category_group() == GeneralCategoryGroup::Other
         || matches!(
             c.general_category(),
@@ -64,7 +63,10 @@ pub fn looks_like_token(text: &str) -> bool {
         .starts_with("eyJ")
 }
 
-/// Replaces the parts of a text that may be a JWT, a secret access key or a session token.
+/// Replaces the JWTs and session tokens in a text, which may be a whole message.
+///
+/// Secret access keys have no mark, and look like other random values, such as external ids: they
+/// are only replaced by [`shown`].
 ///
 /// ```
 /// let text = "cannot read Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln: no such file";
@@ -74,60 +76,108 @@ pub fn looks_like_token(text: &str) -> bool {
 /// );
 /// ```
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let tokens = replace_words(text, is_token_character, |word| {
-        let token = word.find("eyJ").and_then(|start| word.get(start..));
-        // The shortest header of a JWT has more characters, and an excerpt of one as well.
-        token.is_some_and(|token| token.len() > 9).then_some(TOKEN)
-    });
-    let secret = |word: &str| looks_like_secret(word).then_some(SECRET);
-    let secrets = match replace_words(&tokens, is_secret_character, secret) {
-        Cow::Owned(text) => Some(text),
-        Cow::Borrowed(_) => None,
+    let replace = |word: &str| {
+        let (start, mark) = first_token(word)?;
+        Some(format!("{}{mark}", word.get(..start)?))
     };
-    secrets.map_or(tokens, Cow::Owned)
+    replace_words(text, is_of_token, replace)
+}
+
+/// Returns `true` if a value contains a JWT, a session token or a secret access key.
+pub fn contains_secret(value: &str) -> bool {
+    first_token(value).is_some() || secret_keys(value).next().is_some()
+}
+
+/// Returns the parts of a value that may be secret access keys.
+pub fn secret_keys(value: &str) -> impl Iterator<Item = &str> {
+    value.split(|c| !is_base64(c)).flat_map(keys_of_word)
+}
+
+/// How session tokens begin: base64 of a few bytes, the version among them, and of a name.
+const SESSION_TOKENS: [&str; 3] = ["IQoJb3JpZ2lu", "FwoGZXIvYXdz", "AQoDYXdz"];
+/// The shortest header of a JWT, `{"alg":""}`, has more characters, and an excerpt of one as well.
+const MIN_JWT: usize = 10;
+
+/// Returns the position of the first JWT or session token, and what is shown in its place.
+fn first_token(text: &str) -> Option<(usize, &'static str)> {
+    let is_start = |at: usize| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        before.is_none_or(|c| !c.is_ascii_alphanumeric())
+    };
+    let jwt = text.match_indices("eyJ").map(|(at, _)| at).find(|at| {
+        let word = text.get(*at..).unwrap_or_default();
+        is_start(*at) && word.chars().take_while(|c| is_of_token(*c)).count() >= MIN_JWT
+    });
+    let session = SESSION_TOKENS.iter().filter_map(|start| text.find(start)).min();
+    [jwt.map(|at| (at, TOKEN)), session.map(|at| (at, SECRET))].into_iter().flatten().min()
 }
 
 /// Replaces words, which consist of these characters.
 fn replace_words<'a>(
     text: &'a str,
     is_of_word: fn(char) -> bool,
-    replacement: impl Fn(&str) -> Option<&'static str>,
+    replacement: impl Fn(&str) -> Option<String>,
 ) -> Cow<'a, str> {
-    let words = || text.split_inclusive(|c| !is_of_word(c));
-    let split = |part: &'a str| {
-        let word = part.trim_end_matches(|c| !is_of_word(c));
-        (word, part.get(word.len()..).unwrap_or_default())
-    };
-    if !words().any(|part| replacement(split(part).0).is_some()) {
-        return Cow::Borrowed(text);
+    let mut replaced = String::new();
+    let mut rest = text;
+    let mut is_replaced = false;
+    while let Some(start) = rest.find(is_of_word) {
+        let (before, word) = rest.split_at(start);
+        let end = word.find(|c| !is_of_word(c)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        replaced.push_str(before);
+        match replacement(word) {
+            Some(other) => {
+                is_replaced = true;
+                replaced.push_str(&other);
+            }
+            None => replaced.push_str(word),
+        }
+        rest = after;
     }
-    let mut replaced = String::with_capacity(text.len());
-    for (word, end) in words().map(split) {
-        replaced.push_str(replacement(word).unwrap_or(word));
-        replaced.push_str(end);
+    match is_replaced {
+        true => Cow::Owned(replaced + rest),
+        false => Cow::Borrowed(text),
     }
-    Cow::Owned(replaced)
 }
 
-/// The parts of a JWT have the characters of base64url.
-fn is_token_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+/// The characters of JWTs, which are base64url with dots, and of session tokens, which are base64,
+/// also percent-encoded.
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '/' | '=' | '%')
 }
 
-/// Secret access keys and session tokens are base64. Its padding is also what stands between the
-/// name of a variable and its value.
-fn is_secret_character(c: char) -> bool {
+/// Padding is left out: secret access keys have none, and it stands between the name of a variable
+/// and its value.
+fn is_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/')
 }
 
-/// Returns `true` for a word that may be a secret access key, which has 40 characters, or a session
-/// token, which has hundreds. A name has up to 64 characters, and a path more slashes.
-fn looks_like_secret(word: &str) -> bool {
-    let has = |is_kind: fn(&u8) -> bool| word.bytes().any(|byte| is_kind(&byte));
-    let is_mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    let folders = word.split('/').filter(|part| !part.is_empty()).count();
-    (word.len() == 40 || word.len() > 64)
-        && is_mixed
-        && has(|byte| byte.is_ascii_digit() || *byte == b'+')
-        && folders <= word.len() / 8
+/// Returns the parts of a word of base64 characters that may be secret access keys: 40 characters
+/// between the ends of the word and its slashes, which may be those of a path or of the key.
+fn keys_of_word(word: &str) -> impl Iterator<Item = &str> {
+    const LENGTH: usize = 40;
+    let starts = std::iter::once(0).chain(word.match_indices('/').map(|(at, _)| at + 1));
+    let is_end = |end: usize| word.as_bytes().get(end).is_none_or(|byte| *byte == b'/');
+    starts
+        .filter(move |start| is_end(start + LENGTH))
+        .filter_map(move |start| word.get(start..start + LENGTH))
+        .filter(|key| is_random(key))
+}
+
+/// Returns `true` for a text that changes between upper case, lower case and other characters as
+/// often as random base64 does: in 40 characters 25 times, and fewer than 14 times in one key of
+/// 5,000. Names of words have fewer changes, and paths or hexadecimal digits lack a kind.
+fn is_random(text: &str) -> bool {
+    const MIN_CHANGES: usize = 14;
+    const MIN_OF_KIND: usize = 6;
+    let kind = |byte: &u8| (byte.is_ascii_uppercase(), byte.is_ascii_lowercase());
+    let count = |is_kind: fn(&u8) -> bool| text.bytes().filter(is_kind).count();
+    let changes = text.as_bytes().windows(2).filter(|pair| match pair {
+        [one, other] => kind(one) != kind(other),
+        _ => false,
+    });
+    count(u8::is_ascii_uppercase) >= MIN_OF_KIND
+        && count(u8::is_ascii_lowercase) >= MIN_OF_KIND
+        && changes.count() >= MIN_CHANGES
 }

@@ -274,51 +274,91 @@ fn looks_like_token_ignores_quotes_and_space() {
     }
 }
 
+const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
 #[test]
-fn redact_replaces_secrets_alone() {
-    const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+fn secrets_in_values_are_replaced() {
     let session_token = format!("IQoJb3JpZ2luX2VjE{}==", "AQ//abcD3fg+".repeat(40));
+    let folded = session_token.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap());
+    let folded = folded.collect::<Vec<_>>().join("\n");
+    let encoded = session_token.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
     let jwt = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
-    for (text, redacted) in [
-        (KEY.to_owned(), "(possibly a secret)"),
-        (format!("{KEY}\n"), "(possibly a secret)\n"),
-        (format!("AWS_SECRET_ACCESS_KEY='{KEY}'"), "AWS_SECRET_ACCESS_KEY='(possibly a secret)'"),
+    let key = SECRET_KEY;
+    let other = key.replace("wJalr", "xKbms");
+    for (text, replaced) in [
+        (key.to_owned(), "(possibly a secret)"),
+        (format!("./{key}"), "./(possibly a secret)"),
+        (format!("/{key}/"), "/(possibly a secret)/"),
+        (format!("{key}/{other}"), "(possibly a secret)/(possibly a secret)"),
+        (format!("role/{key}?"), "role/(possibly a secret)?"),
+        (format!("AWS_SECRET_ACCESS_KEY='{key}'"), "AWS_SECRET_ACCESS_KEY='(possibly a secret)'"),
         (
-            format!("{{\"SecretAccessKey\": \"{KEY}\"}}"),
+            format!("{{\"SecretAccessKey\": \"{key}\"}}"),
             "{\"SecretAccessKey\": \"(possibly a secret)\"}",
         ),
-        (session_token.clone(), "(possibly a secret)=="),
+        (session_token.clone(), "(possibly a secret)"),
         (session_token.chars().take(80).collect(), "(possibly a secret)"),
+        (folded, "(possibly a secret)"),
+        (encoded, "(possibly a secret)"),
+        (format!("role/{session_token}"), "role/(possibly a secret)"),
         (format!("2={jwt}"), "2=eyJ... (possibly a token)"),
-        (format!("--{jwt}"), "eyJ... (possibly a token)"),
-        (
-            format!("Bearer {jwt}, {jwt}"),
-            "Bearer eyJ... (possibly a token), eyJ... (possibly a token)",
-        ),
+        (format!("--{jwt}"), "--eyJ... (possibly a token)"),
+        (format!("Bearer {jwt}, {jwt}"), "Bearer eyJ... (possibly a token)"),
         ("é".to_owned() + jwt, "éeyJ... (possibly a token)"),
     ] {
-        assert_eq!(redact(&text), redacted, "{text}");
+        assert_eq!(shown(&text), replaced, "{text}");
+        assert!(contains_secret(&text), "{text}");
     }
-    let slashes = "/Users/ann/Projects/Infra2/policies/deploy/of/the/last/Version/of/it";
+    let text = format!("cannot read {jwt}: no; {session_token} {jwt}.");
+    let tokens =
+        "cannot read eyJ... (possibly a token): no; (possibly a secret) eyJ... (possibly a token)";
+    assert_eq!(redact(&text), tokens);
+}
+
+#[test]
+fn usual_values_are_no_secrets() {
     for text in [
         "",
         "eu-west-1",
         "arn:aws:iam::111122223333:role/checkout",
         "arn:aws:iam::111122223333:role/AWSReservedSSO_AdministratorAccess_0123456789abcdef",
+        "role/TeamPayments/CheckoutServiceProductionDeployRoleFrankfurtEuCentral1",
+        "AWSServiceRoleForAmazonElasticFileSystem",
+        "SurveyJobRunner.json",
+        "role/KeyJanitorOfTheMoneyJournal",
         // The digest of a commit, and an access key id, which is no secret.
         "75be5d1b43340254ca3fe0ac45c23c4e61a12345",
         "AKIAIOSFODNN7EXAMPLE",
+        "eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE/",
+        "/home/runner/work/InfrastructureRepo/InfrastructureRepo/policies/DeployPolicy2.json",
+        "/Users/ann/Projects/Infra2/policies/deploy/of/the/last/Version/of/it",
         &"Ab1".repeat(21),
-        slashes,
         "eyJ",
     ] {
         assert_eq!(redact(text), text);
+        assert!(!contains_secret(text), "{text}");
     }
+    // Random, but no secret: an external id in a message must stay comparable.
+    let external_id = format!("expected the external id {SECRET_KEY}");
+    assert_eq!(redact(&external_id), external_id);
+}
+
+/// Keys as AWS makes them: 30 random bytes in base64.
+#[test]
+fn random_keys_are_hidden() {
+    let random = &mut fastrand::Rng::with_seed(4711);
+    let mut character = || {
+        let characters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        char::from(characters[random.usize(..characters.len())])
+    };
+    let keys = (0..10_000).map(|_| (0..40).map(|_| character()).collect::<String>());
+    let visible = keys.filter(|key| !contains_secret(&format!("key={key}"))).count();
+    assert!(visible < 10, "{visible}");
 }
 
 #[test]
 fn errors_show_no_secret_part_of_a_value() {
-    const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const KEY: &str = SECRET_KEY;
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
     let part = "c2lnbmF0dXJl";
     for value in [KEY, JWT, &format!("{JWT} "), &"x ".repeat(50_000)] {
