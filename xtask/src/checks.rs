@@ -1,4 +1,4 @@
-//! Checks by other tools: cargo-deny, cargo-hack, cargo-mutants and `cargo publish`.
+//! Checks by other tools: cargo-deny, cargo-hack, cargo-mutants and cargo itself, which packages.
 
 use xshell::cmd;
 
@@ -57,7 +57,15 @@ pub(crate) fn package(workspace: &Workspace) -> Outcome {
     // Cargo's own verification unpacks the packages into CARGO_HOME, once per version, so the next
     // run would build the sources of this one. Here, they become members of a new workspace.
     let args = select_published(workspace).chain(["--no-verify", "--locked", "--allow-dirty"]);
-    cmd!(shell, "cargo publish --dry-run {args...}").run()?;
+    let args: Vec<&str> = args.collect();
+    // A dry run keeps no packages. Those of an earlier run must not pass for those of this one.
+    let packages = target.join("package");
+    shell.remove_path(&packages)?;
+    let publish = [&["publish", "--dry-run"], &*args].concat();
+    let package = [&["package"], &*args].concat();
+    for args in [publish, package] {
+        cmd!(shell, "cargo {args...}").run()?;
+    }
     let sources = target.join("package-sources");
     shell.remove_path(&sources)?;
     shell.create_dir(&sources)?;
@@ -65,7 +73,7 @@ pub(crate) fn package(workspace: &Workspace) -> Outcome {
         String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n\n[patch.crates-io]\n");
     for package in workspace.published() {
         let folder = format!("{}-{}", package.name, package.version);
-        let archive = target.join("package").join(format!("{folder}.crate"));
+        let archive = packages.join(format!("{folder}.crate"));
         // `-m`: all files of a package have one fixed time, and cargo would see no change.
         cmd!(shell, "tar -xzmf {archive} -C {sources}").quiet().run()?;
         manifest += &format!("{} = {{ path = \"{folder}\" }}\n", package.name);
