@@ -1,9 +1,9 @@
 //! Standard error: notes, warnings, errors and the log.
 //!
-//! Most commands write and wait for the reader, as programs do. A command that answers clients, or
-//! that catches signals, detaches itself from the reader: a terminal may be stopped and a pipe full,
-//! and neither must hold up a client or the end of the command. A thread writes then what fits into
-//! a queue.
+//! Most commands write and wait for the reader, as programs do. A command that answers clients or
+//! receives signals detaches itself from the reader: a terminal may be stopped and a pipe full, and
+//! neither must hold up a client or the end of the command. A thread writes then what fits into a
+//! queue.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -16,7 +16,8 @@ use anstream::{AutoStream, ColorChoice};
 use crate::error::Failure;
 use crate::runtime;
 
-/// Bytes that wait for the reader. The lines of a text that does not fit are counted and not written.
+/// Bytes that wait for the reader. A text that does not fit is not written, and its lines are
+/// counted.
 const MAX_WAITING: usize = 1024 * 1024;
 /// Time that the reader has at the end of the command.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -34,7 +35,8 @@ pub(crate) fn detach() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a text, of which each line is complete. A closed standard error fails no command.
+/// Writes a text of complete lines, or a frame of a spinner. A closed standard error fails no
+/// command.
 pub(crate) fn write(text: impl Into<Vec<u8>>, color: ColorChoice) {
     match IS_DETACHED.load(Ordering::Acquire) {
         true => QUEUE.push(text.into(), color),
