@@ -56,7 +56,7 @@ impl Cli {
 fn print(error: clap::Error, color: Color) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     if error.use_stderr() {
-        let text = shorten_values(with_printable_values(error)).render().ansi().to_string();
+        let text = with_shown_values(error).render().ansi().to_string();
         stderr::write(output::parser_message(&text), output::choice(color));
         return code;
     }
@@ -68,33 +68,26 @@ fn print(error: clap::Error, color: Color) -> ExitCode {
     }
 }
 
-/// Escapes what a terminal would obey in the arguments that the error shows. The text as a whole has
-/// colors.
-fn with_printable_values(mut error: clap::Error) -> clap::Error {
-    let shown: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
-    for (kind, value) in shown {
-        let value = match value {
-            ContextValue::String(text) => ContextValue::String(printable(&text)),
+/// Formats the arguments that the error shows: without what a terminal would obey, and those that
+/// can be a secret or long as other errors have them. The text as a whole has colors.
+fn with_shown_values(mut error: clap::Error) -> clap::Error {
+    let given: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in given {
+        let new = match &value {
+            ContextValue::String(text) => ContextValue::String(match kind {
+                ContextKind::InvalidArg
+                | ContextKind::InvalidSubcommand
+                | ContextKind::InvalidValue => shown(&printable(text)),
+                _ => printable(text),
+            }),
             ContextValue::Strings(texts) => {
                 ContextValue::Strings(texts.iter().map(|text| printable(text)).collect())
             }
             _ => continue,
         };
-        error.insert(kind, value);
-    }
-    error
-}
-
-/// Formats the values in an error of the parser as those in other errors: without secrets, and
-/// shortened.
-fn shorten_values(mut error: clap::Error) -> clap::Error {
-    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue]
-    {
-        let Some(ContextValue::String(value)) = error.get(kind) else { continue };
-        let shown = shown(value);
-        if shown != *value {
-            error.insert(kind, ContextValue::String(shown));
-            // It repeats the value: `to pass '..' as a value, use '-- ..'`.
+        if new != value {
+            error.insert(kind, new);
+            // It repeats the value as it was given: `to pass '..' as a value, use '-- ..'`.
             error.remove(ContextKind::Suggested);
         }
     }
@@ -262,7 +255,7 @@ mod tests {
     fn errors_about(value: &str) -> Vec<String> {
         let parse = |(words, arguments): (&str, &[&str])| {
             let result = Cli::try_parse_from(words.split(' ').chain(arguments.iter().copied()));
-            result.err().map(|error| shorten_values(error).render().to_string())
+            result.err().map(|error| with_shown_values(error).render().to_string())
         };
         let unknown = format!("--{value}");
         let mut errors = Vec::new();
@@ -303,7 +296,7 @@ mod tests {
             assert!(error.len() < 2_000, "{error}");
         }
         let error = Cli::try_parse_from(["rolecall", "whoami", "--region", "Frankfurt"]);
-        let error = shorten_values(error.unwrap_err()).render().to_string();
+        let error = with_shown_values(error.unwrap_err()).render().to_string();
         assert!(error.contains("invalid value 'Frankfurt' for '--region <REGION>'"), "{error}");
     }
 

@@ -1,8 +1,6 @@
 //! Short secrets that a person enters at the terminal, or a program on standard input.
 
 #[cfg(unix)]
-mod ending;
-#[cfg(unix)]
 mod terminal;
 
 use std::fs::File;
@@ -17,7 +15,7 @@ const MAX_ANSWER: usize = 256;
 /// not echoed.
 ///
 /// The terminal is as it was before when the future has ended, when it is dropped, and when a
-/// signal ends the process.
+/// signal ends the process. A command that receives signals itself has to drop the future then.
 #[cfg(unix)]
 pub(crate) async fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     terminal::ask(question).await

@@ -130,9 +130,10 @@ async fn serve(
     {
         let events = events.clone();
         runtime::start_thread("reader", move || {
-            wait_for_reader_to_leave();
-            // If the channel is full, the main thread is about to write, which fails.
-            let _ = events.try_send(Event::Stopped);
+            if wait_for_reader_to_leave() {
+                // If the channel is full, the main thread is about to write, which fails.
+                let _ = events.try_send(Event::Stopped);
+            }
         })?;
     }
     loop {
@@ -212,14 +213,17 @@ fn failed(error: SetupError) -> Failure {
     Failure::operation(format!("cannot start the local AWS: {error}{}", reason.unwrap_or_default()))
 }
 
-/// Waits until standard output has no reader, as after `head`. That of a file never ends.
+/// Waits until standard output has no reader, as after `head`. That of a file never ends. Returns
+/// `false` if the system cannot tell.
 #[cfg(unix)]
-fn wait_for_reader_to_leave() {
+fn wait_for_reader_to_leave() -> bool {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::io::Errno;
 
-    // Errors and the end of the other side are reported without a flag that asks for them.
+    const LEFT: PollFlags = PollFlags::ERR.union(PollFlags::HUP);
+    // Both are reported without a flag that asks for them.
     let stdout = io::stdout();
     let mut stdout = [PollFd::new(&stdout, PollFlags::empty())];
     while let Ok(0) | Err(Errno::INTR | Errno::AGAIN) = poll(&mut stdout, None) {}
+    stdout.iter().any(|stdout| stdout.revents().intersects(LEFT))
 }

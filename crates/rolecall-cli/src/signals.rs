@@ -1,14 +1,24 @@
 //! The signals that end a command, and those that this process was started to ignore.
 
 #[cfg(unix)]
+mod ending;
+
+#[cfg(unix)]
+pub(crate) use self::ending::clean_up_before_end;
+#[cfg(unix)]
 pub(crate) use self::unix::{StopSignals, is_ignored, listen, recv};
 
 #[cfg(unix)]
 mod unix {
     use std::fs;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
+    use signal_hook::flag::register_conditional_default;
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
+    use super::ending;
     use crate::error::Failure;
 
     /// The signals that end a command which has to remove something before: SIGINT, SIGTERM, and
@@ -44,11 +54,34 @@ mod unix {
                 () = recv(&mut self.hangup) => {}
             }
         }
+
+        /// Lets the signals end the process again: what had to be removed is gone.
+        pub(crate) fn give_back(self) -> Result<(), Failure> {
+            let hangup = self.hangup.map(|_| SignalKind::hangup());
+            let all = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
+            for kind in all {
+                // A listener that is dropped does not end its handler.
+                let always = Arc::new(AtomicBool::new(true));
+                register_conditional_default(kind.as_raw_value(), always).map_err(cannot_handle)?;
+            }
+            Ok(())
+        }
     }
 
-    /// Receives a signal from now on, in place of what it does by default.
+    /// Receives a signal from now on, in place of what it does by default, and in place of
+    /// [`clean_up_before_end`](super::clean_up_before_end).
     pub(crate) fn listen(kind: SignalKind) -> Result<Signal, Failure> {
-        signal(kind).map_err(|error| Failure::operation(format!("cannot handle signals: {error}")))
+        let listener = register(kind)?;
+        ending::hand_over(kind);
+        Ok(listener)
+    }
+
+    pub(super) fn register(kind: SignalKind) -> Result<Signal, Failure> {
+        signal(kind).map_err(cannot_handle)
+    }
+
+    fn cannot_handle(error: io::Error) -> Failure {
+        Failure::operation(format!("cannot handle signals: {error}"))
     }
 
     /// Waits for a signal, or forever if it is not received.
@@ -97,7 +130,11 @@ pub(crate) use self::other::StopSignals;
 mod other {
     use crate::error::Failure;
 
-    /// Ctrl-C.
+    /// Ctrl-C, from the first wait for it on.
+    ///
+    /// Before that, Ctrl-C ends the process, and so does at any time what else ends one on these
+    /// systems: Ctrl-Break, a console that is closed, and the end of the person's session. The
+    /// command then removes nothing.
     #[derive(Debug)]
     pub(crate) struct StopSignals;
 
@@ -112,6 +149,11 @@ mod other {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
+        }
+
+        /// Does nothing: Ctrl-C stays caught.
+        pub(crate) fn give_back(self) -> Result<(), Failure> {
+            Ok(())
         }
     }
 }

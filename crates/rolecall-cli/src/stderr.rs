@@ -1,8 +1,9 @@
 //! Standard error: notes, warnings, errors and the log.
 //!
-//! Most commands write and wait for the reader, as programs do. A command that answers clients
-//! detaches itself from the reader: a terminal may be stopped and a pipe full, and neither must
-//! hold up a client or the end of the command. A thread writes then what fits into a queue.
+//! Most commands write and wait for the reader, as programs do. A command that answers clients or
+//! receives signals detaches itself from the reader: a terminal may be stopped and a pipe full, and
+//! neither must hold up a client or the end of the command. A thread writes then what fits into a
+//! queue.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -15,10 +16,13 @@ use anstream::{AutoStream, ColorChoice};
 use crate::error::Failure;
 use crate::runtime;
 
-/// Bytes that wait for the reader. A text that does not fit is counted and not written.
+/// Bytes that wait for the reader. A text that does not fit is not written, and its lines are
+/// counted.
 const MAX_WAITING: usize = 1024 * 1024;
 /// Time that the reader has at the end of the command.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// Time that a terminal has which is not stopped.
+const SOON: Duration = Duration::from_millis(100);
 
 /// `true` once the command has detached itself. The queue has a thread then.
 static IS_DETACHED: AtomicBool = AtomicBool::new(false);
@@ -31,7 +35,8 @@ pub(crate) fn detach() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a text, of which each line is complete. A closed standard error fails no command.
+/// Writes a text of complete lines, or a frame of a spinner. A closed standard error fails no
+/// command.
 pub(crate) fn write(text: impl Into<Vec<u8>>, color: ColorChoice) {
     match IS_DETACHED.load(Ordering::Acquire) {
         true => QUEUE.push(text.into(), color),
@@ -39,9 +44,19 @@ pub(crate) fn write(text: impl Into<Vec<u8>>, color: ColorChoice) {
     }
 }
 
+/// Returns `true` if a text would wait for the reader of others.
+pub(crate) fn is_held_up() -> bool {
+    QUEUE.is_busy()
+}
+
 /// Waits until the reader has everything, for two seconds at most.
 pub(crate) fn flush() {
     QUEUE.wait_until_empty(FLUSH_LIMIT);
+}
+
+/// Waits until a terminal has everything, unless it is stopped.
+pub(crate) fn flush_soon() {
+    QUEUE.wait_until_empty(SOON);
 }
 
 fn write_now(text: &[u8], color: ColorChoice) {
@@ -78,8 +93,8 @@ struct State {
     texts: VecDeque<Text>,
     /// Of the texts, and of the one that is being written.
     bytes: usize,
-    /// Texts that did not fit since the last one that did.
-    lost: u64,
+    /// Lines that did not fit since the last text that did.
+    lost: usize,
     is_writing: bool,
 }
 
@@ -87,13 +102,17 @@ struct State {
 struct Text {
     bytes: Vec<u8>,
     color: ColorChoice,
-    /// Texts that did not fit before this one.
-    lost: u64,
+    /// Lines that did not fit before this text.
+    lost: usize,
 }
 
 impl State {
     fn has_more(&self) -> bool {
         !self.texts.is_empty() || self.lost > 0
+    }
+
+    fn is_busy(&self) -> bool {
+        self.is_writing || self.has_more()
     }
 }
 
@@ -110,7 +129,7 @@ impl Queue {
     fn push(&self, bytes: Vec<u8>, color: ColorChoice) {
         let mut state = self.lock();
         if state.bytes + bytes.len() > self.capacity {
-            state.lost += 1;
+            state.lost += bytes.split_inclusive(|byte| *byte == b'\n').count();
         } else {
             state.bytes += bytes.len();
             let lost = std::mem::take(&mut state.lost);
@@ -137,7 +156,7 @@ impl Queue {
     }
 
     /// Waits for a text to write: the first of the queue, or an empty one if nothing is left but
-    /// the number of texts that did not fit.
+    /// the number of lines that did not fit.
     fn next(&self) -> Text {
         let mut state = self.lock();
         state.is_writing = false;
@@ -152,8 +171,12 @@ impl Queue {
         })
     }
 
+    fn is_busy(&self) -> bool {
+        self.lock().is_busy()
+    }
+
     fn wait_until_empty(&self, limit: Duration) {
-        let is_busy = |state: &mut State| state.is_writing || state.has_more();
+        let is_busy = |state: &mut State| state.is_busy();
         // The result says whether the limit was reached: what is left is lost with the process.
         let _ = self.changed.wait_timeout_while(self.lock(), limit, is_busy);
     }
@@ -175,16 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_do_not_fit_are_counted_in_their_place() {
+    fn lines_that_do_not_fit_are_counted_in_their_place() {
         static QUEUE: Queue = Queue::new(8, write_with_permit);
-        const SOON: Duration = Duration::from_millis(20);
         const LIMIT: Duration = Duration::from_secs(60);
         let (permit, permits): (Sender<()>, _) = channel();
         *PERMITS.lock().unwrap() = Some(permits);
         let push = |text: &str| QUEUE.push(text.into(), ColorChoice::Never);
         std::thread::spawn(|| QUEUE.run());
         // The reader does not read: the first text is being written, the second one waits.
-        ["one\n", "two\n", "three\n", "four\n"].into_iter().for_each(push);
+        ["one\n", "two\n", "three\nthree\n", "four\n"].into_iter().for_each(push);
         QUEUE.wait_until_empty(SOON);
         assert_eq!(*WRITTEN.lock().unwrap(), "");
         permit.send(()).unwrap();
@@ -195,7 +217,7 @@ mod tests {
         (0..5).for_each(|_| permit.send(()).unwrap());
         QUEUE.wait_until_empty(LIMIT);
         let expected = "one\ntwo\n\
-             warning: 2 lines are missing: standard error was not read in time\nsix\n\
+             warning: 3 lines are missing: standard error was not read in time\nsix\n\
              warning: 1 line is missing: standard error was not read in time\n";
         assert_eq!(*WRITTEN.lock().unwrap(), expected);
         let state = QUEUE.lock();

@@ -19,9 +19,9 @@ use self::federation::{Federation, FederationUrl, Link};
 use crate::error::Failure;
 use crate::identity::RoleArgs;
 use crate::output::{Output, progress};
-use crate::runtime;
 use crate::signals::StopSignals;
 use crate::time::{duration, timestamp};
+use crate::{runtime, stderr};
 
 /// The time for which AWS accepts a sign-in link.
 const LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -121,11 +121,15 @@ impl Console {
             };
             if self.open {
                 let lifetime = Duration::from_secs(self.page_lifetime);
+                // A terminal that is stopped must not delay the removal of the page.
+                stderr::detach()?;
                 // Before there is a page, which a signal would leave.
                 let mut signals = StopSignals::install()?;
                 let page = page::Page::write(&federation.login_form(&link))?;
                 let work = browser::open(&commands, &page, lifetime, &mut signals);
                 progress::show(output, "opening the browser", work).await?;
+                drop(page);
+                signals.give_back()?;
             }
             self.print(output, &opened, ends, now)
         })

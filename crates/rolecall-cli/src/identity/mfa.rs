@@ -45,13 +45,14 @@ async fn read_stdin() -> Result<Zeroizing<String>, SessionError> {
 }
 
 async fn ask(question: &str) -> Result<Zeroizing<String>, SessionError> {
+    let failed = |message: &str| {
+        unavailable(message).with_hint("pass the code on standard input, with --mfa-code -")
+    };
     if !io::stdin().is_terminal() {
-        let error = unavailable("there is no terminal to ask for the MFA code");
-        return Err(error.with_hint("pass the code on standard input, with --mfa-code -"));
+        return Err(failed("there is no terminal to ask for the MFA code"));
     }
-    prompt::ask(question)
-        .await
-        .map_err(|error| unavailable(&format!("cannot read from the terminal: {error}")))
+    let answer = prompt::ask(question).await;
+    answer.map_err(|error| failed(&format!("cannot read from the terminal: {error}")))
 }
 
 fn unavailable(message: &str) -> SessionError {

@@ -1,13 +1,16 @@
 //! Progress on standard error, for what takes more than a second.
 
 use std::future::Future;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use anstream::ColorChoice;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::output::Output;
+use crate::output::terminal::stderr_width;
+use crate::stderr;
 
 const DELAY: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(120);
@@ -28,6 +31,7 @@ pub(crate) async fn show<T>(
     let mut spinner = Spinner::new(text.into());
     loop {
         if let Ok(result) = tokio::time::timeout(TICK, work.as_mut()).await {
+            spinner.finish();
             return result;
         }
         spinner.tick();
@@ -89,10 +93,19 @@ impl Spinner {
         if screen.questions > 0 || is_removed {
             self.bar = None;
             self.since = Instant::now();
-        } else if self.since.elapsed() >= DELAY {
+        } else if self.since.elapsed() >= DELAY && !stderr::is_held_up() {
             let bar = self.bar.get_or_insert_with(|| new_bar(&self.text));
             bar.tick();
             screen.bar = Some(bar.clone());
+        }
+    }
+
+    /// Removes what is drawn, before other text stands in its line.
+    fn finish(self) {
+        let is_drawn = self.bar.is_some();
+        drop(self);
+        if is_drawn {
+            stderr::flush_soon();
         }
     }
 }
@@ -107,10 +120,79 @@ impl Drop for Spinner {
 }
 
 fn new_bar(text: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let screen = Box::new(StandardError::default());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like(screen));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
     }
     bar.set_message(text.to_owned());
     bar
+}
+
+/// The terminal of standard error. A frame is written as all other texts are: a command that is
+/// detached from the reader does not wait for it.
+#[derive(Debug, Default)]
+struct StandardError {
+    frame: Mutex<String>,
+}
+
+impl StandardError {
+    fn frame(&self) -> MutexGuard<'_, String> {
+        self.frame.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.frame().push_str(text);
+        Ok(())
+    }
+
+    /// Adds a movement of the cursor. A count of zero would be one.
+    fn move_cursor(&self, count: usize, direction: char) -> io::Result<()> {
+        match count {
+            0 => Ok(()),
+            _ => self.add(&format!("\x1b[{count}{direction}")),
+        }
+    }
+}
+
+impl TermLike for StandardError {
+    fn width(&self) -> u16 {
+        stderr_width().and_then(|width| u16::try_from(width).ok()).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, count: usize) -> io::Result<()> {
+        self.move_cursor(count, 'A')
+    }
+
+    fn move_cursor_down(&self, count: usize) -> io::Result<()> {
+        self.move_cursor(count, 'B')
+    }
+
+    fn move_cursor_right(&self, count: usize) -> io::Result<()> {
+        self.move_cursor(count, 'C')
+    }
+
+    fn move_cursor_left(&self, count: usize) -> io::Result<()> {
+        self.move_cursor(count, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.add(text)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let frame = std::mem::take(&mut *self.frame());
+        // It is a terminal, and the sequences move its cursor.
+        stderr::write(frame, ColorChoice::Always);
+        Ok(())
+    }
 }

@@ -9,12 +9,14 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcsetattr,
 };
 use zeroize::Zeroizing;
 
-use super::{MAX_ANSWER, ending};
+use super::MAX_ANSWER;
 use crate::output::progress;
+use crate::signals;
 
 /// How often the terminal is asked for the answer. A person does not notice the delay.
 const POLL: Duration = Duration::from_millis(30);
@@ -22,7 +24,7 @@ const POLL: Duration = Duration::from_millis(30);
 const DISABLED: u8 = if cfg!(any(target_os = "linux", target_os = "android")) { 0 } else { 0xff };
 
 pub(super) async fn ask(question: &str) -> io::Result<Zeroizing<String>> {
-    let prepared = ending::clean_up_before_end(restore_for_good).await;
+    let prepared = signals::clean_up_before_end(restore_for_good).await;
     prepared.map_err(|failure| io::Error::other(failure.to_string()))?;
     ask_at(Path::new("/dev/tty"), question).await
 }
@@ -71,6 +73,9 @@ impl Silence {
         silent.special_codes[SpecialCodeIndex::VSUSP] = DISABLED;
         tcsetattr(terminal, OptionalActions::Now, &silent)?;
         *changed = Some(Changed { terminal: Arc::clone(terminal), before });
+        // It was for the next program. As the answer, it would leave the answer for that program,
+        // which echoes it.
+        drop_input(terminal);
         Ok(Self)
     }
 }
@@ -78,22 +83,36 @@ impl Silence {
 impl Silence {
     /// Ends it with an answer. What the person has entered after it is for the next program.
     fn end(self) {
-        restore(&mut changed(), OptionalActions::Now);
+        restore(&mut changed());
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        restore(&mut changed(), OptionalActions::Flush);
+        abort(&mut changed());
     }
 }
 
-/// Restores the terminal. `Flush` drops what was entered so far: a part of a secret must not be
-/// what the shell reads next, and echoes.
-fn restore(changed: &mut Option<Changed>, action: OptionalActions) {
+/// Restores the terminal without an answer. A part of a secret must not be what the shell reads
+/// next, and echoes.
+fn abort(changed: &mut Option<Changed>) {
+    if let Some(Changed { terminal, .. }) = changed {
+        drop_input(terminal);
+    }
+    restore(changed);
+}
+
+/// Drops what was entered and not read. Unlike the action `Flush` of the settings, it does not wait
+/// for the output, which Ctrl-S may hold up.
+fn drop_input(terminal: &OwnedFd) {
+    // The terminal may be gone.
+    let _ = tcflush(terminal, QueueSelector::IFlush);
+}
+
+fn restore(changed: &mut Option<Changed>) {
     if let Some(Changed { terminal, before }) = changed.take() {
         // The terminal may be gone.
-        let _ = tcsetattr(&terminal, action, &before);
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
         // The line feed of the person was not echoed, or there was none.
         let _ = rustix::io::write(&terminal, b"\n");
     }
@@ -102,7 +121,7 @@ fn restore(changed: &mut Option<Changed>, action: OptionalActions) {
 /// Restores the terminal at the end of the process.
 fn restore_for_good() {
     let mut changed = changed();
-    restore(&mut changed, OptionalActions::Flush);
+    abort(&mut changed);
     // The mutex stays locked: no question must be asked between here and the end.
     std::mem::forget(changed);
 }
@@ -142,6 +161,8 @@ async fn read_line(terminal: &OwnedFd) -> io::Result<Zeroizing<String>> {
             Err(error) => return Err(error.into()),
         }
     };
+    // A key such as Ctrl-Z, which the person does not see.
+    answer.retain(|byte| !byte.is_ascii_control());
     match is_complete {
         true => super::text(answer),
         false => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -158,6 +179,9 @@ mod tests {
     use super::*;
 
     const QUESTION: &str = "Code: ";
+    /// What the person has entered before there was a question. It is neither the answer nor for
+    /// the next program, whose line the answer would become.
+    const BEFORE: &[u8] = b"ls\nl";
 
     /// Asks on a terminal of its own, and lets `person` write to its other side once the question
     /// stands there. Returns the result, unless the question is dropped, and what the next program
@@ -177,16 +201,20 @@ mod tests {
         let before = settings(&next);
         assert!(before.0.contains(LocalModes::ECHO));
 
-        let mut asking = Box::pin(ask_at(Path::new(&name), QUESTION));
         let mut person = File::from(main);
+        person.write_all(BEFORE).unwrap();
+        let mut asking = Box::pin(ask_at(Path::new(&name), QUESTION));
         rustix::io::ioctl_fionbio(&person, true).unwrap();
-        let mut shown = [0; QUESTION.len()];
-        // Another test may be asking.
-        while person.read_exact(&mut shown).is_err() {
+        let mut shown = String::new();
+        // Another test may be asking. What was typed before may be echoed.
+        while !shown.ends_with(QUESTION) {
+            let mut part = [0; 64];
+            if let Ok(read) = person.read(&mut part) {
+                shown.push_str(std::str::from_utf8(&part[..read]).unwrap());
+            }
             let step = tokio::time::timeout(POLL, asking.as_mut()).await;
             assert!(step.is_err(), "{step:?}");
         }
-        assert_eq!(shown, QUESTION.as_bytes());
         assert!(!settings(&next).0.contains(LocalModes::ECHO));
         person.write_all(typed).unwrap();
         let answer = match is_dropped {
@@ -224,6 +252,8 @@ mod tests {
             // Ctrl-D.
             ("\x04", "unexpected end of file", "\n"),
             ("12\x0434\x04\x04", "1234", "\n"),
+            // Ctrl-Z, which stops no process here, and Esc.
+            ("12\x1a34\x1b5\n", "12345", "\n"),
             (&long, &long[..MAX_ANSWER], "\n"),
         ] {
             let asked = asked(typed.as_bytes(), false).await;

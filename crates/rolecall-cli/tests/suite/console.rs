@@ -18,14 +18,14 @@ const TOKEN: &str = "VCQgs5qZZt3Q6fn8Tr5EXAMPLE+mLnwB7/JjUc=";
 const ENCODED_TOKEN: &str = "VCQgs5qZZt3Q6fn8Tr5EXAMPLE%2BmLnwB7%2FJjUc%3D";
 
 /// A local AWS, and a federation endpoint.
-struct Console {
-    setup: Setup,
+pub(crate) struct Console {
+    pub(crate) setup: Setup,
     federation: MockServer,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Console {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let token = ResponseTemplate::new(200).set_body_json(json!({ "SigninToken": TOKEN }));
         Self::with_response(token).await
     }
@@ -217,7 +217,7 @@ async fn no_secret_is_logged() {
 
 /// A browser that records its arguments, and the page with its permissions.
 #[cfg(target_os = "linux")]
-fn browser(folder: &Path, end: &str) -> String {
+pub(crate) fn browser(folder: &Path, end: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let script = folder.join("browser.sh");
     let text = format!(

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod assume;
+#[cfg(target_os = "linux")]
+mod at_terminal;
 mod attack;
 mod clients;
 mod command;
@@ -47,6 +49,8 @@ mod serve;
 mod shells;
 mod short_sessions;
 mod status_page;
+#[cfg(target_os = "linux")]
+mod stopped;
 #[cfg(unix)]
 mod store;
 #[cfg(unix)]

@@ -115,6 +115,7 @@ async fn hostile_characters_are_escaped() {
     let folder = Folder::new()
         .with("policy.json", &policy.to_string())
         .with("account.json", &account.to_string());
+    let option = format!("--{HOSTILE}");
     let colors = Regex::new(r"\x1b\[[0-9;]*m").unwrap();
     for (arguments, code) in [
         (&["policy", "check", "policy.json"][..], 1),
@@ -124,6 +125,8 @@ async fn hostile_characters_are_escaped() {
         (&["scaffold", "--out", HOSTILE], 2),
         (&[HOSTILE], 2),
         (&["assume", HOSTILE], 2),
+        // The parser has a tip for what could be a value.
+        (&["assume", &option], 2),
         (&["whoami", "--base", HOSTILE, "--color", "always"], 2),
     ] {
         let mut run = folder.run(arguments).await;

@@ -1,43 +1,37 @@
 //! The question for the MFA code, at a terminal that belongs to the command alone.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rolecall_testkit::LocalAws;
 use rolecall_tests::SHOP;
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::process::Signal;
 
-use crate::command::{Setup, finish, start_with_mfa};
+use crate::at_terminal::{AtTerminal, LIMIT};
+use crate::command::{Finished, Setup, finish, start_with_mfa};
 use crate::terminal::Terminal;
 
-const ADMIN: &str = "arn:aws:iam::111122223333:role/admin";
-const SERIAL: &str = "arn:aws:iam::111122223333:mfa/ann";
-const QUESTION: &str = "MFA code of arn:aws:iam::111122223333:mfa/ann: ";
-/// Time limit of what the test waits for.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const ADMIN: &str = "arn:aws:iam::111122223333:role/admin";
+pub(crate) const SERIAL: &str = "arn:aws:iam::111122223333:mfa/ann";
+pub(crate) const QUESTION: &str = "MFA code of arn:aws:iam::111122223333:mfa/ann: ";
 
 /// A local AWS whose user has an MFA device.
-struct WithMfa {
+pub(crate) struct WithMfa {
     setup: Setup,
-    aws: LocalAws,
+    pub(crate) aws: LocalAws,
 }
 
 impl WithMfa {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self { setup: Setup::start().await, aws: start_with_mfa().await }
     }
 
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.aws.mfa_code(SHOP, "ann").unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let keys = self.aws.user_credentials(SHOP, "ann").unwrap();
         let mut variables = self.setup.with_endpoint(&[
             ("AWS_ACCESS_KEY_ID", keys.access_key_id()),
@@ -47,93 +41,6 @@ impl WithMfa {
         let mut command = self.setup.command(&variables);
         command.args(arguments);
         command
-    }
-}
-
-/// A command that is the leader of a session whose terminal a person has.
-struct AtTerminal {
-    child: Child,
-    person: File,
-    /// Keeps the settings of the terminal when the command has ended.
-    end: OwnedFd,
-    shown: String,
-}
-
-impl AtTerminal {
-    fn start(command: &Command) -> Self {
-        let Terminal { main, end, name } = Terminal::open((80, 24));
-        for side in [&main, &end] {
-            rustix::io::ioctl_fionbio(side, true).unwrap();
-        }
-        // The leader of a session that opens a terminal gets it.
-        let mut session = Command::new("setsid");
-        session.args(["sh", "-c", r#"exec "$@" <>"$0" >&0 2>&0"#, &name]);
-        session.arg(command.get_program()).args(command.get_args());
-        session
-            .env_clear()
-            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        session.env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "xterm-256color");
-        session.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = session.spawn().unwrap();
-        Self { child, person: File::from(main), end, shown: String::new() }
-    }
-
-    /// Reads what the terminal shows.
-    fn look(&mut self) {
-        let mut bytes = [0; 4096];
-        match self.person.read(&mut bytes) {
-            Ok(read) => self.shown.push_str(std::str::from_utf8(&bytes[..read]).unwrap()),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
-        }
-    }
-
-    async fn wait_for<T>(&mut self, mut found: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let started = Instant::now();
-        loop {
-            self.look();
-            if let Some(found) = found(self) {
-                return found;
-            }
-            assert!(started.elapsed() < LIMIT, "the terminal shows {:?}", self.shown);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    async fn wait_for_question(&mut self) {
-        self.wait_for(|it| it.shown.contains(QUESTION).then_some(())).await;
-    }
-
-    async fn wait_for_end(&mut self) -> ExitStatus {
-        let status = self.wait_for(|it| it.child.try_wait().unwrap()).await;
-        self.look();
-        status
-    }
-
-    fn enter(&mut self, text: &str) {
-        self.person.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Enters a text that is no whole line, and waits until the terminal has it.
-    fn begin_to_enter(&mut self, text: &str) {
-        self.enter(text);
-        // The attempt to read makes Linux process what was entered.
-        let read = rustix::io::read(&self.end, &mut [0]);
-        assert_eq!(read, Err(Errno::AGAIN));
-    }
-
-    fn send(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn echoes(&self) -> bool {
-        tcgetattr(self.end.as_fd()).unwrap().local_modes.contains(LocalModes::ECHO)
-    }
-}
-
-impl Drop for AtTerminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -151,7 +58,7 @@ async fn progress_does_not_erase_question() {
     console.args(["--federation-endpoint", "http://127.0.0.1:1"]);
     let mut all = [assume, exec, console, with("doctor")].map(|it| AtTerminal::start(&it));
     for command in &mut all {
-        command.wait_for_question().await;
+        command.wait_for_text(QUESTION).await;
         assert!(!command.echoes());
     }
     // The spinner of a call that takes as long as this would be drawn.
@@ -188,7 +95,7 @@ async fn aborted_question_restores_terminal() {
     ] {
         let command = mfa.command(&["assume", ADMIN, "--mfa-serial", SERIAL]);
         let mut command = AtTerminal::start(&command);
-        command.wait_for_question().await;
+        command.wait_for_text(QUESTION).await;
         command.begin_to_enter("123");
         match key {
             Some(key) => command.enter(key),
@@ -207,6 +114,28 @@ async fn aborted_question_restores_terminal() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn question_without_answer_has_hint() {
+    const HINT: &str = "pass the code on standard input, with --mfa-code -";
+    let mfa = WithMfa::start().await;
+    let command = mfa.command(&["assume", ADMIN, "--mfa-serial", SERIAL]);
+    let mut command = AtTerminal::start(&command);
+    command.wait_for_text(QUESTION).await;
+    command.enter("\x04");
+    assert_eq!(command.wait_for_end().await.code(), Some(1));
+    assert!(command.shown.contains(HINT), "{}", command.shown);
+
+    // The leader of a session that has no terminal. Standard input is one all the same.
+    let command = mfa.command(&["assume", ADMIN, "--mfa-serial", SERIAL]);
+    let mut session = Command::new("setsid");
+    session.args(["--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
+    session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let terminal = Terminal::open((80, 24));
+    let run = Finished::from(session.stdin(terminal.end).output().unwrap()).failed(1);
+    let error = "cannot read from the terminal: No such device or address (os error 6)";
+    assert!(run.ends_with(&format!(": {error}\nhint: {HINT}\n")), "{run}");
+}
+
 /// A process that ignores SIGHUP, as those of `nohup`, still does.
 #[tokio::test(flavor = "multi_thread")]
 async fn ignored_signal_leaves_question() {
@@ -217,7 +146,7 @@ async fn ignored_signal_leaves_question() {
     ignoring.args(command.get_args());
     ignoring.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut command = AtTerminal::start(&ignoring);
-    command.wait_for_question().await;
+    command.wait_for_text(QUESTION).await;
     command.send(Signal::HUP);
     command.enter(&format!("{}\n", mfa.code()));
     let status = command.wait_for_end().await;

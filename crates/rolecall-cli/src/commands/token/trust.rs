@@ -63,15 +63,15 @@ pub(super) struct TrustResult {
 }
 
 impl TrustArgs {
-    /// Checks the token, if there is a policy to check it with.
-    ///
-    /// What the token says can be shown whether or not the check can run, so that only invalid
-    /// arguments are errors.
     /// Returns the path of the policy.
     pub(super) fn policy(&self) -> Option<&Path> {
         self.trust.as_deref()
     }
 
+    /// Checks the token, if there is a policy to check it with.
+    ///
+    /// What the token says can be shown whether or not the check can run, so that only invalid
+    /// arguments are errors.
     pub(super) fn check(&self, jwt: &Jwt, output: &Output) -> Result<Option<Trust>, Failure> {
         let Some(file) = &self.trust else { return Ok(None) };
         match self.check_with(file, jwt, output) {
