@@ -68,8 +68,8 @@ fn print(error: clap::Error, color: Color) -> ExitCode {
     }
 }
 
-/// Escapes what a terminal would obey in the arguments that the error shows. The text as a whole has
-/// colors.
+/// Escapes what a terminal would obey in the arguments that the error shows. The text as a whole
+/// has colors.
 fn with_printable_values(mut error: clap::Error) -> clap::Error {
     let shown: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in shown {

@@ -18,8 +18,8 @@ pub(crate) fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// Replaces each unprintable character, such as U+202E, with its escape, such as `\u{202e}`. Line breaks
-/// stay.
+/// Replaces each unprintable character, such as U+202E, with its escape, such as `\u{202e}`. Line
+/// breaks stay.
 pub(crate) fn printable(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
     for c in text.chars() {
@@ -31,8 +31,8 @@ pub(crate) fn printable(text: &str) -> String {
     printed
 }
 
-/// Replaces unprintable characters in a JSON text with escapes of JSON, which only its strings need:
-/// `serde_json` escapes those below U+0020 itself. Line breaks stay.
+/// Replaces unprintable characters in a JSON text with escapes of JSON, which only its strings
+/// need: `serde_json` escapes those below U+0020 itself. Line breaks stay.
 pub(super) fn printable_json(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
     for c in text.chars() {
@@ -76,9 +76,9 @@ mod tests {
             assert_eq!(printable(&format!("a{c}b")), format!("a\\u{{{code:x}}}b"));
             assert_eq!(printable_json(&format!("a{c}b")), format!("a\\u{code:04x}b"));
         }
-        for c in "\n ~\u{a0}\u{ad}\u{e9}\u{200a}\u{2010}\u{2027}\u{202f}\u{2065}\u{206a}\u{4e2d}\u{1f600}"
-            .chars()
-        {
+        let others = "\n ~\u{a0}\u{ad}\u{e9}\u{200a}\u{2010}\u{2027}\u{202f}\u{2065}\u{206a}\
+                      \u{4e2d}\u{1f600}";
+        for c in others.chars() {
             let text = c.to_string();
             assert_eq!((printable(&text), printable_json(&text)), (text.clone(), text));
         }
