@@ -197,42 +197,58 @@ enum Identity {
     ProfileInCode,
 }
 
-/// The variables of containers often have all that is needed, and `HOME=/root` with another user.
-#[test]
-fn unreadable_default_path_is_skipped_unless_needed() {
-    use Identity::{Instance, Keys, None, Pod, Profile, ProfileInCode};
-    const CONFIG_PATH: &str = "/home/ann/.aws/config";
-    const CREDENTIALS_PATH: &str = "/home/ann/.aws/credentials";
-    let build = |faults: &[(&str, FileFault)], variables: Variables<'_>, identity: Identity| {
-        let more: Variables<'_> = match identity {
-            Keys => &[KEY, SECRET],
-            Pod => &[ROLE, TOKEN],
-            Instance | ProfileInCode => &[],
-            None => &[METADATA_DISABLED],
-            Profile => &[KEY, SECRET, SHOP_PROFILE],
+const CONFIG_PATH: &str = "/home/ann/.aws/config";
+const CREDENTIALS_PATH: &str = "/home/ann/.aws/credentials";
+/// How the hint about a file that cannot be read begins.
+const PERMISSIONS: &str =
+    "check the file, and the owner and the permissions of the file and its folders";
+/// The description of [`Identity::Keys`].
+const ENVIRONMENT_KEYS: &str = "environment keys (AWS_ACCESS_KEY_ID is set)";
+
+impl Identity {
+    /// Returns the description of the chain with these variables and files, or the error.
+    fn describe(
+        self,
+        variables: Variables<'_>,
+        add_files: impl FnOnce(Environment) -> Environment,
+    ) -> Result<String, String> {
+        let more: Variables<'_> = match self {
+            Self::Keys => &[KEY, SECRET],
+            Self::Pod => &[ROLE, TOKEN],
+            Self::Instance | Self::ProfileInCode => &[],
+            Self::None => &[METADATA_DISABLED],
+            Self::Profile => &[KEY, SECRET, SHOP_PROFILE],
         };
-        let variables = [&[HOME, REGION], variables, more].concat();
-        let environment =
-            faults.iter().fold(Environment::fixed(variables), |env, (path, fault)| {
-                env.with_file_fault(path, fault.clone())
-            });
-        let builder = Chain::builder().environment(environment);
-        let chain = match identity {
-            ProfileInCode => builder.from_profile("shop"),
+        let environment = Environment::fixed([&[HOME, REGION], variables, more].concat());
+        let builder = Chain::builder().environment(add_files(environment));
+        let chain = match self {
+            Self::ProfileInCode => builder.from_profile("shop"),
             _ => builder.from_env(),
         };
         match chain {
             Ok(chain) => Ok(chain.description().to_owned()),
             Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+/// Returns the description of [`Identity::Pod`].
+fn pod_description() -> String {
+    format!("web identity as {CHECKOUT} (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set)")
+}
+
+/// The variables of containers often have all that is needed, and `HOME=/root` with another user.
+#[test]
+fn unreadable_default_path_is_skipped_unless_needed() {
+    use Identity::{Instance, Keys, None, Pod, Profile, ProfileInCode};
+    let build = |faults: &[(&str, FileFault)], variables: Variables<'_>, identity: Identity| {
+        let add_fault = |environment: Environment, (path, fault): &(&str, FileFault)| {
+            environment.with_file_fault(path, fault.clone())
+        };
+        identity.describe(variables, |environment| faults.iter().fold(environment, add_fault))
     };
     let denied = || FileFault::PermissionDenied;
-    let permissions =
-        "check the file, and the owner and the permissions of the file and its folders";
-    let keys = "environment keys (AWS_ACCESS_KEY_ID is set)";
-    let web = format!(
-        "web identity as {CHECKOUT} (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are set)"
-    );
+    let web = pod_description();
     for (faults, unreadable) in [
         (&[(CONFIG_PATH, FileFault::Missing)][..], String::new()),
         (
@@ -246,7 +262,7 @@ fn unreadable_default_path_is_skipped_unless_needed() {
         ),
     ] {
         let of = |identity| build(faults, &[], identity);
-        assert_eq!(of(Keys).as_deref(), Ok(keys), "{faults:?}");
+        assert_eq!(of(Keys).as_deref(), Ok(ENVIRONMENT_KEYS), "{faults:?}");
         assert_eq!(of(Pod).as_deref(), Ok(web.as_str()), "{faults:?}");
         let instance =
             format!("EC2 instance metadata (no other identity is configured{unreadable})");
@@ -262,7 +278,7 @@ fn unreadable_default_path_is_skipped_unless_needed() {
         }
         let message = format!(
             "the configuration file {CONFIG_PATH} cannot be read: permission denied; hint: \
-             {permissions}, or "
+             {PERMISSIONS}, or "
         );
         assert_eq!(of(Profile), Err(format!("{message}unset AWS_PROFILE")));
         assert_eq!(of(ProfileInCode), Err(format!("{message}set AWS_CONFIG_FILE")));
@@ -275,12 +291,12 @@ fn unreadable_default_path_is_skipped_unless_needed() {
             let error = build(&[(path, denied())], &[(variable, path)], identity);
             let message = format!(
                 "the configuration file {path} cannot be read: permission denied; hint: \
-                 {permissions}, or correct {variable}"
+                 {PERMISSIONS}, or correct {variable}"
             );
             assert_eq!(error, Err(message), "{identity:?}");
         }
         let missing = build(&[(path, FileFault::Missing)], &[(variable, path)], Keys);
-        assert_eq!(missing.as_deref(), Ok(keys));
+        assert_eq!(missing.as_deref(), Ok(ENVIRONMENT_KEYS));
     }
     // Another fault is no matter of permissions.
     let fault = FileFault::Unreadable("input/output error".to_owned());
@@ -293,6 +309,46 @@ fn unreadable_default_path_is_skipped_unless_needed() {
     let message =
         format!("no Region is set for the STS endpoint, and {CONFIG_PATH} cannot be read");
     assert!(error.to_string().starts_with(&message), "{error}");
+}
+
+/// The default profile of one file may need the other one, or be changed by it.
+#[test]
+fn unreadable_file_is_needed_by_default_identity() {
+    use Identity::{Instance, Keys, None, Pod};
+    let keys = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n";
+    let role = format!("role_arn = {HUB}\nsource_profile = base\n");
+    for (readable, unreadable, variable) in [
+        (CONFIG_PATH, CREDENTIALS_PATH, "AWS_SHARED_CREDENTIALS_FILE"),
+        (CREDENTIALS_PATH, CONFIG_PATH, "AWS_CONFIG_FILE"),
+    ] {
+        let of = |identity: Identity, settings: &str| {
+            let text = format!("[default]\nregion = eu-west-1\n{settings}");
+            identity.describe(&[], |environment| {
+                environment
+                    .with_file(readable, text)
+                    .with_file_fault(unreadable, FileFault::PermissionDenied)
+            })
+        };
+        for settings in [keys, &role, "credential_process = /bin/false\n"] {
+            assert_eq!(of(Keys, settings).as_deref(), Ok(ENVIRONMENT_KEYS), "{settings}");
+            for identity in [Pod, Instance, None] {
+                let message = format!(
+                    "the configuration file {unreadable} cannot be read: permission denied; hint: \
+                     {PERMISSIONS}, or set {variable}"
+                );
+                assert_eq!(of(identity, settings), Err(message), "{identity:?}, {settings}");
+            }
+        }
+        // The whole profile may be in the file, beside its Region in the other one.
+        let fault = format!(", and {unreadable} cannot be read: permission denied");
+        assert_eq!(of(Keys, "").as_deref(), Ok(ENVIRONMENT_KEYS));
+        assert_eq!(of(Pod, ""), Ok(pod_description()));
+        let instance = format!("EC2 instance metadata (no other identity is configured{fault})");
+        assert_eq!(of(Instance, ""), Ok(instance));
+        let message = format!("the environment configures no identity{fault}; hint: ");
+        let error = of(None, "").unwrap_err();
+        assert!(error.starts_with(&message), "{error}");
+    }
 }
 
 #[test]

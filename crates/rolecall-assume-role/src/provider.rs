@@ -193,7 +193,8 @@ impl AssumeRoleProvider {
             return None;
         }
         let message = format!(
-            "the role requests a session of {requested}, but sessions in a role chain are limited to one hour"
+            "the role requests a session of {requested}, but sessions in a role chain are limited \
+             to one hour"
         );
         let hint = "set the role's duration to one hour or less";
         let error = SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint);
@@ -231,8 +232,8 @@ impl AssumeRoleProvider {
             ASSUME_ROLE => String::new(),
             other => format!(" {other}"),
         };
-        // The likely cause is the first: a role that is assumed with an external id usually requires
-        // one, and its value is an argument that can be misspelled.
+        // The likely cause is the first: a role that is assumed with an external id usually
+        // requires one, and its value is an argument that can be misspelled.
         let trust = match self.role.get_external_id() {
             Some(id) => format!(
                 "check that the sts:ExternalId condition of {role}, if any, is {:?}; \

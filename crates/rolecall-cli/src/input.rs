@@ -27,8 +27,8 @@ impl From<&Path> for Input {
     }
 }
 
-/// Refuses arguments of which more than one is `-`: the first to be read would leave nothing for the
-/// others. Each has the name that the help gives it.
+/// Refuses arguments of which more than one is `-`: the first to be read would leave nothing for
+/// the others. Each has the name that the help gives it.
 pub(crate) fn check_stdin<'a>(
     arguments: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> Result<(), Failure> {

@@ -77,8 +77,9 @@ impl Output {
 
     /// Prints a JSON text.
     ///
-    /// JSON lets unprintable characters such as those from U+007F to U+009F stand in a string. They could
-    /// control a terminal, and what removes colors from the output would remove the first of them.
+    /// JSON lets unprintable characters such as those from U+007F to U+009F stand in a string. They
+    /// could control a terminal, and what removes colors from the output would remove the first of
+    /// them.
     pub(crate) fn json_text(&mut self, text: &str) -> Result<(), Failure> {
         self.line(&printable_json(text))
     }

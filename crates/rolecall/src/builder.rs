@@ -39,9 +39,9 @@ use crate::profile::ProfileLookup;
 /// that have expired are used further, since AWS accepts them while the metadata service has an
 /// outage. Endpoint settings that no variable sets are then read from the profile. This function
 /// reads the shared configuration files and blocks the thread meanwhile: call it when the program
-/// starts, or use a [`LazyProvider`](crate::provider::LazyProvider). A file at its default path that
-/// the process may not read is logged at `WARN` and counts as an empty one, unless `AWS_PROFILE` is
-/// set.
+/// starts, or use a [`LazyProvider`](crate::provider::LazyProvider). A file at its default path
+/// that the process may not read is logged at `WARN` and counts as an empty one, unless
+/// `AWS_PROFILE` is set, or the identity would be that of the profile `default` of the other file.
 ///
 /// [`Chain::description`] returns which identity was selected, and why.
 ///

@@ -71,8 +71,9 @@ impl ConfigFile {
     ///
     /// Containers often run as another user than root with `HOME=/root`, and have their identity in
     /// variables. A path that a variable sets is meant to be read: a chain then returns an error.
-    /// It also does so if a profile is selected by its name, in code or by `AWS_PROFILE`, since the
-    /// profile may be in that file.
+    /// It also does so if `profile_is_named`, in code or by `AWS_PROFILE`, since the profile may be
+    /// in that file. A file that counts as empty for lack of the permission still excludes the
+    /// identity of the profile `default`, of which it may contain a part.
     ///
     /// # Examples
     ///
@@ -83,15 +84,16 @@ impl ConfigFile {
     ///
     /// let env = Environment::fixed([("HOME", "/root"), ("AWS_CONFIG_FILE", "/etc/aws.config")]);
     /// let files = config_files(&env)?;
-    /// assert!(files[0].counts_as_empty(&FileFault::Missing));
-    /// assert!(!files[0].counts_as_empty(&FileFault::PermissionDenied));
-    /// assert!(files[1].counts_as_empty(&FileFault::PermissionDenied));
+    /// assert!(files[0].counts_as_empty(&FileFault::Missing, true));
+    /// assert!(!files[0].counts_as_empty(&FileFault::PermissionDenied, false));
+    /// assert!(files[1].counts_as_empty(&FileFault::PermissionDenied, false));
+    /// assert!(!files[1].counts_as_empty(&FileFault::PermissionDenied, true));
     /// # Ok::<(), rolecall::SessionError>(())
     /// ```
-    pub fn counts_as_empty(&self, fault: &FileFault) -> bool {
+    pub fn counts_as_empty(&self, fault: &FileFault, profile_is_named: bool) -> bool {
         match fault {
             FileFault::Missing | FileFault::NotRegular => true,
-            FileFault::PermissionDenied => !self.is_set,
+            FileFault::PermissionDenied => !self.is_set && !profile_is_named,
             _ => false,
         }
     }

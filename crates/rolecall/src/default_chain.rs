@@ -36,7 +36,7 @@ pub(crate) enum FromProfile {
 }
 
 /// Selects the identity of the profile. Returns `None` if there is no profile, or if it configures
-/// none.
+/// none, and the errors of [`ProfileLookup::with_identity`].
 ///
 /// `session_name` returns the name of a web identity's sessions if the profile sets none.
 pub(crate) fn from_profile(
@@ -45,9 +45,7 @@ pub(crate) fn from_profile(
     session_name: impl Fn() -> Result<SessionName, SessionError>,
     endpoint: impl FnOnce() -> Result<Endpoint, SessionError>,
 ) -> Result<Selected<FromProfile>, SessionError> {
-    let Some(profile) = lookup.profile.as_ref().filter(|profile| profile.has_credentials()) else {
-        return Ok(None);
-    };
+    let Some(profile) = lookup.with_identity()? else { return Ok(None) };
     let name = &profile.name;
     let reason = match profile.selected_by {
         SelectedBy::Code => format!("the profile {name:?}, set in code"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -66,15 +66,15 @@ pub(crate) struct ProfileLookup {
     pub(crate) unreadable: UnreadableFiles,
 }
 
-/// The default paths that were not read, because the process lacks the permission.
+/// The files at default paths that were not read, because the process lacks the permission.
 ///
 /// `Display` adds them to the text of an error, after which they are a likely cause of it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnreadableFiles(Vec<PathBuf>);
+pub(crate) struct UnreadableFiles(Vec<ConfigFile>);
 
 impl fmt::Display for UnreadableFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let paths: Vec<_> = self.0.iter().map(|path| path.display().to_string()).collect();
+        let paths: Vec<_> = self.0.iter().map(|file| file.path.display().to_string()).collect();
         match paths.is_empty() {
             true => Ok(()),
             false => {
@@ -134,6 +134,23 @@ impl ProfileLookup {
         };
         Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(hint))
     }
+
+    /// Returns the selected profile if it configures an identity.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::InvalidConfig`] if one of the files could not be read. It may contain
+    /// the profile's `source_profile`, or settings that precede those of the other file: without
+    /// it, the identity would be incomplete, or another one.
+    pub(crate) fn with_identity(&self) -> Result<Option<&Profile>, SessionError> {
+        let profile = self.profile.as_ref().filter(|profile| profile.has_credentials());
+        match (profile, self.unreadable.0.first()) {
+            (Some(profile), Some(file)) => {
+                Err(unreadable_file(file, &FileFault::PermissionDenied, profile.selected_by))
+            }
+            (profile, _) => Ok(profile),
+        }
+    }
 }
 
 impl Profile {
@@ -144,7 +161,7 @@ impl Profile {
     }
 
     /// Returns `true` if the profile configures an identity.
-    pub(crate) fn has_credentials(&self) -> bool {
+    fn has_credentials(&self) -> bool {
         CREDENTIAL_KEYS.iter().any(|key| self.get(key).is_some())
     }
 
@@ -196,7 +213,6 @@ fn read_text(
     selected_by: SelectedBy,
     unreadable: &mut UnreadableFiles,
 ) -> Result<String, SessionError> {
-    let path = file.path.display();
     let fault = match file.read(environment) {
         Ok(bytes) => {
             return String::from_utf8(bytes)
@@ -204,30 +220,32 @@ fn read_text(
         }
         Err(error) => error.fault,
     };
-    let is_denied = fault == FileFault::PermissionDenied;
     // A profile that is selected by its name may be in this file. Without the file, its settings
     // would be missing, or the error would say that it does not exist.
-    let is_needed = is_denied && selected_by != SelectedBy::Default;
-    if file.counts_as_empty(&fault) && !is_needed {
-        if is_denied {
-            tracing::warn!(
-                %path,
-                %fault,
-                "cannot read a shared configuration file; continuing without it"
-            );
-            unreadable.0.push(file.path.clone());
-        }
-        return Ok(String::new());
+    if !file.counts_as_empty(&fault, selected_by != SelectedBy::Default) {
+        return Err(unreadable_file(file, &fault, selected_by));
     }
+    if fault == FileFault::PermissionDenied {
+        tracing::warn!(
+            path = %file.path.display(),
+            %fault,
+            "cannot read a shared configuration file; continuing without it"
+        );
+        unreadable.0.push(file.clone());
+    }
+    Ok(String::new())
+}
+
+fn unreadable_file(file: &ConfigFile, fault: &FileFault, selected_by: SelectedBy) -> SessionError {
     let ways_out = match (file.is_set, selected_by) {
         (true, _) => format!(", or correct {}", file.variable),
         (false, SelectedBy::Variable) => format!(", or unset {PROFILE}"),
         (false, _) => format!(", or set {}", file.variable),
     };
-    let message = format!("the configuration file {path} cannot be read: {fault}");
-    Err(SessionError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
+    let message = format!("the configuration file {} cannot be read: {fault}", file.path.display());
+    SessionError::new(ErrorKind::InvalidConfig, message).with_hint(format!(
         "check the file, and the owner and the permissions of the file and its folders{ways_out}"
-    )))
+    ))
 }
 
 fn invalid_file(path: &Path, fault: &str) -> SessionError {

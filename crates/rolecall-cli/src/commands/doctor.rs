@@ -40,7 +40,7 @@ impl Doctor {
         output.go_on_without_reader();
         let environment = Environment::process();
         let mut report = Report::new(output);
-        settings::check(&mut report, &environment)?;
+        settings::check(&mut report, &environment, &self.roles.base.base)?;
         let base = match self.roles.base_chain() {
             Ok((chain, first)) => {
                 report.ok("identity", chain.description())?;

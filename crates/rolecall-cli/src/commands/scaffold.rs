@@ -45,8 +45,8 @@ pub(crate) struct Scaffold {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
-    /// Name of the project, after which its roles are named; the project's role may read the secrets
-    /// and push to the repositories below NAME/ and below common/
+    /// Name of the project, after which its roles are named; the project's role may read the
+    /// secrets and push to the repositories below NAME/ and below common/
     #[arg(long, value_name = "NAME")]
     project: String,
     /// Account of the roles

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 pub(crate) use rolecall::params::is_unprintable;
 
-/// Replaces each unprintable character, such as U+202E, with its escape, such as `\u{202e}`. Line breaks
-/// stay.
+/// Replaces each unprintable character, such as U+202E, with its escape, such as `\u{202e}`. Line
+/// breaks stay.
 pub(crate) fn printable(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
     for c in text.chars() {
@@ -18,8 +18,8 @@ pub(crate) fn printable(text: &str) -> String {
     printed
 }
 
-/// Replaces unprintable characters in a JSON text with escapes of JSON, which only its strings need:
-/// `serde_json` escapes those below U+0020 itself. Line breaks stay.
+/// Replaces unprintable characters in a JSON text with escapes of JSON, which only its strings
+/// need: `serde_json` escapes those below U+0020 itself. Line breaks stay.
 pub(super) fn printable_json(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
     for c in text.chars() {

@@ -17,8 +17,8 @@ pub(super) fn column(text: &str, width: usize) -> Vec<String> {
     break_lines(text, 0, 0, width)
 }
 
-/// Breaks the lines of a text of the parser, which may have colors, that are wider than `width`. The
-/// usage is a command and stays whole.
+/// Breaks the lines of a text of the parser, which may have colors, that are wider than `width`.
+/// The usage is a command and stays whole.
 pub(super) fn parser_text(text: &str, width: usize) -> String {
     let mut lines = Vec::new();
     let mut is_usage = false;
@@ -111,9 +111,11 @@ mod tests {
 
     #[test]
     fn text_of_the_parser_keeps_colors_and_usage() {
-        let text = "\u{1b}[31merror:\u{1b}[0m value \u{1b}[33mx\u{1b}[0m is bad\n\n  tip: one two\n\n\
+        let text = "\u{1b}[31merror:\u{1b}[0m value \u{1b}[33mx\u{1b}[0m is bad\n\n\
+                    \x20 tip: one two\n\n\
                     Usage: a b c d e f\n       g h i j k l\n\nFor more, see m\n";
-        let expected = "\u{1b}[31merror:\u{1b}[0m value\n  \u{1b}[33mx\u{1b}[0m is bad\n\n  tip: one\n    two\n\n\
+        let expected = "\u{1b}[31merror:\u{1b}[0m value\n  \u{1b}[33mx\u{1b}[0m is bad\n\n\
+                        \x20 tip: one\n    two\n\n\
                         Usage: a b c d e f\n       g h i j k l\n\nFor more,\n  see m\n";
         assert_eq!(parser_text(text, 12), expected);
         assert_eq!(parser_text(text, 80), text);

@@ -32,7 +32,7 @@ impl Checks {
     }
 
     #[track_caller]
-    fn find(&self, name: &str) -> &Value {
+    pub(crate) fn find(&self, name: &str) -> &Value {
         let found = self.0.iter().find(|check| check["check"] == name);
         found.unwrap_or_else(|| panic!("no check {name} in {self:#?}"))
     }

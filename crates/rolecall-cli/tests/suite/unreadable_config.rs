@@ -4,6 +4,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rolecall_tests::HUB;
+
 use crate::command::{Finished, Setup, finish};
 use crate::doctor::Checks;
 
@@ -77,6 +79,36 @@ async fn unreadable_config_fails_only_if_it_is_needed() {
     }
 }
 
+/// The profile that the default one is based on is in a file of another user.
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_credentials_of_source_profile_are_named() {
+    let setup = Setup::start().await;
+    let role = format!("role_arn = {HUB}\nsource_profile = base\n");
+    let file = setup.write(".aws/credentials", "[base]\n");
+    set_mode(Path::new(&file), 0);
+    for (settings, is_needed) in [(role.as_str(), true), ("region = eu-west-1\n", false)] {
+        setup.write(".aws/config", &format!("[default]\n{settings}"));
+        let without_identity = setup.with_endpoint(&[("AWS_EC2_METADATA_DISABLED", "true")]);
+        let mut command = setup.command_of_other_user(&without_identity);
+        command.arg("whoami");
+        let error = finish(command, "").await.failed(1);
+        let expected = match is_needed {
+            true => format!(
+                "error: the configuration file {file} cannot be read: permission denied\n\
+                 hint: check the file, and the owner and the permissions"
+            ),
+            false => format!(
+                "error: the environment configures no identity, and {file} cannot be read: \
+                 permission denied\nhint: set AWS_ROLE_ARN"
+            ),
+        };
+        assert!(error.starts_with(&expected), "{error}");
+        let mut command = setup.command_of_other_user(&setup.user());
+        command.arg("whoami");
+        assert!(finish(command, "").await.ok().contains("user/ann"), "{settings}");
+    }
+}
+
 async fn whoami(setup: &Setup, file: &Path, is_named: bool, identity: Identity) -> Finished {
     let mut variables = match identity {
         Identity::Keys => setup.user(),
@@ -110,23 +142,34 @@ async fn skipped_config_file_is_logged_once() {
 
 /// Containers often run as another user than root with the home folder of root.
 #[tokio::test(flavor = "multi_thread")]
-async fn unreadable_config_file_is_a_warning() {
+async fn unreadable_config_file_is_an_error_if_needed() {
     let setup = Setup::start().await;
     let file = setup.write(".aws/config", "[default]\nregion = eu-central-1\n");
     set_mode(Path::new(&file), 0);
-    let mut variables = setup.user();
-    for (is_named, code, status) in [(false, 0, "warning"), (true, 1, "error")] {
-        if is_named {
-            variables.push(("AWS_CONFIG_FILE".to_owned(), file.clone()));
-        }
+    let hint = "check the owner and the permissions of the file and its folders";
+    let optional = format!("{hint}; it is needed only if the identity is a profile's");
+    for (variable, arguments) in [
+        // Nothing names the file or a profile.
+        (None, &[][..]),
+        (Some(("AWS_CONFIG_FILE", file.as_str())), &[]),
+        (Some(("AWS_PROFILE", "default")), &[]),
+        (None, &["--base", "profile:default"]),
+    ] {
+        let is_needed = variable.is_some() || !arguments.is_empty();
+        let mut variables = setup.user();
+        variables.extend(variable.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let mut command = setup.command_of_other_user(&variables);
-        command.args(["doctor", "--output", "json"]);
-        let checks = Checks::of(&finish(command, "").await, code);
-        let message = format!("cannot read {file}");
-        checks.assert("config file", status, &message, "check the owner and the permissions");
+        command.args(["doctor", "--output", "json"]).args(arguments);
+        let checks = Checks::of(&finish(command, "").await, i32::from(is_needed));
+        let (status, hint) = if is_needed { ("error", hint) } else { ("warning", &*optional) };
+        checks.assert("config file", status, &format!("cannot read {file}"), hint);
         checks.assert("config file", status, ": permission denied", "");
-        let identity = if is_named { "cannot be read: permission denied" } else { "environment" };
-        checks.assert("identity", if is_named { "error" } else { "ok" }, identity, "");
+        let hint = &checks.find("config file")["hint"];
+        assert_eq!(hint.as_str().unwrap().contains("needed only"), !is_needed, "{hint}");
+        match is_needed {
+            true => checks.assert("identity", "error", "cannot be read: permission denied", ""),
+            false => checks.assert("identity", "ok", "environment", ""),
+        }
     }
     // Nothing exists below a home that is no folder.
     let mut variables = setup.user();

@@ -8,6 +8,7 @@ use rolecall::provider::FileFault;
 
 use super::report::Report;
 use crate::error::Failure;
+use crate::identity::Base;
 use crate::identity_variables::IDENTITY;
 
 /// Variables that select the source of identities, the endpoint, the proxy or the certificates.
@@ -37,7 +38,11 @@ const VARIABLES: [&str; 23] = [
     "no_proxy",
 ];
 
-pub(super) fn check(report: &mut Report<'_>, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn check(
+    report: &mut Report<'_>,
+    environment: &Environment,
+    base: &Base,
+) -> Result<(), Failure> {
     let mut set = Vec::new();
     for name in IDENTITY.into_iter().chain(VARIABLES) {
         match environment.var(name) {
@@ -59,8 +64,10 @@ pub(super) fn check(report: &mut Report<'_>, environment: &Environment) -> Resul
         // The variable has its line already.
         Err(_) => return Ok(()),
     };
+    let profile_is_named =
+        matches!(base, Base::Profile(_)) || matches!(environment.var("AWS_PROFILE"), Ok(Some(_)));
     for file in files {
-        check_file(report, environment, &file)?;
+        check_file(report, environment, &file, profile_is_named)?;
     }
     Ok(())
 }
@@ -69,6 +76,7 @@ fn check_file(
     report: &mut Report<'_>,
     environment: &Environment,
     file: &ConfigFile,
+    profile_is_named: bool,
 ) -> Result<(), Failure> {
     let is_config = file.variable == "AWS_CONFIG_FILE";
     let check = if is_config { "config file" } else { "credentials file" };
@@ -91,9 +99,9 @@ fn check_file(
         Err(fault) => {
             let message = format!("cannot read {shown}: {fault}");
             let hint = "check the owner and the permissions of the file and its folders";
-            match file.counts_as_empty(&fault) {
+            match file.counts_as_empty(&fault, profile_is_named) {
                 true => {
-                    let hint = format!("{hint}; no profile is read from it");
+                    let hint = format!("{hint}; it is needed only if the identity is a profile's");
                     report.warning(check, message, hint)
                 }
                 false => report.error(check, message, Some(hint.to_owned())),
