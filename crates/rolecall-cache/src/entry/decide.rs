@@ -269,9 +269,11 @@ impl<S: Cacheable, E: Clone> Machine<S, E> {
             }
             Phase::Advisory | Phase::Mandatory | Phase::Invalidated => self.expires_at(),
         };
-        match now.at >= start {
-            true => Wakeup::Refresh,
-            false => Wakeup::At(start),
+        match phase {
+            _ if now.at >= start => Wakeup::Refresh,
+            Phase::Empty => Wakeup::At(start),
+            // Another gate decides once the session has expired, and may have opened before.
+            _ => Wakeup::At(start.min(self.expires_at())),
         }
     }
 

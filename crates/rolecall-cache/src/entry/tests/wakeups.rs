@@ -89,6 +89,20 @@ fn quiet_period_after_invalidation_lasts_for_spacing() {
     assert_eq!(entry.next_wakeup(now(60), true, false), Wakeup::Refresh);
 }
 
+/// A rejected session may expire before the spacing of its replacements ends, which concerns no
+/// entry without a session.
+#[test]
+fn timer_wakes_at_expiration_within_spacing() {
+    let end = EXPIRES_AT;
+    let rejected = invalidated(holding(), end - 5);
+    let entry = failing_with(rejected, FOREGROUND, Failure::Refused, end - 5);
+    for always in [false, true] {
+        assert_eq!(entry.next_wakeup(now(end - 5), true, always), until(end), "{always}");
+    }
+    assert_eq!(entry.next_wakeup(now(end), true, true), Wakeup::Refresh);
+    assert_eq!(entry.next_wakeup(now(end), true, false), NEVER);
+}
+
 #[test]
 fn queue_place_ends_with_fetch() {
     let mut entry = queued(holding());
