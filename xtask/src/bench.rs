@@ -7,6 +7,7 @@ mod policy;
 mod store;
 
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -90,6 +91,43 @@ fn measure_command(workspace: &Workspace) -> Outcome<String> {
     Ok([first_byte, store::measure(workspace, &rolecall)?].join("\n"))
 }
 
+/// The times of two programs that ran in turn, in milliseconds, and their ratios.
+struct Pairs {
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+    ratios: Vec<f64>,
+}
+
+impl Pairs {
+    fn measure(
+        pairs: usize,
+        ours: impl Fn() -> Outcome<Duration>,
+        theirs: impl Fn() -> Outcome<Duration>,
+    ) -> Outcome<Self> {
+        let mut measured = Self { ours: Vec::new(), theirs: Vec::new(), ratios: Vec::new() };
+        for pair in 0..=pairs {
+            // The order alternates: whichever runs second finds the CPU caches warmer.
+            let (ours, theirs) = match pair % 2 {
+                0 => {
+                    let ours = ours()?;
+                    (ours, theirs()?)
+                }
+                _ => {
+                    let theirs = theirs()?;
+                    (ours()?, theirs)
+                }
+            };
+            // The first pair reads the programs from disk and is not counted.
+            if pair > 0 {
+                measured.ours.push(ours.as_secs_f64() * 1e3);
+                measured.theirs.push(theirs.as_secs_f64() * 1e3);
+                measured.ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
+            }
+        }
+        Ok(measured)
+    }
+}
+
 /// Returns the row of a program whose times are milliseconds: median, quartiles and number.
 fn write_times(table: &str, program: &str, times: Vec<f64>) -> String {
     let count = times.len().to_string();
@@ -114,7 +152,21 @@ fn write_figure(name: &str, value: f64, most: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn pairs_begin_after_the_first() {
+        let (ours, theirs) = (Cell::new(0), Cell::new(0));
+        let next = |count: &Cell<u64>, unit| {
+            count.set(count.get() + 1);
+            Ok(Duration::from_millis(count.get() * unit))
+        };
+        let pairs = Pairs::measure(2, || next(&ours, 1), || next(&theirs, 2)).unwrap();
+        assert_eq!((pairs.ours, pairs.theirs), (vec![2.0, 3.0], vec![4.0, 6.0]));
+        assert_eq!(pairs.ratios, [0.5, 0.5]);
+    }
 
     #[test]
     fn row_of_times_has_quartiles_of_the_list() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use xshell::cmd;
 
-use super::{quartiles, write_figure, write_times};
+use super::{Pairs, quartiles, write_figure, write_times};
 use crate::python;
 use crate::workspace::{Outcome, Workspace};
 
@@ -44,33 +44,14 @@ pub(super) fn measure(workspace: &Workspace, rolecall: &Path) -> Outcome<String>
     let setup = Setup { sts: Sts::start()?, home };
     let whoami = || setup.time(rolecall, &["whoami"]);
     let get_caller_identity = || setup.time(&aws, &["sts", "get-caller-identity"]);
-    let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..=PAIRS {
-        // The order alternates: whichever runs second finds the CPU caches warmer.
-        let (rolecall, aws) = match pair % 2 {
-            0 => {
-                let rolecall = whoami()?;
-                (rolecall, get_caller_identity()?)
-            }
-            _ => {
-                let aws = get_caller_identity()?;
-                (whoami()?, aws)
-            }
-        };
-        // The first pair reads the programs from disk and is not counted.
-        if pair > 0 {
-            ours.push(rolecall.as_secs_f64() * 1e3);
-            theirs.push(aws.as_secs_f64() * 1e3);
-            ratios.push(rolecall.as_secs_f64() / aws.as_secs_f64());
-        }
-    }
+    let pairs = Pairs::measure(PAIRS, whoami, get_caller_identity)?;
     let heads = ["program", "ms from its start (median)", "quartiles", "pairs"];
-    let [_, median, _] = quartiles(ratios);
+    let [_, median, _] = quartiles(pairs.ratios);
     Ok([
         write_figure("whoami_first_byte_ratio_to_aws_cli", median, MOST),
         json!({"table": TABLE, "heads": heads}).to_string(),
-        write_times(TABLE, "`rolecall whoami`", ours),
-        write_times(TABLE, &format!("`aws sts get-caller-identity`, {version}"), theirs),
+        write_times(TABLE, "`rolecall whoami`", pairs.ours),
+        write_times(TABLE, &format!("`aws sts get-caller-identity`, {version}"), pairs.theirs),
     ]
     .join("\n"))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{quartiles, write_figure, write_times};
+use super::{Pairs, quartiles, write_figure, write_times};
 use crate::workspace::{Outcome, Workspace};
 
 /// Pairs of runs, each of which gives one ratio.
@@ -32,35 +32,15 @@ pub(super) fn measure(workspace: &Workspace, rolecall: &Path) -> Outcome<String>
     programs.time(&["credential-process", ROLE])?;
     // Nothing answers from now on: the session is in the store.
     drop(sandbox);
-    let (mut stored, mut versions, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..=PAIRS {
-        let session = || programs.time(&["credential-process", ROLE]);
-        let version = || programs.time(&["--version"]);
-        // The order alternates: whichever runs second finds the CPU caches warmer.
-        let (session, version) = match pair % 2 {
-            0 => {
-                let session = session()?;
-                (session, version()?)
-            }
-            _ => {
-                let version = version()?;
-                (session()?, version)
-            }
-        };
-        // The first pair is not counted.
-        if pair > 0 {
-            stored.push(session.as_secs_f64() * 1e3);
-            versions.push(version.as_secs_f64() * 1e3);
-            ratios.push(session.as_secs_f64() / version.as_secs_f64());
-        }
-    }
+    let session = || programs.time(&["credential-process", ROLE]);
+    let pairs = Pairs::measure(PAIRS, session, || programs.time(&["--version"]))?;
     let heads = ["program", "ms from its start to its end (median)", "quartiles", "pairs"];
-    let [_, median, _] = quartiles(ratios);
+    let [_, median, _] = quartiles(pairs.ratios);
     Ok([
         write_figure("stored_session_ratio_to_version", median, MOST),
         json!({"table": TABLE, "heads": heads}).to_string(),
-        write_times(TABLE, "`rolecall credential-process`", stored),
-        write_times(TABLE, "`rolecall --version`", versions),
+        write_times(TABLE, "`rolecall credential-process`", pairs.ours),
+        write_times(TABLE, "`rolecall --version`", pairs.theirs),
     ]
     .join("\n"))
 }
