@@ -330,8 +330,8 @@ fn usual_values_are_no_secrets() {
         "75be5d1b43340254ca3fe0ac45c23c4e61a12345",
         "AKIAIOSFODNN7EXAMPLE",
         "eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE/",
-        "/home/runner/work/InfrastructureRepo/InfrastructureRepo/policies/DeployPolicy2.json",
-        "/Users/ann/Projects/Infra2/policies/deploy/of/the/last/Version/of/it",
+        "InfrastructureRepo/AccountBaseline/InfrastructureRepo/policies/DeployPolicy2.json",
+        "Projects/Infra2/policies/deploy/of/the/last/Version/of/it",
         &"Ab1".repeat(21),
         "eyJ",
     ] {
@@ -358,10 +358,9 @@ fn random_keys_are_hidden() {
 
 #[test]
 fn errors_show_no_secret_part_of_a_value() {
-    const KEY: &str = SECRET_KEY;
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
     let part = "c2lnbmF0dXJl";
-    for value in [KEY, JWT, &format!("{JWT} "), &"x ".repeat(50_000)] {
+    for value in [SECRET_KEY, JWT, &format!("{JWT} "), &"x ".repeat(50_000)] {
         let tags = || SessionTags::new().tag("a", "1").unwrap();
         let errors = [
             RoleArn::parse(value).err(),
@@ -386,7 +385,7 @@ fn errors_show_no_secret_part_of_a_value() {
         ];
         for (place, error) in errors.into_iter().enumerate() {
             let error = error.unwrap_or_else(|| panic!("{place}: {value}")).to_string();
-            assert!(!error.contains(KEY) && !error.contains(part), "{place}: {error}");
+            assert!(!error.contains(SECRET_KEY) && !error.contains(part), "{place}: {error}");
             assert!(error.len() < 600, "{place}: {error}");
         }
     }
