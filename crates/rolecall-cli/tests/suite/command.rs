@@ -91,9 +91,8 @@ impl Setup {
             copying.arg("--").arg(command.get_program()).arg(&copy);
             assert!(copying.status().unwrap().success());
         }
-        let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-        let mut other = Command::new(&copy);
-        other.env_clear().envs(environment).uid(NOBODY).gid(NOBODY);
+        let mut other = with_environment_of(&command, Command::new(&copy));
+        other.uid(NOBODY).gid(NOBODY);
         other
     }
 
@@ -104,6 +103,26 @@ impl Setup {
         finish(command, "").await
     }
 }
+
+/// Lets a program have the environment of a command, and no other.
+fn with_environment_of(command: &Command, mut program: Command) -> Command {
+    let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    program.env_clear().envs(environment);
+    program
+}
+
+/// Returns a command that runs these lines of a shell, and then the command in its place.
+#[cfg(unix)]
+pub(crate) fn after(lines: &str, command: &Command) -> Command {
+    let mut shell = with_environment_of(command, Command::new("/bin/sh"));
+    shell.args(["-c", &format!("{lines}\nexec \"$@\""), "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// The lines of a shell that let its programs ignore SIGHUP, as `nohup` does.
+#[cfg(unix)]
+pub(crate) const IGNORE_HUP: &str = "trap '' HUP";
 
 /// Runs a command that needs neither an environment nor a server.
 pub(crate) async fn run_alone(arguments: &[&str]) -> Finished {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::command::{Finished, Setup};
+use crate::command::{Finished, IGNORE_HUP, Setup, after};
 #[cfg(target_os = "linux")]
 use crate::endpoint::{signal, wait_for_end, wait_until};
 
@@ -296,19 +296,16 @@ async fn signal_removes_the_page() {
     let mut variables = console.setup.user();
     variables.push(("BROWSER".to_owned(), browser(folder, "")));
     variables.push(("TMPDIR".to_owned(), pages.to_str().unwrap().to_owned()));
-    for (name, ignored, code) in [
+    for (name, before, code) in [
         ("INT", "", 1),
         ("TERM", "", 1),
         ("HUP", "", 1),
-        // As `nohup` does. The page stays for its lifetime.
-        ("HUP", "trap '' HUP; ", 0),
+        // The page stays for its lifetime.
+        ("HUP", IGNORE_HUP, 0),
     ] {
         let lifetime = if code == 0 { "3" } else { "300" };
         let _ = std::fs::remove_file(folder.join("page"));
-        let rolecall = console.setup.command(&variables);
-        let mut command = rolecall_tests::clean(std::process::Command::new("sh"));
-        command.envs(rolecall.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.args(["-c", &format!("{ignored}exec \"$@\""), "sh"]).arg(rolecall.get_program());
+        let mut command = after(before, &console.setup.command(&variables));
         command.args(["console", "--federation-endpoint", &console.url, HUB, "--open"]);
         command.args(["--page-lifetime", lifetime]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

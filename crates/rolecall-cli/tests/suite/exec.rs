@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use rolecall_tests::python::is_left_out;
 use rolecall_tests::{CLOSED, HUB, ORDERS};
 
-use crate::command::{Setup, finish};
+use crate::command::{IGNORE_HUP, Setup, after, finish};
 use crate::endpoint::signal;
 
 /// Variables of other identities, which the program must not see.
@@ -218,12 +218,7 @@ async fn files_are_removed_after_signals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ignored_signal_stays_ignored() {
     let setup = Setup::start().await;
-    let rolecall = setup.command(&setup.user());
-    let mut command = Command::new("sh");
-    command.env_clear();
-    command.envs(rolecall.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    // As `nohup` does.
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(rolecall.get_program());
+    let mut command = after(IGNORE_HUP, &setup.command(&setup.user()));
     let program = "kill -HUP $PPID; kill -HUP $$; echo alive";
     command.args(["exec", "--refresh", HUB, "--", "sh", "-c", program]);
     assert_eq!(finish(command, "").await.ok(), "alive\n");

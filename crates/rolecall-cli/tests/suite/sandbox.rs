@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command::{Finished, finish, run_alone};
+use crate::command::{Finished, IGNORE_HUP, after, finish, run_alone};
 use crate::endpoint::{signal, wait_for_end, wait_until};
 
 const ORDERS: &str = "arn:aws:iam::444455556666:role/orders";
@@ -236,12 +236,11 @@ async fn files_and_pipes_that_are_read_keep_the_sandbox() {
     sandbox.stop(rustix::process::Signal::TERM);
 }
 
-/// As `nohup` does.
 #[tokio::test]
 async fn ignored_hangup_keeps_the_sandbox() {
-    for (script, is_kept) in [("exec \"$@\"", false), ("trap '' HUP; exec \"$@\"", true)] {
-        let mut command = rolecall_tests::clean(Command::new("sh"));
-        command.args(["-c", script, "sh"]).arg(env!("CARGO_BIN_EXE_rolecall"));
+    let rolecall = rolecall_tests::clean(Command::new(env!("CARGO_BIN_EXE_rolecall")));
+    for (lines, is_kept) in [("", false), (IGNORE_HUP, true)] {
+        let command = after(lines, &rolecall);
         let mut sandbox = Running::start_by(command, &[], Stdio::piped());
         let environment = sandbox.environment("AWS_WEB_IDENTITY_TOKEN_FILE=");
         if is_kept {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::command::Setup;
+use crate::command::{Setup, after};
 use crate::endpoint::{signal, wait_until};
 
 /// The folders that programs of a user write to, by the variables that name them.
@@ -80,11 +80,8 @@ impl Place {
         variables: &[(String, String)],
         arguments: &[&str],
     ) -> Command {
-        let rolecall = setup.command(variables);
-        let mut command = rolecall_tests::clean(Command::new("/bin/sh"));
-        command.envs(rolecall.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut command = after("umask 000", &setup.command(variables));
         command.envs(FOLDERS.map(|(name, folder)| (name, self.watched.join(folder))));
-        command.args(["-c", "umask 000; exec \"$@\"", "sh"]).arg(rolecall.get_program());
         command.args(arguments).current_dir(&self.inputs);
         command
     }

@@ -1,24 +1,18 @@
 //! `rolecall serve --config`: the roles of its file, and a file that is read again.
 
 use std::fs;
-use std::process::Command;
 
 use rolecall_tests::{CHECKOUT, CLOSED, HUB, ORDERS, SHOP};
 use serde_json::{Value, json};
 
 use super::{make_pipe, roles, serve};
-use crate::command::Setup;
+use crate::command::{IGNORE_HUP, Setup, after};
 use crate::endpoint::{Served, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ignored_hangup_does_not_stop() {
     let setup = Setup::start().await;
-    let rolecall = setup.command(&setup.user());
-    let mut command = Command::new("sh");
-    command.env_clear();
-    command.envs(rolecall.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    // As `nohup` does.
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(rolecall.get_program());
+    let mut command = after(IGNORE_HUP, &setup.command(&setup.user()));
     command.args(["serve", HUB]);
     let served = Served::start(command);
     served.signal("HUP");
