@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 
+use crate::command::with_environment_of;
 use crate::terminal::Terminal;
 
 /// Time limit of what a test waits for.
@@ -31,12 +32,9 @@ impl AtTerminal {
             rustix::io::ioctl_fionbio(side, true).unwrap();
         }
         // The leader of a session that opens a terminal gets it.
-        let mut session = Command::new("setsid");
+        let mut session = with_environment_of(command, Command::new("setsid"));
         session.args(["sh", "-c", r#"exec "$@" <>"$0" >&0 2>&0"#, &name]);
         session.arg(command.get_program()).args(command.get_args());
-        session
-            .env_clear()
-            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         session.env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "xterm-256color");
         session.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = session.spawn().unwrap();

@@ -105,7 +105,7 @@ impl Setup {
 }
 
 /// Lets a program have the environment of a command, and no other.
-fn with_environment_of(command: &Command, mut program: Command) -> Command {
+pub(crate) fn with_environment_of(command: &Command, mut program: Command) -> Command {
     let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
     program.env_clear().envs(environment);
     program

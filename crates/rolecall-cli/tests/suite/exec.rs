@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use rolecall_tests::python::is_left_out;
 use rolecall_tests::{CLOSED, HUB, ORDERS};
 
-use crate::command::{IGNORE_HUP, Setup, after, finish};
+use crate::command::{IGNORE_HUP, Setup, after, finish, with_environment_of};
 use crate::endpoint::signal;
 
 /// Variables of other identities, which the program must not see.
@@ -260,9 +260,7 @@ while True: signal.pause()
 ";
     let python = std::env::var_os("ROLECALL_PYTHON").expect("run `cargo xtask test`");
     let rolecall = setup.command(&setup.user());
-    let mut command = Command::new(&python);
-    command.env_clear();
-    command.envs(rolecall.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut command = with_environment_of(&rolecall, Command::new(&python));
     command.args(["-c", TERMINAL]).arg(rolecall.get_program());
     command.args(["exec", "--refresh", HUB, "--"]).arg(&python).args(["-c", program]);
     let text = finish(command, "").await.ok();

@@ -9,7 +9,9 @@ use rolecall_tests::SHOP;
 use rustix::process::Signal;
 
 use crate::at_terminal::{AtTerminal, LIMIT};
-use crate::command::{Finished, Setup, finish, start_with_mfa};
+use crate::command::{
+    Finished, IGNORE_HUP, Setup, after, finish, start_with_mfa, with_environment_of,
+};
 use crate::terminal::Terminal;
 
 pub(crate) const ADMIN: &str = "arn:aws:iam::111122223333:role/admin";
@@ -127,9 +129,8 @@ async fn question_without_answer_has_hint() {
 
     // The leader of a session that has no terminal. Standard input is one all the same.
     let command = mfa.command(&["assume", ADMIN, "--mfa-serial", SERIAL]);
-    let mut session = Command::new("setsid");
-    session.args(["--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
-    session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut session = with_environment_of(&command, Command::new("setsid"));
+    session.args(["--wait"]).arg(command.get_program()).args(command.get_args());
     let terminal = Terminal::open((80, 24));
     let run = Finished::from(session.stdin(terminal.end).output().unwrap()).failed(1);
     let error = "cannot read from the terminal: No such device or address (os error 6)";
@@ -141,11 +142,7 @@ async fn question_without_answer_has_hint() {
 async fn ignored_signal_leaves_question() {
     let mfa = WithMfa::start().await;
     let command = mfa.command(&["assume", ADMIN, "--mfa-serial", SERIAL]);
-    let mut ignoring = Command::new("sh");
-    ignoring.args(["-c", r#"trap "" HUP; exec "$0" "$@""#]).arg(command.get_program());
-    ignoring.args(command.get_args());
-    ignoring.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut command = AtTerminal::start(&ignoring);
+    let mut command = AtTerminal::start(&after(IGNORE_HUP, &command));
     command.wait_for_text(QUESTION).await;
     command.send(Signal::HUP);
     command.enter(&format!("{}\n", mfa.code()));

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::command::{Setup, finish, start_with_mfa};
+use crate::command::{Setup, finish, start_with_mfa, with_environment_of};
 use crate::endpoint::send;
 use crate::watched::{Ended, Place, Running, run};
 
@@ -466,13 +466,9 @@ async fn history_of_a_shell_contains_no_secret() {
         printf '%s\\n' \"$AWS_SECRET_ACCESS_KEY\"
         history -a
     ";
-    let mut command = setup.command(&setup.user());
-    let program = command.get_program().to_owned();
-    command = {
-        let mut bash = rolecall_tests::clean(Command::new("bash"));
-        bash.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        bash
-    };
+    let rolecall = setup.command(&setup.user());
+    let program = rolecall.get_program();
+    let mut command = with_environment_of(&rolecall, Command::new("bash"));
     command.env("ROLECALL", program).env("ROLE", HUB).env("HISTFILE", &history);
     command.args(["--norc", "-s"]);
     let secret = finish(command, script).await.ok();

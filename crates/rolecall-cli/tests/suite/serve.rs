@@ -11,7 +11,7 @@ use rolecall_testkit::FaultRule;
 use rolecall_tests::{CLOSED, HUB, ORDERS};
 use serde_json::{Value, json};
 
-use crate::command::{Setup, finish};
+use crate::command::{Setup, finish, with_environment_of};
 use crate::endpoint::{Response, Served, send, wait_until};
 use crate::short_sessions::ShortSessions;
 
@@ -157,13 +157,9 @@ async fn settings_have_all_variables() {
 async fn lines_of_a_format_are_evaluated_by_a_shell() {
     let setup = Setup::start().await;
     let home = setup.home.path();
-    let mut shell = setup.command(&setup.user());
-    let program = shell.get_program().to_owned();
-    shell = {
-        let mut other = Command::new("/bin/sh");
-        other.env_clear().envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        other
-    };
+    let rolecall = setup.command(&setup.user());
+    let program = rolecall.get_program();
+    let mut shell = with_environment_of(&rolecall, Command::new("/bin/sh"));
     let script = r#"
         "$1" serve "$2" --format export > "$3/lines" & server=$!
         until [ -s "$3/lines" ]; do sleep 0.05; done
